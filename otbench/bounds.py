@@ -1,0 +1,263 @@
+"""The ladder: from any critic's values on two samples to rigorous lower bounds of their W1."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from otbench.errors import InputError
+from otbench.types import Alignment, Array, Bounds, Plan, SamplePair, as_weights
+
+#: Rounding of one float64 critic value, in units of its size: a few hundred additions deep.
+ROUNDING = 256 * np.finfo(np.float64).eps
+
+#: Rows of the cost matrix handled at once, so that a block of 1024 columns stays in the second-level cache.
+BLOCK = 64
+
+
+class Ladder:
+    """The bounds of any number of critics on one pair of samples: what depends on the cost is done once."""
+
+    def __init__(self, cost: Array, a: Array, b: Array) -> None:
+        # atoms without mass bind nothing: the dual's constraints are over the supports
+        self.rows, self.cols = np.flatnonzero(a), np.flatnonzero(b)
+        if len(self.rows) < len(a) or len(self.cols) < len(b):
+            cost = cost[np.ix_(self.rows, self.cols)]
+        self.cost, self.transposed = np.ascontiguousarray(cost), np.ascontiguousarray(cost.T)
+        self.a, self.b = a[self.rows], b[self.cols]
+        self.nearest = max(
+            float(self.b @ self.cost.min(axis=0)), float(self.a @ self.transposed.min(axis=0))
+        )
+
+    def raw(self, fx: Array, fy: Array) -> float:
+        """raw = sum a_i f(x_i) - sum b_j f(y_j), what a WGAN prints (with a minus sign)."""
+        return float(self.a @ fx[self.rows] - self.b @ fy[self.cols])
+
+    def slope_constant(self, fx: Array, fy: Array) -> float:
+        """S = max over cross pairs of (f(x_i) - f(y_j)) / M_ij, one-sided, as the discrete dual asks.
+
+        Coincident points with f(x_i) > f(y_j) give infinity, other coincident pairs are skipped.
+        """
+        fx, fy = fx[self.rows], fy[self.cols]
+        largest = -np.inf
+        with np.errstate(divide="ignore", invalid="ignore"):
+            for k in range(0, len(fx), BLOCK):
+                ratio = (fx[k : k + BLOCK, None] - fy) / self.cost[k : k + BLOCK]  # 0/0 → NaN, skipped
+                largest = max(largest, float(np.fmax.reduce(ratio, axis=None)))
+        return max(largest, 0.0)
+
+    def slope(self, fx: Array, fy: Array) -> tuple[float, float]:
+        """(S, raw/S): the rung that needs nothing but the critic's values; 0 where raw <= 0 or S infinite."""
+        constant, raw = self.slope_constant(fx, fy), self.raw(fx, fy)
+        return constant, _divide(raw, constant)
+
+    def c_transform(self, fx: Array, fy: Array, guess: float) -> tuple[float, float]:
+        """(s*, max_s max(D_x(s), D_y(s))), s >= 0, with
+
+        D_x(s) = s mean f(x_i) + mean_j min_i (M_ij - s f(x_i)),
+        D_y(s) = -s mean f(y_j) + mean_i min_j (M_ij + s f(y_j)).
+
+        Any s gives a valid bound (u = s f(x), v its c-transform, is feasible). ``guess`` > 0 is
+        evaluated on both sides: with guess = 1/S the result is at least raw/S.
+        """
+        sides = (
+            (fx[self.rows], self.a, self.b, self.cost),
+            (-fy[self.cols], self.b, self.a, self.transposed),
+        )
+        best = max(
+            (maximise_concave(_lower_envelope(*side), guess) for side in sides), key=lambda found: found[1]
+        )
+        return best if best[1] > self.nearest else (0.0, self.nearest)
+
+    def bounds(
+        self,
+        fx: Array,
+        fy: Array,
+        *,
+        clip_constant: float | None = None,
+        spectral_constant: float | None = None,
+        primal: float | None = None,
+        alignment: Alignment | None = None,
+        saturation: float | None = None,
+    ) -> Bounds:
+        """The whole ladder of one critic; constants that are None leave their rung None."""
+        raw = self.raw(fx, fy)
+        raw_error = float(ROUNDING * max(np.abs(fx).max(), np.abs(fy).max()))
+        slope_constant, slope = self.slope(fx, fy)
+        scale, c_transform = self.c_transform(fx, fy, _first_guess(slope_constant, fx, fy, self.cost))
+        return Bounds(
+            raw=raw,
+            raw_error=raw_error,
+            slope_constant=slope_constant,
+            slope=slope,
+            scale=scale,
+            c_transform=c_transform,
+            nearest=self.nearest,
+            clip_constant=clip_constant,
+            clip_bound=None if clip_constant is None else _divide(raw - raw_error, clip_constant),
+            spectral_constant=spectral_constant,
+            spectral=None if spectral_constant is None else _divide(raw - raw_error, spectral_constant),
+            primal=primal,
+            alignment=alignment,
+            saturation=saturation,
+        )
+
+
+def lower_bounds(
+    fx: Any,
+    fy: Any,
+    cost: Any,
+    a: Any = None,
+    b: Any = None,
+    *,
+    clip_constant: float | None = None,
+    spectral_constant: float | None = None,
+    primal: float | None = None,
+) -> Bounds:
+    """Lower bounds of W1 from any function's values fx (n,), fy (m,) and the cost matrix (n, m).
+
+    0 <= clip_bound <= spectral <= slope <= c_transform <= W1 whenever raw > 0. ``clip_constant`` and
+    ``spectral_constant`` are Lipschitz constants known from the critic's weights; ``primal`` the exact
+    W1, needed for ``skill``.
+
+    Raises:
+        InputError: shapes that do not fit, non-finite values, a negative cost, bad weights.
+
+    Source: Villani 2009, Thm 5.10 (weak duality; c-transforms, Def. 5.2).
+    """
+    fx, fy = _values("fx", fx), _values("fy", fy)
+    cost = np.asarray(cost, dtype=np.float64)
+    if cost.shape != (len(fx), len(fy)):
+        raise InputError(f"cost must have shape ({len(fx)}, {len(fy)}) to fit fx and fy; got {cost.shape}")
+    if not np.isfinite(cost).all() or (cost < 0).any():
+        raise InputError("cost must be finite and at least 0: use otbench.cost_matrix(x, y)")
+    ladder = Ladder(cost, as_weights("a", a, len(fx)), as_weights("b", b, len(fy)))
+    return ladder.bounds(
+        fx, fy, clip_constant=clip_constant, spectral_constant=spectral_constant, primal=primal
+    )
+
+
+def alignment(pair: SamplePair, plan: Plan | None, gx: Array, gy: Array) -> Alignment:
+    """How the gradients gx (n, d) at x and gy (m, d) at y point along the exact plan's rays.
+
+    cosine = sum_k mass_k <grad f(x_i), r_k> / |grad f(x_i)| / sum_k mass_k over plan entries k = (i, j) that
+    move mass, r_k = (x_i - y_j)/|x_i - y_j|.
+
+    Source: the generator's gradient is grad f, Arjovsky, Chintala, Bottou 2017, Thm 3.
+    """
+    lengths_x, lengths_y = np.linalg.norm(gx, axis=1), np.linalg.norm(gy, axis=1)
+    lengths = np.concatenate([lengths_x[pair.a > 0], lengths_y[pair.b > 0]])
+    cosine, coincident = None, 0
+    if plan is not None:
+        rays = pair.x[plan.rows] - pair.y[plan.cols]
+        distance = np.linalg.norm(rays, axis=1)
+        moved = distance > 0
+        coincident = int((~moved).sum())
+        if moved.any():
+            products = np.einsum("kd,kd->k", gx[plan.rows[moved]], rays[moved])
+            scale = lengths_x[plan.rows[moved]] * distance[moved]
+            cosines = np.divide(products, scale, out=np.zeros_like(scale), where=scale > 0)
+            cosine = float(np.average(cosines, weights=plan.mass[moved]))
+    return Alignment(cosine, coincident, float(lengths.mean()), float(lengths.min()), float(lengths.max()))
+
+
+Evaluation = tuple[float, float, float]  # value, left and right derivative
+
+
+def maximise_concave(evaluate: Callable[[float], Evaluation], guess: float) -> tuple[float, float]:
+    """(s*, value) of the maximum over s >= 0 of a concave, piecewise linear function.
+
+    Cutting planes: the tangents at the two ends of a bracket meet at the next s; where a kink is the maximum
+    its left derivative is >= 0 and its right one <= 0, and the search stops exactly there.
+
+    Source: Kelley 1960.
+    """
+    value, _, right = evaluate(0.0)
+    best = (0.0, value)
+    if right <= 0:
+        return best
+    low, high = (0.0, value, right), None
+    s = guess
+    for _ in range(200):
+        value, left, right = evaluate(s)
+        best = max(best, (s, value), key=lambda found: found[1])
+        if left >= 0 >= right:
+            break
+        if right > 0:
+            low = (s, value, right)
+        else:
+            high = (s, value, left)
+        if high is None:
+            s *= 8
+            continue
+        # tangents v_l + g_l (s - l) and v_h + g_h (s - h) meet between l and h, as g_l > 0 > g_h
+        s = (high[1] - low[1] + low[2] * low[0] - high[2] * high[0]) / (low[2] - high[2])
+        roof = low[1] + low[2] * (s - low[0])
+        if not low[0] < s < high[0] or roof - best[1] <= 1e-13 * abs(best[1]):
+            break
+    return best
+
+
+def _lower_envelope(f: Array, a: Array, b: Array, cost: Array) -> Callable[[float], Evaluation]:
+    """D(s) = s a.f + sum_j b_j min_i (M_ij - s f_i), with both one-sided derivatives.
+
+    Column j's minimum is a lower envelope of lines; a line below which another lies for every s >= 0
+    (M smaller and f larger) is dropped once, which leaves about ln n of n lines when f and M are unrelated.
+    """
+    f = f - a @ f  # D does not change, and s f stays small where f varies little around a large constant
+    lines, starts, counts = _undominated(f, cost)
+    intercepts, slopes = lines
+    owners = np.repeat(np.arange(len(starts)), counts)
+
+    def evaluate(s: float) -> Evaluation:
+        values = intercepts - s * slopes
+        lowest = np.minimum.reduceat(values, starts)
+        active = values == lowest[owners]
+        steepest = np.maximum.reduceat(np.where(active, slopes, -np.inf), starts)
+        flattest = np.minimum.reduceat(np.where(active, slopes, np.inf), starts)
+        return float(b @ lowest), float(-(b @ flattest)), float(-(b @ steepest))
+
+    return evaluate
+
+
+def _undominated(f: Array, cost: Array) -> tuple[tuple[Array, Array], NDArray[np.intp], NDArray[np.intp]]:
+    """(intercepts M_ij, slopes f_i) of the lines that matter, column after column, with starts and counts."""
+    order = np.argsort(-f, kind="stable")
+    lowest = np.full((1, cost.shape[1]), np.inf)
+    found = []
+    for k in range(0, len(order), BLOCK):
+        rows = order[k : k + BLOCK]
+        running = np.minimum.accumulate(np.concatenate([lowest, cost[rows]]), axis=0)
+        row, col = np.nonzero(running[1:] < running[:-1])
+        found.append((col, f[rows[row]], running[1:][row, col]))
+        lowest = running[-1:]
+    col, slopes, intercepts = (np.concatenate(parts) for parts in zip(*found, strict=True))
+    by_column = np.argsort(col, kind="stable")
+    counts = np.bincount(col, minlength=cost.shape[1])
+    starts = np.concatenate([[0], np.cumsum(counts)[:-1]])
+    return (intercepts[by_column], slopes[by_column]), starts, counts
+
+
+def _first_guess(slope_constant: float, fx: Array, fy: Array, cost: Array) -> float:
+    """1/S where it exists; else the scale at which the critic's spread is that of the costs."""
+    if 0 < slope_constant < np.inf and np.isfinite(1 / slope_constant):
+        return 1 / slope_constant
+    spread = max(np.ptp(fx), np.ptp(fy))
+    largest = cost.max()
+    guess = largest / spread if spread > 0 else 1.0
+    return float(guess) if np.isfinite(guess) and guess > 0 else 1.0
+
+
+def _divide(raw: float, constant: float) -> float:
+    """raw / constant as a bound of W1 >= 0: 0 is all that raw <= 0 or an infinite constant prove."""
+    return raw / constant if raw > 0 and 0 < constant < np.inf else 0.0
+
+
+def _values(name: str, value: Any) -> Array:
+    values = np.asarray(value, dtype=np.float64)
+    if values.ndim != 1 or values.size == 0:
+        raise InputError(f"{name} must be a non-empty vector of critic values; got shape {values.shape}")
+    if not np.isfinite(values).all():
+        raise InputError(f"{name} must be finite; it holds NaN or infinity: the critic has diverged")
+    return values

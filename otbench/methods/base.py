@@ -1,0 +1,63 @@
+"""What every method is: a frozen recipe that turns samples into critics."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Literal, Self
+
+from otbench.critics.functions import Critic
+from otbench.spec import Spec
+from otbench.types import ExactSolution, SamplePair
+
+
+@dataclass(frozen=True, eq=False)
+class Fitted:
+    """One method's outcome on one sample. ``status`` is "ok", or "diverged" with a reason and no critic.
+
+    ``halfway`` is the critic at half the step budget; ``saturation_start`` and ``saturation`` are the shares of
+    clipped parameters with |theta| >= 0.999 c before the first step and at the end; ``seconds`` is this
+    critic's share of the training time and ``batch`` the number of critics that shared it.
+    """
+
+    critic: Critic | None
+    status: Literal["ok", "diverged"] = "ok"
+    reason: str = ""
+    halfway: Critic | None = None
+    saturation_start: float | None = None
+    saturation: float | None = None
+    seconds: float = 0.0
+    batch: int = 1
+
+
+@dataclass(frozen=True, eq=False)
+class Job:
+    """One critic to fit: where, with which seed, and the exact solution for methods that are given it."""
+
+    pair: SamplePair
+    seed: int
+    exact: ExactSolution
+
+
+class Method(Spec):
+    """A recipe for critics. A subclass gives its fields and ``fit``.
+
+    ``fit`` is handed every job whose methods have equal ``batch_key``; the methods come one per job, so that
+    a subclass may vary fields inside one batched call.
+    """
+
+    kind: ClassVar[str] = "method"
+
+    name: str
+
+    def batch_key(self) -> tuple[object, ...]:
+        """Methods with equal keys may be fitted in one call."""
+        return (self.name,)
+
+    @property
+    def trained(self) -> bool:
+        """Whether fitting takes training time, so that batches should be balanced by it."""
+        return False
+
+    @classmethod
+    def fit(cls, methods: Sequence[Self], jobs: Sequence[Job], device: str) -> list[Fitted]:
+        """The fitted critics, in the order of the jobs."""
+        raise NotImplementedError

@@ -1,0 +1,55 @@
+"""Baselines, in the same rows as the trained critics: no critic, the best linear one, the exact potential."""
+
+from collections.abc import Sequence
+from typing import ClassVar, Literal, Self
+
+import numpy as np
+
+from otbench.critics.functions import Affine, McShane
+from otbench.methods.base import Fitted, Job, Method
+
+
+class Zero(Method):
+    """f = 0: what the ladder makes of no critic at all (c_transform is then the nearest-neighbour bound)."""
+
+    name: Literal["zero"] = "zero"
+
+    @classmethod
+    def fit(cls, methods: Sequence[Self], jobs: Sequence[Job], device: str) -> list[Fitted]:
+        return [Fitted(Affine(np.zeros(job.pair.dim))) for job in jobs]
+
+
+class Linear(Method):
+    """f(z) = <w, z> with w = (mean x - mean y)/|.|: the best 1-Lipschitz linear critic, raw = |mean x - mean y|.
+
+    Cauchy-Schwarz: no unit vector has a larger inner product with the difference of the means.
+    """
+
+    name: Literal["linear"] = "linear"
+
+    @classmethod
+    def fit(cls, methods: Sequence[Self], jobs: Sequence[Job], device: str) -> list[Fitted]:
+        fitted = []
+        for job in jobs:
+            difference = job.pair.a @ job.pair.x - job.pair.b @ job.pair.y
+            length = np.linalg.norm(difference)
+            fitted.append(Fitted(Affine(difference / length if length > 0 else difference)))
+        return fitted
+
+
+class Potential(Method):
+    """The exact dual potential, extended to all of R^d (McShane): every rung of its ladder is W1.
+
+    ``version`` 1. Source: Villani 2009, Thm 5.10 (optimal potentials are c-concave).
+    """
+
+    version: ClassVar[int] = 1
+    name: Literal["potential"] = "potential"
+
+    @classmethod
+    def fit(cls, methods: Sequence[Self], jobs: Sequence[Job], device: str) -> list[Fitted]:
+        fitted = []
+        for job in jobs:
+            support = job.pair.b > 0
+            fitted.append(Fitted(McShane(job.pair.y[support], job.exact.v[support])))
+        return fitted

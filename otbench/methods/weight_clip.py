@@ -1,0 +1,103 @@
+"""WeightClip: a WGAN critic whose parameters are clipped to [-c, c] at every step."""
+
+from collections.abc import Sequence
+from typing import Any, ClassVar, Literal, Self
+
+from pydantic import Field, field_validator, model_validator
+
+from otbench.critics.functions import clip_constant
+from otbench.critics.mlp import Activation
+from otbench.methods.base import Fitted, Job, Method
+
+
+class WeightClip(Method):
+    """The critic of Arjovsky, Chintala, Bottou 2017, Algorithm 1, and every variant that changes its number.
+
+    The defaults are the procedure its readers copy: RMSProp with lr 5e-5, 64 points of each sample a step,
+    loss -mean f(x) + mean f(y), every parameter clipped to [-clip, clip] after the step; the network starts
+    as torch's Linear layers do and is clipped once before the first step.
+    """
+
+    name: Literal["weight_clip"] = "weight_clip"
+    clip: float = Field(0.01, gt=0, description="c, the half side of the box")
+    widths: tuple[int, ...] = Field((64, 64), description="hidden widths h_1, ..., h_{L-1}; [] is linear")
+    depth: int = Field(2, ge=0, description="hidden layers; repeats a single width")
+    activation: Activation = "relu"
+    clip_parameters: Literal["all", "weights"] = Field("all", description="biases too, or not")
+    clip_when: Literal["after", "before"] = Field("after", description="of the optimiser's step")
+    optimiser: Literal["rmsprop", "adam", "sgd"] = "rmsprop"
+    lr: float = Field(5e-5, gt=0, description="learning rate, in units of lr_unit")
+    lr_unit: Literal["absolute", "clip"] = Field("absolute", description='"clip": the rate is lr * clip')
+    smoothing: float = Field(0.99, ge=0, lt=1, description="RMSProp's alpha")
+    betas: tuple[float, float] = Field((0.9, 0.999), description="Adam's")
+    eps: float = Field(1e-8, gt=0, description="added to the root of the second moment")
+    init: Literal["torch", "box"] = Field("torch", description="U(±1/sqrt fan_in), or U(±clip)")
+    batch: int | Literal["full"] = Field(64, description="points of each sample a step")
+    steps: int = Field(4000, ge=0, description="0: the untrained critic")
+    dtype: Literal["float32", "float64"] = Field("float32", description="of the training")
+
+    source: ClassVar[str] = "Arjovsky, Chintala, Bottou 2017, Algorithm 1"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _repeat_width(cls, fields: Any) -> Any:
+        """``widths = 128, depth = 3`` means three hidden layers of 128; either alone settles the other."""
+        if not isinstance(fields, dict):
+            return fields
+        widths, depth = fields.get("widths", 64 if "depth" in fields else (64, 64)), fields.get("depth")
+        widths = (widths,) if isinstance(widths, int) and not isinstance(widths, bool) else widths
+        if not isinstance(widths, list | tuple) or not isinstance(depth, int | None) or isinstance(depth, bool):
+            return fields  # wrong types: the field's own rule says so better
+        if depth is not None and len(widths) == 1:
+            widths = tuple(widths) * depth
+        if depth not in (None, len(widths)):
+            raise ValueError(f"depth {depth} does not fit widths {list(widths)}; give one width, or leave depth out")
+        return {**fields, "widths": tuple(widths), "depth": len(widths)}
+
+    @field_validator("betas", mode="before")
+    @classmethod
+    def _tuple_from_list(cls, value: Any) -> Any:
+        return tuple(value) if isinstance(value, list) else value
+
+    @model_validator(mode="after")
+    def _in_range(self) -> Self:
+        if any(width < 1 for width in self.widths):
+            raise ValueError(f"widths must be at least 1; got {list(self.widths)}")
+        if not all(0 <= beta < 1 for beta in self.betas):
+            raise ValueError(f"betas must lie in [0, 1); got {list(self.betas)}")
+        if self.batch != "full" and self.batch < 1:
+            raise ValueError(f'batch must be at least 1, or "full"; got {self.batch}')
+        return self
+
+    @property
+    def rate(self) -> float:
+        """The learning rate the optimiser is given."""
+        return self.lr * self.clip if self.lr_unit == "clip" else self.lr
+
+    def lipschitz_constant(self, dim: int) -> float:
+        """K(c) = c^L sqrt(d) prod_i h_i: no critic of this class on R^dim has a larger slope."""
+        return clip_constant(self.clip, self.shapes(dim))
+
+    def certified_clip(self, dim: int) -> float:
+        """c* = (sqrt(d) prod_i h_i)^(-1/L): the largest clip value with K(c) = 1, no normalisation needed."""
+        return float(clip_constant(1.0, self.shapes(dim)) ** (-1 / (self.depth + 1)))
+
+    def shapes(self, dim: int) -> list[tuple[int, ...]]:
+        """(in, out) of every layer."""
+        sizes = (dim, *self.widths, 1)
+        return list(zip(sizes[:-1], sizes[1:], strict=True))
+
+    def batch_key(self) -> tuple[object, ...]:
+        """Clip value, learning rate and eps may differ within a batch; all else is its shape or its program."""
+        own = {"clip", "lr", "lr_unit", "eps"}
+        return tuple(sorted((k, v) for k, v in self.model_dump().items() if k not in own))
+
+    @property
+    def trained(self) -> bool:
+        return self.steps > 0
+
+    @classmethod
+    def fit(cls, methods: Sequence[Self], jobs: Sequence[Job], device: str) -> list[Fitted]:
+        from otbench.critics.training import train_many  # torch loads here, not when an experiment is read
+
+        return train_many([j.pair for j in jobs], methods, [j.seed for j in jobs], device=device)

@@ -1,0 +1,99 @@
+"""What every problem is: two laws on R^d, what is known of their distance, and how to draw from them."""
+
+import hashlib
+import json
+from typing import ClassVar, Literal
+
+import numpy as np
+from pydantic import Field
+
+from otbench.errors import InputError
+from otbench.spec import Spec
+from otbench.types import Array, SamplePair
+
+Mode = Literal["coupled", "independent"]
+
+
+class Problem(Spec):
+    """Two laws P and Q on R^dim.
+
+    A subclass gives ``population_w1``, ``population_overlap`` (OVL = int min(p, q) = 1 - TV) and
+    ``coupling``: draws of the optimal coupling. The lemma behind coupled sampling: if T is optimal
+    along the rays of one 1-Lipschitz f, f(x) - f(T(x)) = |x - T(x)|, then for *any* weights on the
+    pairs the empirical W1 is exactly sum_i a_i |x_i - T(x_i)|.
+    """
+
+    kind: ClassVar[str] = "problem"
+    source: ClassVar[str]
+
+    name: str
+    dim: int = Field(ge=1)
+
+    @property
+    def population_w1(self) -> float | None:
+        """W1(P, Q) in the data's unit; None where no closed form is known."""
+        return None
+
+    @property
+    def population_overlap(self) -> float | None:
+        """OVL(P, Q) = 1 - TV(P, Q); None where unknown."""
+        return None
+
+    def coupling(self, rng: np.random.Generator, n: int) -> tuple[Array, Array, Array | None]:
+        """n draws (x_i, y_i) of an optimal coupling, each (n, dim), and weights (n,) or None."""
+        raise NotImplementedError
+
+    def sample(
+        self, n: int | None = None, m: int | None = None, *, mode: Mode = "independent", seed: int = 0
+    ) -> SamplePair:
+        """x (n, dim) from P and y (m, dim) from Q; the same arguments give the same points.
+
+        ``mode="coupled"``: y_i = T(x_i), no sampling error, ``closed_form_w1`` is known.
+        ``mode="independent"``: fresh y, as a user's data are.
+
+        Raises:
+            InputError: sizes below 1; coupled with n != m.
+        """
+        n, m = self._sizes(n, m)
+        if mode == "coupled":
+            if n != m:
+                raise InputError(f"coupled sampling pairs the points, so n must equal m; got {n} and {m}")
+            x, y, weights = self.coupling(self._rng("coupled", n, m, seed), n)
+            lengths = np.linalg.norm(x - y, axis=1)
+            closed_form = float(lengths.mean() if weights is None else weights @ lengths)
+            return SamplePair(x, y, weights, weights, closed_form)
+        x, _, a = self.coupling(self._rng("independent x", n, m, seed), n)
+        _, y, b = self.coupling(self._rng("independent y", n, m, seed), m)
+        return SamplePair(x, y, a, b)
+
+    def _sizes(self, n: int | None, m: int | None) -> tuple[int, int]:
+        n = 1024 if n is None else n
+        m = n if m is None else m
+        if n < 1 or m < 1:
+            raise InputError(f"sample sizes must be at least 1; got n = {n}, m = {m}")
+        return n, m
+
+    def _rng(self, *purpose: object) -> np.random.Generator:
+        """A stream of its own for this content and purpose: no global state, no shared streams."""
+        content = [self.model_dump(mode="json"), self.version, *purpose]
+        digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).digest()
+        return np.random.default_rng(int.from_bytes(digest[:16], "little"))
+
+
+def direction(kind: Literal["axis", "diagonal"], dim: int) -> Array:
+    """The unit vector e_1, or (1, ..., 1)/sqrt(dim)."""
+    if kind == "axis":
+        return np.eye(1, dim)[0]
+    return np.full(dim, dim**-0.5)
+
+
+def uniform_sphere(rng: np.random.Generator, n: int, dim: int) -> Array:
+    """n uniform points on the unit sphere of R^dim (Muller 1959: normalised Gaussians)."""
+    z = rng.standard_normal((n, dim))
+    unit: Array = z / np.linalg.norm(z, axis=1, keepdims=True)
+    return unit
+
+
+def uniform_ball(rng: np.random.Generator, n: int, dim: int) -> Array:
+    """n uniform points in the unit ball of R^dim: a sphere point at radius U^(1/dim)."""
+    return uniform_sphere(rng, n, dim) * rng.random((n, 1)) ** (1.0 / dim)

@@ -1,0 +1,43 @@
+"""Gaussian scaling: Q is a centred Gaussian stretched by a factor; mass moves along rays from the origin."""
+
+from typing import ClassVar, Literal
+
+import numpy as np
+from pydantic import Field
+from scipy.special import gammainc, gammaln
+
+from otbench.problems.base import Problem
+from otbench.types import Array
+
+
+class Scaling(Problem):
+    """x ~ N(0, sigma^2 I), y = factor * x.
+
+    W1 = |factor - 1| E|X| with E|X| = sigma sqrt(2) Gamma((d+1)/2) / Gamma(d/2). Overlap = 1 - TV,
+    TV = F_d(r^2/s1^2) - F_d(r^2/s2^2), r^2 = 2 d ln(s2/s1) s1^2 s2^2 / (s2^2 - s1^2), s1 < s2 the two
+    deviations and F_d the chi-square cdf: the densities cross on the sphere of radius r.
+    """
+
+    source: ClassVar[str] = "Villani 2009, Thm 5.10, with the 1-Lipschitz potential f(x) = |x|"
+
+    name: Literal["scaling"] = "scaling"
+    sigma: float = Field(1.0, gt=0)
+    factor: float = Field(2.0, gt=0)
+
+    @property
+    def population_w1(self) -> float:
+        mean_norm = self.sigma * np.sqrt(2) * np.exp(gammaln((self.dim + 1) / 2) - gammaln(self.dim / 2))
+        return float(abs(self.factor - 1) * mean_norm)
+
+    @property
+    def population_overlap(self) -> float:
+        if self.factor == 1:
+            return 1.0
+        ratio = max(self.factor, 1 / self.factor) ** 2  # (s2 / s1)^2 > 1
+        inner = self.dim * np.log(ratio) * ratio / (ratio - 1)  # r^2 / s1^2
+        half = self.dim / 2
+        return float(1 - (gammainc(half, inner / 2) - gammainc(half, inner / ratio / 2)))
+
+    def coupling(self, rng: np.random.Generator, n: int) -> tuple[Array, Array, None]:
+        x = self.sigma * rng.standard_normal((n, self.dim))
+        return x, self.factor * x, None

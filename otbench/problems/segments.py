@@ -1,0 +1,37 @@
+"""Parallel segments (the WGAN paper's first example): W1 is continuous in theta, JS and TV are not."""
+
+from typing import ClassVar, Literal
+
+import numpy as np
+from pydantic import Field
+
+from otbench.problems.base import Problem
+from otbench.types import Array
+
+
+class Segments(Problem):
+    """x = (0, Z), y = (theta, Z) with Z ~ U[0, 1]^(d-1).
+
+    W1 = |theta|; JS = log 2, KL = infinity and TV = 1 unless theta = 0, so overlap is 0 or 1.
+    """
+
+    source: ClassVar[str] = "Arjovsky, Chintala, Bottou 2017, Example 1"
+
+    name: Literal["segments"] = "segments"
+    dim: int = Field(2, ge=2)
+    theta: float = 1.0
+
+    @property
+    def population_w1(self) -> float:
+        return abs(self.theta)
+
+    @property
+    def population_overlap(self) -> float:
+        return float(self.theta == 0)
+
+    def coupling(self, rng: np.random.Generator, n: int) -> tuple[Array, Array, None]:
+        x = rng.random((n, self.dim))
+        x[:, 0] = 0.0
+        y = x.copy()
+        y[:, 0] = self.theta
+        return x, y, None

@@ -1,0 +1,54 @@
+"""Shared mass: any overlap from 0 to 1 at a fixed W1, the overlap axis of the matrix."""
+
+from typing import ClassVar, Literal
+
+import numpy as np
+from pydantic import Field
+
+from otbench.errors import InputError
+from otbench.problems.base import Problem
+from otbench.types import Array
+
+
+class SharedMass(Problem):
+    """P = (1-eps) rho + eps alpha, Q = (1-eps) rho + eps beta, with eps = 1 - overlap.
+
+    rho, alpha, beta are uniform on cubes of side w1, centred at 0, -t/2 e_1, +t/2 e_1, with t = w1/eps:
+    alpha and beta are disjoint, so OVL = 1 - eps, and W1 = eps W1(alpha, beta) = eps t = w1 at every overlap:
+    less mass moves, further. At overlap 1 the laws are equal and W1 is 0, whatever w1 says.
+
+    ``weights="mixture"`` gives half of the points to rho with total weight 1 - eps and half to the
+    moving part with total weight eps, instead of drawing the component of each point.
+    """
+
+    source: ClassVar[str] = "W1 depends on P - Q only (Kantorovich-Rubinstein): Villani 2009, eq. 5.11"
+
+    name: Literal["shared_mass"] = "shared_mass"
+    overlap: float = Field(0.5, ge=0, le=1)
+    w1: float = Field(1.0, gt=0)
+    weights: Literal["uniform", "mixture"] = "uniform"
+
+    @property
+    def population_w1(self) -> float:
+        return self.w1 if self.overlap < 1 else 0.0
+
+    @property
+    def population_overlap(self) -> float:
+        return self.overlap
+
+    def coupling(self, rng: np.random.Generator, n: int) -> tuple[Array, Array, Array | None]:
+        moved_share = 1 - self.overlap
+        if self.weights == "uniform":
+            moves = rng.random(n) < moved_share
+            weights = None
+        else:
+            if n < 2:
+                raise InputError(f"mixture weights need at least 2 points, one a component; got {n}")
+            moves = np.arange(n) >= n // 2
+            weights = np.where(moves, moved_share / moves.sum(), self.overlap / (~moves).sum())
+        x = self.w1 * (rng.random((n, self.dim)) - 0.5)
+        y = x.copy()
+        if moved_share > 0:
+            x[moves, 0] -= self.w1 / moved_share / 2
+            y[moves, 0] += self.w1 / moved_share / 2
+        return x, y, weights

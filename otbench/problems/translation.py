@@ -1,0 +1,52 @@
+"""Translation: Q is P moved by a vector m, so W1 = |m| whatever the law."""
+
+from typing import ClassVar, Literal
+
+import numpy as np
+from pydantic import Field
+from scipy.special import betainc, ndtr
+
+from otbench.problems.base import Problem, direction, uniform_ball
+from otbench.types import Array
+
+
+class Translation(Problem):
+    """y = x + m with |m| = shift, along an axis or the main diagonal.
+
+    ``scale``: the Gaussian's standard deviation per coordinate, the cube's side or the ball's radius.
+    Overlap: Gaussian 2 Phi(-shift / (2 scale)); cube prod_i max(0, 1 - |m_i|/scale); ball
+    I_{1 - t^2/(4 r^2)}((d + 1)/2, 1/2) at t = shift, r = scale (two spherical caps; Li 2011).
+    """
+
+    source: ClassVar[str] = "Villani 2009, Thm 5.10 (Kantorovich duality with f(x) = -<x, m>/|m|)"
+
+    name: Literal["translation"] = "translation"
+    law: Literal["gaussian", "cube", "ball"] = "gaussian"
+    direction: Literal["axis", "diagonal"] = "axis"
+    shift: float = Field(1.0, ge=0)
+    scale: float = Field(1.0, gt=0)
+
+    @property
+    def population_w1(self) -> float:
+        return self.shift
+
+    @property
+    def population_overlap(self) -> float:
+        ratio = self.shift / self.scale
+        if self.law == "gaussian":
+            return float(2 * ndtr(-ratio / 2))
+        if self.law == "cube":
+            if self.direction == "axis":
+                return max(0.0, 1 - ratio)
+            return float(max(0.0, 1 - ratio / self.dim**0.5) ** self.dim)
+        return float(betainc((self.dim + 1) / 2, 0.5, max(0.0, 1 - ratio**2 / 4)))
+
+    def coupling(self, rng: np.random.Generator, n: int) -> tuple[Array, Array, None]:
+        if self.law == "gaussian":
+            x = rng.standard_normal((n, self.dim))
+        elif self.law == "cube":
+            x = rng.random((n, self.dim)) - 0.5
+        else:
+            x = uniform_ball(rng, n, self.dim)
+        x *= self.scale
+        return x, x + self.shift * direction(self.direction, self.dim), None

@@ -1,0 +1,82 @@
+"""A Spec is a frozen, strictly validated description: every field that changes a number, and nothing else."""
+
+import types
+import typing
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic.fields import FieldInfo
+
+from otbench.errors import InputError, UnknownNameError
+
+Scalar = str | int | float | bool | None
+
+
+class Spec(BaseModel):
+    """Base of problems, sampling designs and methods.
+
+    ``version`` goes into every row's key: raise it when the numbers a description gives change.
+    Constructing one with an unknown field, a wrong type or a value out of range is an InputError.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+    kind: ClassVar[str] = "description"
+    version: ClassVar[int] = 1
+
+    def __init__(self, /, **fields: Any) -> None:
+        label = f"{self.kind} {fields['name']!r}" if "name" in fields else type(self).__name__
+        for name in fields:
+            if name not in type(self).model_fields:
+                raise UnknownNameError(f"field of {label}", name, type(self).model_fields)
+        try:
+            super().__init__(**fields)
+        except ValidationError as error:
+            raise InputError(f"{label}: {first_complaint(error)}") from None
+
+    @classmethod
+    def parse(cls, fields: Mapping[str, Any], folder: str) -> Self:
+        """The description with ``fields``; files it names are looked up in ``folder``.
+
+        Raises:
+            UnknownNameError: a field this description does not have (offers the nearest).
+            InputError: a value of the wrong type or out of range.
+        """
+        return cls(**fields)
+
+    def columns(self, prefix: str) -> dict[str, Scalar]:
+        """Flat ``prefix.field`` columns; a tuple becomes ``64x64`` so that every value is a scalar."""
+        return {f"{prefix}.{name}": _flat(value) for name, value in self.model_dump().items()}
+
+
+def first_complaint(error: ValidationError) -> str:
+    """The first broken rule as one line: field, rule, what came."""
+    detail = error.errors()[0]
+    where = ".".join(str(part) for part in detail["loc"])
+    rule = detail["msg"].removeprefix("Value error, ").removeprefix("Assertion failed, ")
+    rule = rule[0].lower() + rule[1:]
+    came = "" if detail["type"] in {"missing", "value_error"} else f"; got {detail['input']!r}"
+    return f"{where}: {rule}{came}" if where else f"{rule}{came}"
+
+
+def is_sequence_field(field: FieldInfo) -> bool:
+    """Whether one value of the field is itself a list (``widths``), so that an axis is a list of lists."""
+    return any(typing.get_origin(t) is tuple for t in _alternatives(field.annotation))
+
+
+def choices(field: FieldInfo) -> tuple[Any, ...]:
+    """The permitted values of a Literal field, () for any other."""
+    annotation = field.annotation
+    return typing.get_args(annotation) if typing.get_origin(annotation) is Literal else ()
+
+
+def _alternatives(annotation: Any) -> tuple[Any, ...]:
+    is_union = typing.get_origin(annotation) in (typing.Union, types.UnionType)
+    return typing.get_args(annotation) if is_union else (annotation,)
+
+
+def _flat(value: Any) -> Scalar:
+    if isinstance(value, tuple):
+        return "x".join(f"{part:g}" if isinstance(part, float) else str(part) for part in value) or "none"
+    return value  # type: ignore[no-any-return]

@@ -1,0 +1,193 @@
+"""Frozen values shared by every room: samples, exact solutions with their proof, lower bounds."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from otbench.errors import InputError
+
+Array = NDArray[np.float64]
+
+#: Weights must sum to one within this; the rounding that is left is divided out.
+WEIGHT_SUM_TOLERANCE = 1e-9
+
+
+def as_points(name: str, value: Any) -> Array:
+    """A finite, non-empty float64 (n, d) array, or an InputError naming the rule it breaks."""
+    try:
+        points = np.ascontiguousarray(value, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise InputError(
+            f"{name} must be an array of real numbers; got {type(value).__name__}"
+        ) from None
+    if points.ndim != 2:
+        raise InputError(
+            f"{name} must have shape (points, dimensions); got {points.shape}: "
+            "for points on a line use an (n, 1) array"
+        )
+    if points.size == 0:
+        raise InputError(f"{name} must hold at least one point and one dimension; got {points.shape}")
+    if not np.isfinite(points).all():
+        row = int(np.flatnonzero(~np.isfinite(points).all(axis=1))[0])
+        raise InputError(f"{name} must be finite; row {row} holds NaN or infinity: drop or repair it")
+    return points
+
+
+def as_weights(name: str, value: Any, count: int) -> Array:
+    """Non-negative float64 weights (count,) summing to one; None gives uniform ones."""
+    if value is None:
+        return np.full(count, 1.0 / count)
+    try:
+        weights = np.ascontiguousarray(value, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise InputError(f"weights {name} must be real numbers; got {type(value).__name__}") from None
+    if weights.shape != (count,):
+        raise InputError(
+            f"weights {name} must have shape ({count},), one per point; got {weights.shape}"
+        )
+    if not np.isfinite(weights).all() or (weights < 0).any():
+        bad = weights[~(weights >= 0) | np.isinf(weights)][0]
+        raise InputError(f"weights {name} must be finite and at least 0; found {bad:g}")
+    total = float(weights.sum())
+    if abs(total - 1.0) > WEIGHT_SUM_TOLERANCE:
+        raise InputError(
+            f"weights {name} must sum to 1; they sum to {total:.12g}: divide them by their sum"
+        )
+    return weights / total
+
+
+@dataclass(frozen=True, eq=False)
+class SamplePair:
+    """Two weighted samples of equal dimension: x (n, d) ~ P with a (n,), y (m, d) ~ Q with b (m,).
+
+    ``closed_form_w1`` is the exact W1 of *these samples* where the problem knows it (coupled
+    sampling: sum_i a_i |x_i - T(x_i)|), None otherwise. Arrays are validated on construction.
+
+    Raises:
+        InputError: empty, non-finite or non-numeric arrays, unequal dimensions, bad weights.
+    """
+
+    x: Array
+    y: Array
+    a: Array = None  # type: ignore[assignment]  # None means uniform; replaced below
+    b: Array = None  # type: ignore[assignment]
+    closed_form_w1: float | None = None
+
+    def __post_init__(self) -> None:
+        x, y = as_points("x", self.x), as_points("y", self.y)
+        if x.shape[1] != y.shape[1]:
+            raise InputError(
+                f"x and y must have the same dimension; got {x.shape[1]} and {y.shape[1]}"
+            )
+        object.__setattr__(self, "x", x)
+        object.__setattr__(self, "y", y)
+        object.__setattr__(self, "a", as_weights("a", self.a, len(x)))
+        object.__setattr__(self, "b", as_weights("b", self.b, len(y)))
+
+    @property
+    def dim(self) -> int:
+        return int(self.x.shape[1])
+
+    def coincident(self) -> float:
+        """Share of mass the two samples have in common: sum over atoms of min(P{z}, Q{z})."""
+        _, where = np.unique(np.concatenate([self.x, self.y]), axis=0, return_inverse=True)
+        where = where.reshape(-1)
+        size = int(where.max()) + 1
+        p = np.bincount(where[: len(self.x)], self.a, size)
+        q = np.bincount(where[len(self.x) :], self.b, size)
+        return float(np.minimum(p, q).sum())
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """A sparse transport plan: mass[k] goes from x[rows[k]] to y[cols[k]]; at most n + m - 1 entries."""
+
+    rows: NDArray[np.intp]
+    cols: NDArray[np.intp]
+    mass: Array
+
+
+@dataclass(frozen=True, eq=False)
+class ExactSolution:
+    """The exact empirical W1 (data's unit) with the dual potentials that prove it.
+
+    w1 = sum_ij plan_ij |x_i - y_j|, and u (n,), v (m,) with u_i + v_j <= |x_i - y_j| give the
+    same number as a.u + b.v, so no plan costs less (weak duality).
+
+    ``gap`` = |<plan, M> - (a.u + b.v)|, ``violation`` = max(0, max_ij u_i + v_j - M_ij),
+    ``marginal_error`` = largest absolute error of the plan's row and column sums,
+    ``seconds`` = wall time of the solve with its certificate, cost matrix excluded.
+    """
+
+    w1: float
+    u: Array
+    v: Array
+    gap: float
+    violation: float
+    marginal_error: float
+    seconds: float
+    plan: Plan | None = None
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """One critic's ladder on one pair of samples; None where a rung is not known.
+
+    ``raw`` = mean f(x) - mean f(y); the rungs ``clip_bound``, ``spectral``, ``slope``,
+    ``c_transform`` are lower bounds of ``primal`` in this order. ``clip_constant``,
+    ``spectral_constant`` and ``slope_constant`` are the Lipschitz constants raw is divided by
+    (infinite slope: f differs on coincident points, the rung is 0). ``scale`` is the s at which
+    the c-transform bound is reached, k_eff = 1/scale. ``raw_error`` bounds the float64 rounding of
+    raw; the two rungs with analytic constants divide raw - raw_error, so that rounding noise of a
+    dead critic is never sold as a bound.
+    """
+
+    raw: float
+    raw_error: float
+    slope_constant: float
+    slope: float
+    scale: float
+    c_transform: float
+    nearest: float
+    clip_constant: float | None = None
+    clip_bound: float | None = None
+    spectral_constant: float | None = None
+    spectral: float | None = None
+    primal: float | None = None
+    alignment: "Alignment | None" = None
+    saturation: float | None = None
+
+    @property
+    def k_eff(self) -> float | None:
+        """The Lipschitz scale at which this critic is best read; None when s = 0 is best."""
+        return 1.0 / self.scale if self.scale > 0 else None
+
+    @property
+    def skill(self) -> float | None:
+        """(c_transform - nearest) / (primal - nearest): what the critic adds to no critic at all."""
+        if self.primal is None or self.primal - self.nearest < 1e-6 * self.primal:
+            return None
+        return (self.c_transform - self.nearest) / (self.primal - self.nearest)
+
+    @property
+    def cosine(self) -> float | None:
+        return self.alignment.cosine if self.alignment else None
+
+
+@dataclass(frozen=True)
+class Alignment:
+    """How the critic's gradient points, and how long it is.
+
+    ``cosine`` = plan-weighted mean of cos(grad f(x_i), x_i - y_j) over the entries of the exact plan
+    that move mass, a zero gradient counting 0; None when no mass moves or no plan is known.
+    ``coincident_atoms`` counts the plan entries left out because x_i = y_j. ``grad_norm_*`` are
+    the Euclidean lengths of the gradients over both samples.
+    """
+
+    cosine: float | None
+    coincident_atoms: int
+    grad_norm_mean: float
+    grad_norm_min: float
+    grad_norm_max: float
