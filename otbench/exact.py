@@ -30,15 +30,19 @@ def cost_matrix(x: Array, y: Array) -> Array:
     Raises:
         InputError: the solve would need more memory than there is; said before allocating.
     """
-    needed = 8 * len(x) * len(y) * MATRICES_IN_A_SOLVE
-    available = psutil.virtual_memory().available
-    if needed > available:
-        raise InputError(
-            f"an exact solve of {len(x)} x {len(y)} points needs {needed / 2**30:.1f} GiB, "
-            f"{available / 2**30:.1f} GiB are free: use smaller samples"
-        )
+    check_memory(len(x), len(y))
     matrix: Array = cdist(x, y)
     return matrix
+
+
+def check_memory(n: int, m: int) -> None:
+    """InputError when an exact solve of n x m points would need more memory than is free."""
+    needed, available = 8 * n * m * MATRICES_IN_A_SOLVE, psutil.virtual_memory().available
+    if needed > available:
+        raise InputError(
+            f"an exact solve of {n} x {m} points needs {needed / 2**30:.1f} GiB, "
+            f"{available / 2**30:.1f} GiB are free: use smaller samples"
+        )
 
 
 def solve_exact(x: Any, y: Any, a: Any = None, b: Any = None) -> ExactSolution:
@@ -85,15 +89,19 @@ def verify_exact(solution: ExactSolution, x: Any, y: Any, a: Any = None, b: Any 
         UncertifiedError: the potentials or the plan do not prove ``solution.w1`` on these samples.
         InputError: malformed samples, or potentials of other lengths than the samples.
     """
-    start = time.perf_counter()
     pair = SamplePair(x, y, a, b)
     if (len(solution.u), len(solution.v)) != (len(pair.x), len(pair.y)):
         raise InputError(
             f"potentials of lengths {len(solution.u)} and {len(solution.v)} cannot prove a value "
             f"on {len(pair.x)} and {len(pair.y)} points: pass the samples it was solved on"
         )
-    cost = cost_matrix(pair.x, pair.y)
-    return _certified(cost, pair.a, pair.b, solution.u, solution.v, solution.plan, solution.w1, start)
+    return verify_cost(solution, cost_matrix(pair.x, pair.y), pair.a, pair.b)
+
+
+def verify_cost(solution: ExactSolution, cost: Array, a: Array, b: Array) -> ExactSolution:
+    """``verify_exact`` on a given cost matrix (n, m) and validated weights."""
+    start = time.perf_counter()
+    return _certified(cost, a, b, solution.u, solution.v, solution.plan, solution.w1, start)
 
 
 def _network_simplex(cost: Array, a: Array, b: Array) -> tuple[Plan, Array, Array]:

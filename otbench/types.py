@@ -62,8 +62,8 @@ def as_weights(name: str, value: Any, count: int) -> Array:
 class SamplePair:
     """Two weighted samples of equal dimension: x (n, d) ~ P with a (n,), y (m, d) ~ Q with b (m,).
 
-    ``closed_form_w1`` is the exact W1 of *these samples* where the problem knows it (coupled
-    sampling: sum_i a_i |x_i - T(x_i)|), None otherwise. Arrays are validated on construction.
+    ``images`` (n, d) are the points T(x_i) an optimal coupling of P and Q sends x_i to, where the problem
+    knows one: y itself under coupled sampling. Arrays are validated on construction.
 
     Raises:
         InputError: empty, non-finite or non-numeric arrays, unequal dimensions, bad weights.
@@ -73,7 +73,7 @@ class SamplePair:
     y: Array
     a: Array = None  # type: ignore[assignment]  # None means uniform; replaced below
     b: Array = None  # type: ignore[assignment]
-    closed_form_w1: float | None = None
+    images: Array | None = None
 
     def __post_init__(self) -> None:
         x, y = as_points("x", self.x), as_points("y", self.y)
@@ -89,6 +89,24 @@ class SamplePair:
     @property
     def dim(self) -> int:
         return int(self.x.shape[1])
+
+    @property
+    def coupled_w1(self) -> float | None:
+        """W1 between x and its images in closed form, sum_i a_i |x_i - T(x_i)|; under coupled sampling the exact
+        W1 of the samples, else of x and the images of x; None where no coupling is known."""
+        lengths = self._lengths()
+        return None if lengths is None else float(self.a @ lengths)
+
+    @property
+    def coupled_stderr(self) -> float | None:
+        """Standard error of ``coupled_w1`` as an estimate of W1(P, Q): sqrt sum_i a_i^2 (|.|_i - mean)^2."""
+        lengths = self._lengths()
+        if lengths is None:
+            return None
+        return float(np.sqrt((self.a**2) @ (lengths - self.a @ lengths) ** 2))
+
+    def _lengths(self) -> Array | None:
+        return None if self.images is None else np.linalg.norm(self.x - self.images, axis=1)
 
     def coincident(self) -> float:
         """Share of mass the two samples have in common: sum over atoms of min(P{z}, Q{z})."""

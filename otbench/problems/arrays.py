@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
 
@@ -9,7 +10,7 @@ import numpy as np
 from pydantic import Field, PrivateAttr
 
 from otbench.errors import InputError
-from otbench.problems.base import Mode, Problem
+from otbench.problems.base import Mode, Problem, data_size
 from otbench.types import Array, SamplePair, as_points, as_weights
 
 
@@ -44,21 +45,32 @@ class Arrays(Problem):
         parsed._folder = folder
         return parsed
 
+    def sizes(self, n: int | None, m: int | None, mode: Mode) -> tuple[int, int]:
+        """All rows where n or m is None."""
+        if mode == "coupled":
+            raise InputError('arrays have no known optimal coupling; use mode = "independent"')
+        if (n or m) and (self.a or self.b):
+            raise InputError("weighted arrays are used whole; leave n and m out")
+        return data_size("n", n, len(self._pair.x)), data_size("m", m, len(self._pair.y))
+
     def sample(
         self, n: int | None = None, m: int | None = None, *, mode: Mode = "independent", seed: int = 0
     ) -> SamplePair:
-        """All rows, or n and m of them without replacement (unweighted files only)."""
-        if mode == "coupled":
-            raise InputError('arrays have no known optimal coupling; use mode = "independent"')
+        """The rows in their order, or n and m of them drawn without replacement."""
+        sizes = self.sizes(n, m, mode)
+        if (n, m) == (None, None):
+            return self._pair
+        rng, pair = self._rng(*sizes, seed), self._pair
+        return SamplePair(rng.permutation(pair.x)[: sizes[0]], rng.permutation(pair.y)[: sizes[1]])
+
+    @cached_property
+    def _pair(self) -> SamplePair:
         x, y = (as_points(path, _read(self._folder, path)) for path in (self.x, self.y))
         if self.dim != x.shape[1]:
             raise InputError(f"dim is {self.dim}, but {self.x} has {x.shape[1]} columns; leave dim out")
         a = as_weights(self.a, _read(self._folder, self.a).ravel(), len(x)) if self.a else None
         b = as_weights(self.b, _read(self._folder, self.b).ravel(), len(y)) if self.b else None
-        if (n or m) and (self.a or self.b):
-            raise InputError("weighted arrays are used whole; leave n and m out")
-        rng = self._rng(mode, n, m, seed)
-        return SamplePair(_subset(rng, self.x, x, n), _subset(rng, self.y, y, m), a, b)
+        return SamplePair(x, y, a, b)
 
 
 def _existing(folder: str, path: str) -> Path:
@@ -89,11 +101,3 @@ def _is_number(word: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-def _subset(rng: np.random.Generator, path: str, rows: Array, count: int | None) -> Array:
-    if count is None:
-        return rows
-    if not 1 <= count <= len(rows):
-        raise InputError(f"{path} has {len(rows)} rows; a sample size must be between 1 and that; got {count}")
-    return rows[rng.permutation(len(rows))[:count]]

@@ -48,29 +48,31 @@ class Problem(Spec):
     ) -> SamplePair:
         """x (n, dim) from P and y (m, dim) from Q; the same arguments give the same points.
 
-        ``mode="coupled"``: y_i = T(x_i), no sampling error, ``closed_form_w1`` is known.
-        ``mode="independent"``: fresh y, as a user's data are.
+        ``mode="coupled"``: y_i = T(x_i), no sampling error. ``mode="independent"``: fresh y, as a user's
+        data are.
 
         Raises:
-            InputError: sizes below 1; coupled with n != m.
+            InputError: sizes the problem cannot give; coupled with n != m.
         """
-        n, m = self._sizes(n, m)
+        n, m = self.sizes(n, m, mode)
+        x, images, a = self.coupling(self._rng(f"{mode} x", n, m, seed), n)
         if mode == "coupled":
-            if n != m:
-                raise InputError(f"coupled sampling pairs the points, so n must equal m; got {n} and {m}")
-            x, y, weights = self.coupling(self._rng("coupled", n, m, seed), n)
-            lengths = np.linalg.norm(x - y, axis=1)
-            closed_form = float(lengths.mean() if weights is None else weights @ lengths)
-            return SamplePair(x, y, weights, weights, closed_form)
-        x, _, a = self.coupling(self._rng("independent x", n, m, seed), n)
-        _, y, b = self.coupling(self._rng("independent y", n, m, seed), m)
-        return SamplePair(x, y, a, b)
+            return SamplePair(x, images, a, a, images)
+        _, y, b = self.coupling(self._rng(f"{mode} y", n, m, seed), m)
+        return SamplePair(x, y, a, b, images)
 
-    def _sizes(self, n: int | None, m: int | None) -> tuple[int, int]:
+    def sizes(self, n: int | None, m: int | None, mode: Mode) -> tuple[int, int]:
+        """The sample sizes ``sample`` gives for these arguments, 1024 where none is asked, without drawing.
+
+        Raises:
+            InputError: as ``sample``.
+        """
         n = 1024 if n is None else n
         m = n if m is None else m
         if n < 1 or m < 1:
             raise InputError(f"sample sizes must be at least 1; got n = {n}, m = {m}")
+        if mode == "coupled" and n != m:
+            raise InputError(f"coupled sampling pairs the points, so n must equal m; got {n} and {m}")
         return n, m
 
     def _rng(self, *purpose: object) -> np.random.Generator:
@@ -78,6 +80,13 @@ class Problem(Spec):
         content = [self.model_dump(mode="json"), self.version, *purpose]
         digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).digest()
         return np.random.default_rng(int.from_bytes(digest[:16], "little"))
+
+
+def data_size(name: str, asked: int | None, available: int) -> int:
+    """How many of ``available`` rows a sample takes: all unless asked for fewer."""
+    if asked is not None and not 1 <= asked <= available:
+        raise InputError(f"{name} must be between 1 and the {available} rows there are; got {asked}")
+    return available if asked is None else asked
 
 
 def direction(kind: Literal["axis", "diagonal"], dim: int) -> Array:

@@ -7,7 +7,7 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from otbench.errors import InputError
-from otbench.problems.base import Mode, Problem
+from otbench.problems.base import Mode, Problem, data_size
 from otbench.types import Array, SamplePair
 
 DIM = 64
@@ -41,25 +41,33 @@ class Digits(Problem):
     def population_overlap(self) -> float:
         return self.shared if self.comparison == "noisy" else 0.0
 
+    def sizes(self, n: int | None, m: int | None, mode: Mode) -> tuple[int, int]:
+        """All the rows there are where n or m is None."""
+        if mode == "coupled":
+            raise InputError('digits have no known optimal coupling; use mode = "independent"')
+        first, second = len(_rows(self.digit)), len(_rows(self.other))
+        if self.comparison == "halves":
+            first, second = first // 2, first - first // 2
+        n = data_size("n", n, first)
+        if self.comparison == "noisy":
+            if m not in (None, n):
+                raise InputError(f"a noisy copy has as many rows as the original; got m = {m} for n = {n}")
+            return n, n
+        return n, data_size("m", m, second)
+
     def sample(
         self, n: int | None = None, m: int | None = None, *, mode: Mode = "independent", seed: int = 0
     ) -> SamplePair:
-        """Rows of the data set, all there are where n or m is None."""
-        if mode == "coupled":
-            raise InputError('digits have no known optimal coupling; use mode = "independent"')
-        rng = self._rng(mode, n, m, seed)
-        first = rng.permutation(_rows(self.digit))
-        if self.comparison == "halves":
-            middle = len(first) // 2
-            return SamplePair(_take("n", first[:middle], n), _take("m", first[middle:], m))
-        x = _take("n", first, n)
+        n, m = self.sizes(n, m, mode)
+        rng = self._rng(n, m, seed)
+        rows = rng.permutation(_rows(self.digit))
+        x = rows[:n]
         if self.comparison == "classes":
-            return SamplePair(x, _take("m", rng.permutation(_rows(self.other)), m))
-        if m not in (None, len(x)):
-            raise InputError(f"a noisy copy has as many rows as the original; got m = {m} for n = {len(x)}")
-        moves = np.arange(len(x)) >= round(self.shared * len(x))
-        y = x + self.noise * moves[:, None] * rng.standard_normal(x.shape)
-        return SamplePair(x, y)
+            return SamplePair(x, rng.permutation(_rows(self.other))[:m])
+        if self.comparison == "halves":
+            return SamplePair(x, rows[len(rows) // 2 :][:m])
+        moves = np.arange(n) >= round(self.shared * n)
+        return SamplePair(x, x + self.noise * moves[:, None] * rng.standard_normal(x.shape))
 
 
 @cache
@@ -73,9 +81,3 @@ def _load() -> tuple[Array, Array]:
 def _rows(digit: int) -> Array:
     images, labels = _load()
     return images[labels == digit]
-
-
-def _take(name: str, rows: Array, count: int | None) -> Array:
-    if count is not None and not 1 <= count <= len(rows):
-        raise InputError(f"digits: {name} must be between 1 and the {len(rows)} rows there are; got {count}")
-    return rows[:count]

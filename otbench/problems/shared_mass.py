@@ -6,7 +6,7 @@ import numpy as np
 from pydantic import Field
 
 from otbench.errors import InputError
-from otbench.problems.base import Problem
+from otbench.problems.base import Mode, Problem
 from otbench.types import Array
 
 
@@ -36,14 +36,18 @@ class SharedMass(Problem):
     def population_overlap(self) -> float:
         return self.overlap
 
+    def sizes(self, n: int | None, m: int | None, mode: Mode) -> tuple[int, int]:
+        n, m = super().sizes(n, m, mode)
+        if self.weights == "mixture" and min(n, m) < 2:
+            raise InputError(f"mixture weights need at least 2 points, one a component; got n = {n}, m = {m}")
+        return n, m
+
     def coupling(self, rng: np.random.Generator, n: int) -> tuple[Array, Array, Array | None]:
         moved_share = 1 - self.overlap
         if self.weights == "uniform":
             moves = rng.random(n) < moved_share
             weights = None
         else:
-            if n < 2:
-                raise InputError(f"mixture weights need at least 2 points, one a component; got {n}")
             moves = np.arange(n) >= n // 2
             weights = np.where(moves, moved_share / moves.sum(), self.overlap / (~moves).sum())
         x = self.w1 * (rng.random((n, self.dim)) - 0.5)

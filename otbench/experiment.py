@@ -1,0 +1,160 @@
+"""A declared experiment: a TOML file of blocks, every list an axis, expanded into cells."""
+
+import itertools
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+from pydantic import Field
+
+from otbench.cells import Cell, Sampling
+from otbench.errors import InputError, UnknownNameError
+from otbench.methods import METHODS, Method
+from otbench.problems import PROBLEMS, Problem
+from otbench.spec import Scalar, Spec, is_sequence_field
+
+#: Where experiments are looked up by name: the working directory's, then those that came with otbench.
+FOLDERS = (
+    Path("experiments"),
+    Path(__file__).parent / "experiments",
+    Path(__file__).parent.parent / "experiments",
+)
+
+#: More cells than this in one file is a slip of the keyboard.
+MAX_CELLS = 200_000
+
+
+class Agreement(Spec):
+    """A promise on the results: the median of ``ratio`` over the rows where all of ``where`` holds is at least
+    ``at_least`` (rung over primal, so 1 is perfect)."""
+
+    kind: ClassVar[str] = "agree table"
+
+    ratio: str
+    at_least: float = Field(ge=0, le=1)
+    where: dict[str, Scalar]
+
+
+class Block(Spec):
+    """A full product: every problem × sampling × method × seed, each table's lists expanded."""
+
+    kind: ClassVar[str] = "block"
+
+    problem: dict[str, Any] | list[dict[str, Any]]
+    sampling: dict[str, Any] | list[dict[str, Any]] = Field(default_factory=dict)
+    method: dict[str, Any] | list[dict[str, Any]]
+    seeds: list[int] = Field(min_length=1)
+
+
+class Declaration(Spec):
+    """The file as a whole: the question it answers, and a union of blocks."""
+
+    kind: ClassVar[str] = "experiment file"
+
+    question: str
+    block: list[Block] = Field(min_length=1)
+    agree: list[Agreement] = Field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """A validated experiment: its name, question, promises and distinct cells in the declared order."""
+
+    name: str
+    question: str
+    agree: tuple[Agreement, ...]
+    cells: tuple[Cell, ...]
+
+
+def load_experiment(name_or_path: str) -> Experiment:
+    """The experiment of that name, or in that .toml file.
+
+    Raises:
+        InputError: no such experiment, no such file, or anything in it that is not understood.
+    """
+    file = find_experiment(name_or_path)
+    try:
+        tables = tomllib.loads(file.read_text())
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InputError(f"{file} is not TOML: {error}") from None
+    except OSError as error:
+        raise InputError(f"{file} cannot be read: {error.strerror}") from None
+    try:
+        declared = Declaration(**tables)
+        cells = {cell.key: cell for block in declared.block for cell in _cells(block, str(file.parent))}
+    except InputError as error:
+        raise InputError(f"{file}: {error}") from None
+    return Experiment(file.stem, declared.question, tuple(declared.agree), tuple(cells.values()))
+
+
+def find_experiment(name_or_path: str) -> Path:
+    """The file of an experiment given by name or path."""
+    if name_or_path.endswith(".toml"):
+        if not Path(name_or_path).is_file():
+            raise InputError(f"no such experiment file: {name_or_path}")
+        return Path(name_or_path)
+    known = experiments()
+    if name_or_path not in known:
+        raise UnknownNameError("experiment", name_or_path, known, "or pass a path ending in .toml")
+    return known[name_or_path]
+
+
+def experiments() -> dict[str, Path]:
+    """Every experiment that can be run by name, the working directory's first."""
+    found: dict[str, Path] = {}
+    for folder in FOLDERS:
+        for file in sorted(folder.glob("*.toml")):
+            found.setdefault(file.stem, file)
+    return found
+
+
+def _cells(block: Block, folder: str) -> Iterator[Cell]:
+    problems = [p for table in _tables(block.problem) for p in _expand_problem(table, folder)]
+    samplings = [Sampling(**fields) for table in _tables(block.sampling) for fields in _axes(Sampling, table)]
+    methods = [m for table in _tables(block.method) for m in _expand_method(table)]
+    size = len(problems) * len(samplings) * len(methods) * len(block.seeds)
+    if size > MAX_CELLS:
+        raise InputError(f"a block of {size} cells is more than the {MAX_CELLS} allowed; split the experiment")
+    for problem, sampling, seed, method in itertools.product(problems, samplings, block.seeds, methods):
+        yield Cell(problem, sampling, method, seed)
+
+
+def _expand_problem(table: Mapping[str, Any], folder: str) -> list[Problem]:
+    chosen = _named("problem", PROBLEMS, table)
+    return [chosen.parse(fields, folder) for fields in _axes(chosen, table)]
+
+
+def _expand_method(table: Mapping[str, Any]) -> list[Method]:
+    chosen = _named("method", METHODS, table)
+    return [chosen(**fields) for fields in _axes(chosen, table)]
+
+
+def _named(kind: str, known: Mapping[str, Any], table: Mapping[str, Any]) -> Any:
+    name = table.get("name")
+    if name is None:
+        raise InputError(f"a {kind} table needs a name; known: {', '.join(sorted(known))}")
+    if not isinstance(name, str) or name not in known:
+        raise UnknownNameError(kind, name, known)
+    return known[name]
+
+
+def _axes(described: type[Spec], table: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """Every combination of a table's axes: a list is an axis, unless one value of the field is a list itself
+    (widths), where a list of lists is one."""
+    axes = []
+    for name, value in table.items():
+        field = described.model_fields.get(name)
+        lists = isinstance(value, list)
+        if lists and field is not None and is_sequence_field(field):
+            lists = any(isinstance(part, list) for part in value)
+        if lists and not value:
+            raise InputError(f"{described.kind} field {name!r} is an empty list; give at least one value")
+        axes.append(value if lists else [value])
+    for values in itertools.product(*axes):
+        yield dict(zip(table, values, strict=True))
+
+
+def _tables(value: dict[str, Any] | list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return value if isinstance(value, list) else [value]

@@ -1,0 +1,246 @@
+"""Rows: one flat, versioned JSON line a cell, appended as cells finish and never changed after."""
+
+import gzip
+import hashlib
+import json
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+
+from otbench.errors import ResultsError, ResultsInUseError
+from otbench.spec import Scalar, first_complaint
+
+#: Version of the columns below; part of every key.
+SCHEMA = 1
+
+#: Rows are kept compressed once they pass this, at the end of a run.
+COMPRESS_ABOVE = 5_000_000
+
+Row = dict[str, Scalar]
+
+
+class RowColumns(BaseModel):
+    """The measured columns of a row; its cell stands beside them as problem.*, sampling.*, method.* and seed.
+
+    A column is None where it has no value: no closed form, no such constant, a diverged critic.
+    ``slope_constant`` None in an "ok" row means infinite. Ratios and rungs are derived (``tables``), not stored.
+    """
+
+    model_config = ConfigDict(extra="allow", strict=True, allow_inf_nan=False)
+
+    schema_: int = Field(alias="schema")
+    key: str = Field(min_length=64, max_length=64)
+    seed: int
+    status: str = Field(pattern="^(ok|diverged|refused)$")
+    reason: str
+    # the samples
+    n: int
+    m: int
+    population_w1: float | None
+    population_overlap: float | None
+    coincident: float
+    coupled_w1: float | None
+    coupled_stderr: float | None
+    sampling_floor: float | None
+    # the exact side
+    primal: float | None
+    gap: float | None
+    violation: float | None
+    marginal_error: float | None
+    # the critic
+    raw: float | None
+    raw_error: float | None
+    clip_constant: float | None
+    spectral_constant: float | None
+    slope_constant: float | None
+    scale: float | None
+    c_transform: float | None
+    nearest: float | None
+    cosine: float | None
+    coincident_atoms: int | None
+    grad_norm_mean: float | None
+    grad_norm_min: float | None
+    grad_norm_max: float | None
+    saturation_start: float | None
+    saturation: float | None
+    slope_half: float | None
+
+
+_ROWS = TypeAdapter(list[RowColumns])
+
+
+class Results:
+    """A results folder: rows.jsonl (or rows.jsonl.gz), timing.jsonl, meta.json, tables/."""
+
+    def __init__(self, folder: str | Path) -> None:
+        self.folder = Path(folder)
+        self.rows_file, self.packed_file = self.folder / "rows.jsonl", self.folder / "rows.jsonl.gz"
+        self.timing_file, self.meta_file = self.folder / "timing.jsonl", self.folder / "meta.json"
+        self.tables = self.folder / "tables"
+
+    def exists(self) -> bool:
+        return self.rows_file.is_file() or self.packed_file.is_file()
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the folder for one run.
+
+        Raises:
+            ResultsInUseError: another run holds it.
+            ResultsError: it cannot be written.
+        """
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            lock = FileLock(self.folder / ".lock")
+            lock.acquire(blocking=False)
+        except Timeout:
+            raise ResultsInUseError(self.folder) from None
+        except OSError as error:
+            raise ResultsError(f"cannot write to {self.folder}: {error.strerror}; name another with --results") from None
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def rows(self) -> list[Row]:
+        """Every whole row, validated. A torn last line (a run killed as it wrote) is left out.
+
+        Raises:
+            ResultsError: no rows at all, another schema, or a line that is not a row.
+        """
+        if not self.exists():
+            raise ResultsError(f"no rows in {self.folder}: run `otbench run {self.folder.name}` first")
+        rows = []
+        for file in (self.packed_file, self.rows_file):
+            rows += _parse(file, _read_text(file))
+        try:
+            _ROWS.validate_python(rows)
+        except ValidationError as error:
+            number, *_ = error.errors()[0]["loc"]
+            key = rows[int(number)].get("key", "no key")
+            raise ResultsError(f"{self.folder}: row {key} is damaged: {first_complaint(error)}") from None
+        return rows
+
+    def timings(self) -> list[Row]:
+        """The timing lines, [] where none were kept."""
+        return _parse(self.timing_file, _read_text(self.timing_file))
+
+    def meta(self) -> dict[str, Any]:
+        """The experiment's declaration and the machines that ran it, {} where there is none."""
+        if not self.meta_file.is_file():
+            return {}
+        try:
+            meta = json.loads(self.meta_file.read_text())
+        except ValueError as error:
+            raise ResultsError(f"{self.meta_file} is not JSON ({error}); restore it or run again") from None
+        if not isinstance(meta, dict):
+            raise ResultsError(f"{self.meta_file} must hold a table; restore it or run again")
+        return meta
+
+    def mend(self) -> bool:
+        """Cut a torn last line off rows and timings; True when there was one. Only under the lock."""
+        torn = False
+        for file in (self.rows_file, self.timing_file):
+            if not file.is_file():
+                continue
+            data = file.read_bytes()
+            whole = data.rfind(b"\n") + 1
+            if whole < len(data):
+                torn = True
+                with file.open("r+b") as handle:
+                    handle.truncate(whole)
+        return torn
+
+    def append(self, rows: Iterable[Mapping[str, Scalar]], timings: Iterable[Mapping[str, Scalar]]) -> None:
+        """Add lines, each in one write, and force them to the disk before returning; timings first, so that
+        no row is without its timing."""
+        for file, lines in ((self.timing_file, timings), (self.rows_file, rows)):
+            with file.open("ab", buffering=0) as handle:
+                for line in lines:
+                    handle.write(dump(line) + b"\n")
+                os.fsync(handle.fileno())
+
+    def set_aside(self, keys: set[str]) -> int:
+        """Move rows of cells that are not in ``keys`` to stale.jsonl, where nothing reads them; how many."""
+        rows = self.rows() if self.exists() else []
+        stale = [row for row in rows if row["key"] not in keys]
+        if stale:
+            with (self.folder / "stale.jsonl").open("ab") as handle:
+                handle.writelines(dump(row) + b"\n" for row in stale)
+            self._replace([row for row in rows if row["key"] in keys])
+        return len(stale)
+
+    def settle(self, order: list[str]) -> None:
+        """Put the rows of a finished run into the experiment's order, compressed when they are large."""
+        place = {key: k for k, key in enumerate(order)}
+        self._replace(sorted(self.rows(), key=lambda row: place[str(row["key"])]))
+
+    def _replace(self, rows: list[Row]) -> None:
+        text = b"".join(dump(row) + b"\n" for row in rows)
+        if len(text) > COMPRESS_ABOVE:
+            write_atomically(self.packed_file, gzip.compress(text, mtime=0))
+            self.rows_file.unlink(missing_ok=True)
+        else:
+            write_atomically(self.rows_file, text)
+            self.packed_file.unlink(missing_ok=True)
+
+
+def keys_digest(keys: Iterable[str]) -> str:
+    """SHA-256 over the sorted keys: two sets of rows answer the same cells when these agree."""
+    return hashlib.sha256("".join(sorted(keys)).encode()).hexdigest()
+
+
+def dump(value: Any) -> bytes:
+    """Canonical JSON: sorted keys, no spaces, no NaN (a NaN is a status, not a number)."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()
+
+
+def write_atomically(file: Path, data: bytes) -> None:
+    """Write to a temporary name and rename, so that a reader sees the old file or the new one."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    temporary = file.with_name(f".{file.name}.{os.getpid()}")
+    try:
+        with temporary.open("wb") as handle:
+            handle.write(data)
+            handle.flush()
+            os.fsync(handle.fileno())
+        temporary.replace(file)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _read_text(file: Path) -> str:
+    if not file.is_file():
+        return ""
+    data = file.read_bytes()
+    try:
+        return (gzip.decompress(data) if file.suffix == ".gz" else data).decode()
+    except (OSError, EOFError, UnicodeDecodeError) as error:
+        raise ResultsError(f"{file} cannot be read: {error}; restore it from a backup") from None
+
+
+def _parse(file: Path, text: str) -> list[Row]:
+    *lines, torn = text.split("\n") if text else [""]
+    del torn  # what follows the last newline: nothing, or half a line of a killed run
+    rows = []
+    for number, line in enumerate(lines, start=1):
+        try:
+            row = json.loads(line)
+        except ValueError:
+            row = None
+        if not isinstance(row, dict):
+            raise ResultsError(
+                f"{file}, line {number}, is not a row: restore it from a backup, or delete the line to have it recomputed"
+            )
+        if row.get("schema") != SCHEMA:
+            raise ResultsError(
+                f"{file}, line {number}, has schema {row.get('schema')!r}, this otbench reads {SCHEMA}: "
+                "use the version that wrote it, or run again into another folder"
+            )
+        rows.append(row)
+    return rows

@@ -1,0 +1,106 @@
+"""Run an experiment: which cells are missing, do them, append their rows; resume is the same call again."""
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from otbench.cells import Cell
+from otbench.critics.training import check_device
+from otbench.exact import check_memory
+from otbench.experiment import Experiment
+from otbench.machine import machine_facts, machine_id
+from otbench.rows import SCHEMA, Results, dump, keys_digest, write_atomically
+from otbench.tasks import make_tasks, run_task
+from otbench.workers import run_everywhere
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What a run did: cells done before and now, their bad ends, whether a torn line was dropped, and how many
+    rows of cells no longer declared were set aside."""
+
+    before: int
+    now: int
+    diverged: int
+    refused: int
+    torn: bool
+    stale: int
+
+
+def default_workers() -> int:
+    """As many as there are cores to this process."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def missing_cells(experiment: Experiment, results: Results) -> list[Cell]:
+    """The cells without a row, in the declared order."""
+    done = {row["key"] for row in results.rows()} if results.exists() else set()
+    return [cell for cell in experiment.cells if cell.key not in done]
+
+
+def preflight(cells: list[Cell]) -> None:
+    """InputError, before anything is drawn, for sizes a problem cannot give or memory cannot hold."""
+    for cell in {cell.sample_key: cell for cell in cells}.values():
+        check_memory(*cell.sizes())
+
+
+def run_experiment(
+    experiment: Experiment,
+    folder: Path,
+    *,
+    workers: int = 1,
+    device: str = "cpu",
+    on_progress: Callable[[int, int, int], None] = lambda before, now, total: None,
+) -> Summary:
+    """Do every cell of the experiment that has no row in ``folder`` yet.
+
+    ``on_progress(before, now, total)`` is called as rows are safe on disk. Interrupted at any moment, what
+    was appended stays; the next call does the rest.
+
+    Raises:
+        ResultsInUseError: another run holds the folder.
+        InputError: cells that cannot be drawn, a device that is not there.
+    """
+    results = Results(folder)
+    with results.locked():
+        torn = results.mend()
+        stale = results.set_aside({cell.key for cell in experiment.cells})
+        cells = missing_cells(experiment, results)
+        before, now = len(experiment.cells) - len(cells), 0
+        on_progress(before, now, len(experiment.cells))
+        statuses: list[object] = []
+        if cells:
+            check_device(device)
+            preflight(cells)
+            facts = machine_facts(device)
+            machine = machine_id(facts)
+            _write_meta(experiment, results, {machine: facts})
+            work = partial(run_task, solutions=folder.parent / ".exact", device=device)
+            for done in run_everywhere(work, make_tasks(cells), workers):
+                extra = {"machine": machine, "device": device, "workers": workers}
+                results.append([row for row, _ in done], [timing | extra for _, timing in done])
+                statuses += [row["status"] for row, _ in done]
+                now += len(done)
+                on_progress(before, now, len(experiment.cells))
+            results.settle([cell.key for cell in experiment.cells])
+        else:
+            _write_meta(experiment, results, {})
+    return Summary(before, now, statuses.count("diverged"), statuses.count("refused"), torn, stale)
+
+
+def _write_meta(experiment: Experiment, results: Results, machine: dict[str, object]) -> None:
+    """The declaration the rows answer to, and every machine that made some; rewritten only when it changes."""
+    old = results.meta()
+    meta = {
+        "schema": SCHEMA,
+        "experiment": experiment.name,
+        "question": experiment.question,
+        "cells": len(experiment.cells),
+        "keys": keys_digest(cell.key for cell in experiment.cells),
+        "agree": [promise.model_dump() for promise in experiment.agree],
+        "machines": old.get("machines", {}) | machine,
+    }
+    if meta != old:
+        write_atomically(results.meta_file, dump(meta) + b"\n")

@@ -1,0 +1,200 @@
+"""A task: some samples with all their cells, from points to rows in one process."""
+
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from otbench.bounds import Ladder, alignment
+from otbench.cells import Cell
+from otbench.critics.functions import Critic, on_union
+from otbench.errors import UncertifiedError
+from otbench.exact import cost_matrix
+from otbench.methods import Fitted, Job
+from otbench.rows import SCHEMA, Row, RowColumns
+from otbench.solutions import exact_solution
+from otbench.types import ExactSolution, SamplePair
+
+#: Trained critics a task aims at: enough to fill a batch and to forget the hand-over, few enough for progress.
+CRITICS_A_TASK = 32
+
+#: The cells of one sample.
+Group = Sequence[Cell]
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A drawn pair with its truth: the exact solution, or why there is none."""
+
+    pair: SamplePair
+    exact: ExactSolution | None
+    refusal: str
+    sampling_floor: float | None
+    seconds_draw: float
+    seconds_exact: float
+
+
+def make_tasks(cells: Iterable[Cell]) -> list[list[Group]]:
+    """The cells grouped by sample, and samples packed into tasks of about CRITICS_A_TASK trained critics.
+
+    A sample is never split, so that it is solved once; consecutive samples of equal dimension share a task.
+    """
+    groups: dict[str, list[Cell]] = {}
+    for cell in cells:
+        groups.setdefault(cell.sample_key, []).append(cell)
+    tasks: list[list[Group]] = []
+    room, dim = 0, 0
+    for group in groups.values():
+        weight = max(1, sum(cell.method.trained for cell in group))
+        if weight > room or group[0].problem.dim != dim:
+            tasks.append([])
+            room, dim = CRITICS_A_TASK, group[0].problem.dim
+        tasks[-1].append(group)
+        room -= weight
+    return tasks
+
+
+def run_task(task: Sequence[Group], solutions: Path, device: str) -> list[tuple[Row, Row]]:
+    """Every cell of the task as (row, timing), in order.
+
+    Samples are drawn and solved first, then critics are trained in batches across the samples, then the
+    ladder is read sample by sample: one cost matrix is alive at a time.
+    """
+    samples = [_draw(group[0], solutions) for group in task]
+    fitted = _fit(task, samples, device)
+    done = []
+    for group, sample in zip(task, samples, strict=True):
+        ladder = None
+        if sample.exact is not None:
+            ladder = Ladder(cost_matrix(sample.pair.x, sample.pair.y), sample.pair.a, sample.pair.b)
+        shared = _sample_columns(sample)
+        for cell in group:
+            start = time.perf_counter()
+            fit = fitted.get(cell.key)
+            columns = _critic_columns(sample, ladder, fit) if ladder is not None and fit is not None else {}
+            row = _row(cell, shared | columns, sample, fit)
+            done.append((row, _timing(cell, sample, fit, len(group), time.perf_counter() - start)))
+    return done
+
+
+def _draw(cell: Cell, solutions: Path) -> Sample:
+    start = time.perf_counter()
+    pair = cell.sample()
+    drawn = time.perf_counter()
+    floor = None
+    try:
+        exact, refusal = exact_solution(pair, cell.sample_key, solutions), ""
+        if pair.images is not None:
+            floor = _sampling_floor(pair, cell, solutions)
+    except UncertifiedError as error:
+        exact, refusal = None, str(error)
+    return Sample(pair, exact, refusal, floor, drawn - start, time.perf_counter() - drawn)
+
+
+def _sampling_floor(pair: SamplePair, cell: Cell, solutions: Path) -> float:
+    """W1 of two independent samples of Q, the images of x and y; 0 under coupled sampling.
+
+    By the triangle inequality |W1(x, y) - W1(x, images)| is no larger, and the latter is known in closed form.
+    """
+    assert pair.images is not None
+    if cell.sampling.mode == "coupled":
+        return 0.0
+    images = SamplePair(pair.images, pair.y, pair.a, pair.b)
+    return exact_solution(images, f"{cell.sample_key}-floor", solutions).w1
+
+
+def _fit(task: Sequence[Group], samples: Sequence[Sample], device: str) -> dict[str, Fitted]:
+    """The critics by cell key, fitted in batches of equal method shape, dimension and sample sizes."""
+    batches: dict[object, list[tuple[Cell, Job]]] = {}
+    for group, sample in zip(task, samples, strict=True):
+        if sample.exact is None:
+            continue
+        sizes = (sample.pair.dim, len(sample.pair.x), len(sample.pair.y))
+        for cell in group:
+            key = (type(cell.method), cell.method.batch_key(), sizes)
+            batches.setdefault(key, []).append((cell, Job(sample.pair, cell.seed, sample.exact)))
+    fitted: dict[str, Fitted] = {}
+    for batch in batches.values():
+        methods, jobs = [cell.method for cell, _ in batch], [job for _, job in batch]
+        found = type(methods[0]).fit(methods, jobs, device)
+        fitted |= {cell.key: fit for (cell, _), fit in zip(batch, found, strict=True)}
+    return fitted
+
+
+def _sample_columns(sample: Sample) -> Row:
+    pair, exact = sample.pair, sample.exact
+    return {
+        "n": len(pair.x),
+        "m": len(pair.y),
+        "coincident": pair.coincident(),
+        "coupled_w1": pair.coupled_w1,
+        "coupled_stderr": pair.coupled_stderr,
+        "sampling_floor": sample.sampling_floor,
+        "primal": exact.w1 if exact else None,
+        "gap": exact.gap if exact else None,
+        "violation": exact.violation if exact else None,
+        "marginal_error": exact.marginal_error if exact else None,
+    }
+
+
+def _critic_columns(sample: Sample, ladder: Ladder, fit: Fitted) -> Row:
+    """The ladder's columns of one fitted critic; a diverged one has the sample's own bound only."""
+    own: Row = {"nearest": ladder.nearest, "saturation_start": fit.saturation_start, "saturation": fit.saturation}
+    if fit.critic is None or sample.exact is None:
+        return own
+    pair = sample.pair
+    fx, fy, gx, gy = on_union(fit.critic, pair.x, pair.y)
+    clip_constant, spectral_constant = fit.critic.constants()
+    bounds = ladder.bounds(fx, fy, clip_constant=clip_constant, spectral_constant=spectral_constant)
+    rays = alignment(pair, sample.exact.plan, gx, gy) if gx is not None and gy is not None else None
+    return own | {
+        "raw": bounds.raw,
+        "raw_error": bounds.raw_error,
+        "clip_constant": clip_constant,
+        "spectral_constant": spectral_constant,
+        "slope_constant": bounds.slope_constant if np.isfinite(bounds.slope_constant) else None,
+        "scale": bounds.scale,
+        "c_transform": bounds.c_transform,
+        "cosine": rays.cosine if rays else None,
+        "coincident_atoms": rays.coincident_atoms if rays else None,
+        "grad_norm_mean": rays.grad_norm_mean if rays else None,
+        "grad_norm_min": rays.grad_norm_min if rays else None,
+        "grad_norm_max": rays.grad_norm_max if rays else None,
+        "slope_half": _slope(fit.halfway, pair, ladder) if fit.halfway else None,
+    }
+
+
+def _slope(critic: Critic, pair: SamplePair, ladder: Ladder) -> float:
+    fx, fy, _, _ = on_union(critic, pair.x, pair.y)
+    return ladder.slope(fx, fy)[1]
+
+
+def _row(cell: Cell, measured: Row, sample: Sample, fit: Fitted | None) -> Row:
+    """All columns of the schema, None where nothing was measured."""
+    blank: Row = {field.alias or name: None for name, field in RowColumns.model_fields.items()}
+    return {
+        **blank,
+        **cell.columns(),
+        "schema": SCHEMA,
+        "key": cell.key,
+        "status": "refused" if fit is None else fit.status,
+        "reason": sample.refusal if fit is None else fit.reason,
+        "population_w1": cell.problem.population_w1,
+        "population_overlap": cell.problem.population_overlap,
+        **measured,
+    }
+
+
+def _timing(cell: Cell, sample: Sample, fit: Fitted | None, sharers: int, seconds: float) -> Row:
+    """Wall seconds of one cell by phase; drawing and solving are shared equally by the sample's cells."""
+    return {
+        "schema": SCHEMA,
+        "key": cell.key,
+        "seconds_draw": sample.seconds_draw / sharers,
+        "seconds_exact": sample.seconds_exact / sharers,
+        "seconds_fit": fit.seconds if fit else 0.0,
+        "critics_in_batch": fit.batch if fit else 0,
+        "seconds_evaluate": seconds,
+    }
