@@ -9,7 +9,7 @@ from pydantic import Field
 
 from otbench.methods import Method
 from otbench.problems import Problem
-from otbench.rows import SCHEMA, Row, dump
+from otbench.rows import Row, cell_key, dump
 from otbench.spec import Spec
 from otbench.types import SamplePair
 
@@ -44,14 +44,14 @@ class Cell:
 
     @cached_property
     def key(self) -> str:
-        """SHA-256 of the cell, the row schema and the versions of its problem and method."""
-        return _digest([self.columns(), SCHEMA, self.problem.version, self.method.version])
+        """SHA-256 of the row schema and the cell's columns, among them the versions of problem and method."""
+        return cell_key(self.columns())
 
     @cached_property
     def sample_key(self) -> str:
         """The same for what decides the points: every method of equal problem, sampling and seed sees these."""
         points = [self.problem.columns("problem"), self.sampling.columns("sampling"), self.seed]
-        return _digest([points, self.problem.version])
+        return hashlib.sha256(dump(points)).hexdigest()
 
     def sizes(self) -> tuple[int, int]:
         """n and m of its samples; InputError where the problem cannot give them."""
@@ -62,7 +62,3 @@ class Cell:
         return self.problem.sample(
             self.sampling.n, self.sampling.m, mode=self.sampling.mode, seed=self.seed
         )
-
-
-def _digest(content: object) -> str:
-    return hashlib.sha256(dump(content)).hexdigest()

@@ -190,6 +190,17 @@ class Results:
             self.packed_file.unlink(missing_ok=True)
 
 
+def is_cell_column(name: str) -> bool:
+    """Whether a column says what a cell is, rather than what was measured on it."""
+    return name == "seed" or name.startswith(("problem.", "sampling.", "method."))
+
+
+def cell_key(columns: Mapping[str, Scalar]) -> str:
+    """SHA-256 of the row schema and the cell columns among ``columns``: what the row's key must be."""
+    cell = {name: value for name, value in columns.items() if is_cell_column(name)}
+    return hashlib.sha256(dump([SCHEMA, cell])).hexdigest()
+
+
 def keys_digest(keys: Iterable[str]) -> str:
     """SHA-256 over the sorted keys: two sets of rows answer the same cells when these agree."""
     return hashlib.sha256("".join(sorted(keys)).encode()).hexdigest()

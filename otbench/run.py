@@ -7,13 +7,9 @@ from functools import partial
 from pathlib import Path
 
 from otbench.cells import Cell
-from otbench.critics.training import check_device
-from otbench.exact import check_memory
 from otbench.experiment import Experiment
 from otbench.machine import machine_facts, machine_id
 from otbench.rows import SCHEMA, Results, dump, keys_digest, write_atomically
-from otbench.tasks import make_tasks, run_task
-from otbench.workers import run_everywhere
 
 
 @dataclass(frozen=True)
@@ -42,6 +38,8 @@ def missing_cells(experiment: Experiment, results: Results) -> list[Cell]:
 
 def preflight(cells: list[Cell]) -> None:
     """InputError, before anything is drawn, for sizes a problem cannot give or memory cannot hold."""
+    from otbench.exact import check_memory
+
     for cell in {cell.sample_key: cell for cell in cells}.values():
         check_memory(*cell.sizes())
 
@@ -72,6 +70,11 @@ def run_experiment(
         on_progress(before, now, len(experiment.cells))
         statuses: list[object] = []
         if cells:
+            # torch and POT load here: a run with nothing left to do needs neither
+            from otbench.critics.training import check_device
+            from otbench.tasks import make_tasks, run_task
+            from otbench.workers import run_everywhere
+
             check_device(device)
             preflight(cells)
             facts = machine_facts(device)

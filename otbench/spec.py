@@ -46,8 +46,9 @@ class Spec(BaseModel):
         return cls(**fields)
 
     def columns(self, prefix: str) -> dict[str, Scalar]:
-        """Flat ``prefix.field`` columns; a tuple becomes ``64x64`` so that every value is a scalar."""
-        return {f"{prefix}.{name}": _flat(value) for name, value in self.model_dump().items()}
+        """Flat ``prefix.field`` columns with the version; a tuple becomes ``64x64``, so every value is a scalar."""
+        fields = {"version": self.version, **self.model_dump()}
+        return {f"{prefix}.{name}": _flat(value) for name, value in fields.items()}
 
 
 def first_complaint(error: ValidationError) -> str:

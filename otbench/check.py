@@ -1,0 +1,217 @@
+"""Rows → violations: every theorem, certificate, closed form, table and promise, re-checked from what is stored."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from otbench.rows import Results, Row, cell_key, keys_digest
+from otbench.tables import derive, frame_of, to_csv
+
+#: Relative rounding allowance of every comparison: the certificate's own.
+TOLERANCE = 1e-9
+
+#: Standard errors between a closed form on a sample and the population's value.
+SIGMAS = 6.0
+
+
+@dataclass(frozen=True)
+class Violation:
+    """One broken rule: which, where, what was seen, what was allowed."""
+
+    rule: str
+    cell: str
+    observed: str
+    bound: str
+
+    def __str__(self) -> str:
+        return f"{self.rule}: {self.cell}: observed {self.observed}, must be {self.bound}"
+
+
+Rule = Callable[[pd.DataFrame], Iterator[Violation]]
+
+
+def check_results(results: Results) -> dict[str, list[Violation]]:
+    """Every rule on one results folder: rule name → its violations, [] where it holds.
+
+    Raises:
+        ResultsError: the folder cannot be read.
+    """
+    rows, meta = results.rows(), results.meta()
+    frame = frame_of(rows)
+    found: dict[str, list[Violation]] = {name: list(rule(frame)) for name, rule in RULES.items()}
+    found["keys"] = list(keys(rows))
+    found["complete"] = list(complete(rows, meta))
+    found["tables"] = list(tables(results, rows))
+    found["agreement"] = list(agreement(frame, meta.get("agree", [])))
+    return found
+
+
+def certificates(frame: pd.DataFrame) -> Iterator[Violation]:
+    """Exact side: gap and violation <= 1e-9 max(1, W1), marginal error <= 1e-9, and no sample refused."""
+    limit = TOLERANCE * frame["primal"].clip(lower=1.0)
+    yield from _at_most("gap", frame, frame["gap"].abs(), limit)
+    yield from _at_most("violation", frame, frame["violation"], limit)
+    yield from _at_most("marginal error", frame, frame["marginal_error"].abs(), TOLERANCE)
+    yield from _holds("certificate", frame, frame["status"] != "refused", "refused", "certified")
+    missing = frame["primal"].isna() | frame["gap"].isna() | frame["violation"].isna()
+    yield from _holds("certificate", frame, ~missing | (frame["status"] == "refused"), "no certificate", "one")
+    yield from _at_most("primal", frame, -frame["primal"], 0.0)
+
+
+def ladder(frame: pd.DataFrame) -> Iterator[Violation]:
+    """0 <= clip_bound <= spectral <= slope <= c_transform <= primal where raw > 0, and raw <= S W1."""
+    ok = frame[frame["status"] == "ok"]
+    slack = TOLERANCE * ok["primal"].clip(lower=1.0)
+    rungs = ["clip_bound", "spectral", "slope", "c_transform", "primal"]
+    for k, lower in enumerate(rungs):
+        yield from _at_most(f"{lower} >= 0", ok, -ok[lower], 0.0)
+        # a rung whose constant is unknown is left out, so each is held to every later one
+        for upper in rungs[k + 1 :]:
+            yield from _at_most(f"{lower} <= {upper}", ok, ok[lower], ok[upper] + slack)
+    yield from _at_most("nearest <= c_transform", ok, ok["nearest"], ok["c_transform"] + slack)
+    product = ok["slope_constant"] * ok["primal"]
+    yield from _at_most("raw <= S W1", ok, ok["raw"], product * (1 + TOLERANCE) + ok["raw_error"])
+    yield from _at_most("spectral <= clip constant", ok, ok["spectral_constant"], ok["clip_constant"] * (1 + 1e-9))
+    required = ["raw", "raw_error", "scale", "c_transform", "nearest"]
+    yield from _holds("ladder", ok, ok[required].notna().all(axis=1), "a missing rung", "complete")
+
+
+def ranges(frame: pd.DataFrame) -> Iterator[Violation]:
+    """Quantities that live in an interval: skill, cosine, shares; gradients no longer than the Lipschitz constant."""
+    for name, low, high in (
+        ("skill", 0.0, 1.0), ("cosine", -1.0, 1.0), ("coincident", 0.0, 1.0), ("population_overlap", 0.0, 1.0),
+        ("saturation", 0.0, 1.0), ("saturation_start", 0.0, 1.0),
+    ):  # fmt: skip
+        slack = 1e-3 if name == "skill" else TOLERANCE  # skill divides by as little as 1e-6 W1
+        yield from _at_most(f"{name} <= {high:g}", frame, frame[name], high + slack)
+        yield from _at_most(f"{name} >= {low:g}", frame, -frame[name], -low + slack)
+    longest = frame["grad_norm_max"]
+    yield from _at_most("|grad| <= spectral", frame, longest, frame["spectral_constant"] * (1 + TOLERANCE))
+    yield from _at_most("mean |grad| <= max", frame, frame["grad_norm_mean"], longest * (1 + TOLERANCE))
+    yield from _at_most("min |grad| <= mean", frame, frame["grad_norm_min"], frame["grad_norm_mean"] * (1 + TOLERANCE))
+    yield from _at_most("|grad| >= 0", frame, -frame["grad_norm_min"], 0.0)
+    slack = TOLERANCE * frame["primal"].clip(lower=1.0)
+    yield from _at_most("slope at half budget <= primal", frame, frame["slope_half"], frame["primal"] + slack)
+
+
+def closed_forms(frame: pd.DataFrame) -> Iterator[Violation]:
+    """|W1 - coupled W1| <= sampling floor (0 when coupled: equal to 1e-9), and the coupled W1 estimates the population's."""
+    slack = TOLERANCE * frame["primal"].clip(lower=1.0)
+    error = (frame["primal"] - frame["coupled_w1"]).abs()
+    yield from _at_most("|primal - coupled W1| <= sampling floor", frame, error, frame["sampling_floor"] + slack)
+    coupled = frame["sampling.mode"] == "coupled"
+    floor = frame["sampling_floor"].where(coupled)
+    yield from _at_most("floor is 0 when coupled", frame, floor.abs(), 0.0)
+    error = (frame["coupled_w1"] - frame["population_w1"]).abs()
+    tolerance = SIGMAS * frame["coupled_stderr"] + slack
+    yield from _at_most("|coupled W1 - population W1| <= 6 standard errors", frame, error, tolerance)
+    yield from _at_most("standard error >= 0", frame, -frame["coupled_stderr"], 0.0)
+
+
+def same_points(frame: pd.DataFrame) -> Iterator[Violation]:
+    """Methods of one sample saw the same points: the same exact value, certificate and nearest-neighbour bound."""
+    points = [c for c in frame if c.startswith(("problem.", "sampling."))] + ["seed"]
+    shared = [
+        "n", "m", "primal", "gap", "violation", "marginal_error", "coincident", "coupled_w1", "coupled_stderr",
+        "sampling_floor", "nearest", "population_w1", "population_overlap",
+    ]  # fmt: skip
+    groups = frame.groupby(points, dropna=False, sort=False)
+    distinct = groups[shared].nunique(dropna=False)
+    first = groups["key"].first()
+    for name in shared:
+        for key in first[distinct[name] > 1]:
+            count = int(distinct.loc[first[first == key].index[0], name])
+            yield Violation(f"one {name} a sample", str(key)[:12], f"{count} values", "1")
+
+
+def clip_constants(frame: pd.DataFrame) -> Iterator[Violation]:
+    """K(c) = c^L sqrt(d) prod h_i, re-derived from the cell; float32 holds c to 6e-8."""
+    if "method.widths" not in frame:
+        return
+    rows = frame[frame["clip_constant"].notna()]
+    widths = rows["method.widths"].map(lambda text: np.prod([float(w) for w in text.split("x") if w != "none"]))
+    layers = rows["method.depth"].astype(float) + 1
+    expected = rows["method.clip"] ** layers * np.sqrt(rows["problem.dim"].astype(float)) * widths
+    error = (rows["clip_constant"] / expected - 1).abs()
+    yield from _at_most("K(c) = c^L sqrt(d) prod h", rows, error, 1e-7 * layers)
+
+
+#: Rules on the frame, by name, in the order they are reported.
+RULES: dict[str, Rule] = {
+    "certificates": certificates,
+    "ladder": ladder,
+    "ranges": ranges,
+    "closed forms": closed_forms,
+    "same points": same_points,
+    "clip constants": clip_constants,
+}
+
+
+def keys(rows: list[Row]) -> Iterator[Violation]:
+    """Every row's key is the hash of its cell, and no cell stands twice."""
+    seen = set()
+    for row in rows:
+        key = str(row["key"])
+        if cell_key(row) != key:
+            yield Violation("key is the hash of the cell", key[:12], "another cell", cell_key(row)[:12])
+        if key in seen:
+            yield Violation("one row a cell", key[:12], "a second row", "one")
+        seen.add(key)
+
+
+def complete(rows: list[Row], meta: dict[str, Any]) -> Iterator[Violation]:
+    """The rows are exactly the cells the experiment declared when it ran."""
+    if not meta:
+        yield Violation("meta.json", "-", "missing", "there: run the experiment again")
+    elif len(rows) != meta.get("cells"):
+        yield Violation("every declared cell has a row", "-", f"{len(rows)} rows", str(meta.get("cells")))
+    elif keys_digest(str(row["key"]) for row in rows) != meta.get("keys"):
+        yield Violation("every declared cell has a row", "-", "other cells", "those declared")
+
+
+def tables(results: Results, rows: list[Row]) -> Iterator[Violation]:
+    """Every committed table is, byte for byte, what the rows give."""
+    for name, table in derive(rows, results.timings()).items():
+        file = results.tables / f"{name}.csv"
+        if not file.is_file():
+            yield Violation("tables re-derive", file.name, "missing", "there: run `otbench tables`")
+        elif file.read_bytes() != to_csv(name, table):
+            yield Violation("tables re-derive", file.name, "other bytes", "those the rows give")
+
+
+def agreement(frame: pd.DataFrame, promises: list[dict[str, Any]]) -> Iterator[Violation]:
+    """The designated cells reach their dual/primal ratio in the median."""
+    for promise in promises:
+        where, ratio, least = promise["where"], promise["ratio"], promise["at_least"]
+        place = ", ".join(f"{name} = {value}" for name, value in where.items())
+        absent = [name for name in (*where, ratio) if name not in frame]
+        if absent:
+            yield Violation(f"{ratio} agreement", place, f"no column {absent[0]}", "a column of the rows")
+            continue
+        rows = frame[np.logical_and.reduce([(frame[n] == v).fillna(False) for n, v in where.items()])]
+        median = rows[ratio].median()
+        if not median >= least:
+            yield Violation(f"{ratio} agreement", place, f"{median:.6g} over {len(rows)} rows", f">= {least:g}")
+
+
+def _at_most(rule: str, frame: pd.DataFrame, observed: Any, bound: Any) -> Iterator[Violation]:
+    """A violation for every row where observed > bound; empty values are other rules' business."""
+    bounds = pd.Series(bound, index=frame.index) if np.isscalar(bound) else bound
+    for index in frame.index[(observed > bounds).fillna(False)]:
+        seen, limit = float(observed.loc[index]), float(bounds.loc[index])
+        yield Violation(rule, _place(frame.loc[index]), f"{seen:.12g}", f"<= {limit:.12g}")
+
+
+def _holds(rule: str, frame: pd.DataFrame, holds: Any, observed: str, bound: str) -> Iterator[Violation]:
+    for index in frame.index[~holds]:
+        yield Violation(rule, _place(frame.loc[index]), observed, bound)
+
+
+def _place(row: Any) -> str:
+    """A cell a reader can find: its names, then the start of its key."""
+    names = ("problem.name", "problem.dim", "method.name", "method.clip", "seed")
+    parts = [f"{name.split('.')[-1]} {row[name]}" for name in names if name in row and pd.notna(row[name])]
+    return ", ".join(parts) + f" [{str(row['key'])[:12]}]"

@@ -1,0 +1,221 @@
+"""The command line: run | tables | show | check | quotes | list. Imports wait until a command needs them."""
+
+import os
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from otbench.errors import InputError, OtbenchError
+
+app = typer.Typer(
+    help="How far is a weight-clipped WGAN critic from the exact Wasserstein distance?",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=True,
+)
+
+ExperimentArgument = Annotated[str, typer.Argument(help="Name of an experiment, or path of a .toml file.")]
+ExperimentsArgument = Annotated[
+    list[str] | None, typer.Argument(help="Names of results; all there are when left out.")
+]
+ResultsOption = Annotated[Path, typer.Option("--results", help="Folder of the results folders.")]
+
+RESULTS = Path("results")
+
+
+class Format(StrEnum):
+    """What tables are written as."""
+
+    CSV = "csv"
+    MARKDOWN = "markdown"
+    LATEX = "latex"
+
+
+def main() -> None:
+    """Run the command line; every error a user can cause is one line on stderr and exit status 2."""
+    try:
+        app()
+    except OtbenchError as error:
+        print(f"otbench: {error}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        print("otbench: stopped; what was done is kept, the same command goes on from there", file=sys.stderr)
+        sys.exit(130)
+    except BrokenPipeError:  # the reader of our output has gone, as `| head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+
+
+@app.command()
+def run(
+    experiment: ExperimentArgument = "quick",
+    results: ResultsOption = RESULTS,
+    workers: Annotated[int | None, typer.Option(min=1, help="Processes; the cores there are when left out.")] = None,
+    device: Annotated[str, typer.Option(help="Where critics train: cpu, cuda, cuda:1.")] = "cpu",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would run and how long; run nothing.")] = False,
+) -> None:
+    """Run an experiment's missing cells, write its tables, and show the headline."""
+    from otbench.experiment import load_experiment
+    from otbench.progress import progress
+    from otbench.render import write_tables
+    from otbench.rows import Results
+    from otbench.run import default_workers, missing_cells, preflight, run_experiment
+
+    declared, count = load_experiment(experiment), workers or default_workers()
+    folder = results / declared.name
+    if dry_run:
+        from otbench.estimate import expected_seconds, in_words
+
+        todo = missing_cells(declared, Results(folder))
+        preflight(todo)
+        done = len(declared.cells) - len(todo)
+        seconds = in_words(expected_seconds(todo, count, device)) if todo else "0 s"
+        print(f"{declared.name}: {len(declared.cells)} cells, {done} done, {len(todo)} to do")
+        print(f"expected {seconds} with {_many(count, 'worker')} on {device}; rows go to {folder}")
+        return
+    with progress(declared.name) as on_progress:
+        done_now = run_experiment(declared, folder, workers=count, device=device, on_progress=on_progress)
+    if done_now.torn:
+        print("a torn last line of an interrupted run was dropped; its cell was run again", file=sys.stderr)
+    if done_now.stale:
+        print(f"{done_now.stale} rows of cells no longer declared were set aside in stale.jsonl", file=sys.stderr)
+    changed = write_tables(Results(folder), "csv")
+    print(f"{declared.name}: {done_now.now} cells run, {done_now.before} were done; {changed} tables changed")
+    for count, what in ((done_now.diverged, "diverged"), (done_now.refused, "refused")):
+        if count:
+            print(f"{_many(count, 'cell')} {what}: see the status and reason columns")
+    show([declared.name], results)
+
+
+@app.command()
+def tables(
+    experiments: ExperimentsArgument = None,
+    results: ResultsOption = RESULTS,
+    verify: Annotated[bool, typer.Option("--verify", help="Compare with the files there; write nothing.")] = False,
+    format: Annotated[Format, typer.Option(help="Of the files written.")] = Format.CSV,
+) -> None:
+    """Regenerate the tables from the rows: the same rows give the same bytes."""
+    from otbench.check import tables as differing
+    from otbench.render import write_tables
+    from otbench.rows import Results
+
+    bad = 0
+    for name in _chosen(experiments, results):
+        folder = Results(results / name)
+        if verify:
+            found = list(differing(folder, folder.rows()))
+            bad += len(found)
+            for violation in found:
+                print(f"{name}: {violation}")
+            print(f"{name}: {'differs' if found else 'tables are what the rows give'}")
+        else:
+            print(f"{name}: {write_tables(folder, format.value)} tables changed")
+    raise typer.Exit(1 if bad else 0)
+
+
+@app.command()
+def show(experiments: ExperimentsArgument = None, results: ResultsOption = RESULTS) -> None:
+    """Print the headline table: what a clipped critic prints, and what it is worth."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from otbench.render import headline
+    from otbench.tables import load
+
+    console = Console(width=None if sys.stdout.isatty() else 110)
+    for name in _chosen(experiments, results):
+        frame = load(results / name)
+        table = headline(frame)
+        if table.empty:
+            print(f"{name}: no trained critics; see its tables")
+            continue
+        drawn = Table(title=f"{name}: medians over problems' overlaps, seeds and learning rates; W1 is exact")
+        for column in table.columns:
+            drawn.add_column(column, justify="right")
+        for line in table.itertuples(index=False):
+            drawn.add_row(*map(str, line))
+        console.print(drawn)
+
+
+@app.command()
+def check(
+    experiments: ExperimentsArgument = None,
+    results: ResultsOption = RESULTS,
+    readme: Annotated[Path, typer.Option(help="Text whose quoted numbers are re-derived, where it is there.")] = Path(
+        "README.md"
+    ),
+    junit: Annotated[Path | None, typer.Option(help="Write the outcome as JUnit XML.")] = None,
+) -> None:
+    """Re-check what is stored: certificates, the ladder, closed forms, tables, promises, quoted numbers.
+
+    Exit status 0: all agree. 1: some disagree, each on a line. 2: the input cannot be read.
+    """
+    from otbench.check import check_results
+    from otbench.quotes import check_quotes
+    from otbench.rows import Results
+    from otbench.verdict import summary, violations, write_junit
+
+    names = _chosen(experiments, results)
+    verdict = {name: check_results(Results(results / name)) for name in names}
+    if experiments is None and readme.is_file():
+        verdict[readme.name] = {"quoted numbers": check_quotes(readme, results)}
+    if junit:
+        write_junit(verdict, junit)
+    if page := os.environ.get("GITHUB_STEP_SUMMARY"):
+        with open(page, "a") as handle:
+            handle.write(summary(verdict))
+    for name, rules in verdict.items():
+        bad = sum(map(len, rules.values()))
+        print(f"{name}: {len(rules)} rules, {_many(bad, 'violation')}")
+        for violation in [v for found in rules.values() for v in found]:
+            print(f"  {violation}")
+    raise typer.Exit(1 if violations(verdict) else 0)
+
+
+@app.command()
+def quotes(
+    text: Annotated[Path, typer.Argument(help="The text whose quoted numbers are brought up to date.")] = Path(
+        "README.md"
+    ),
+    results: ResultsOption = RESULTS,
+) -> None:
+    """Write the numbers and tables a text quotes anew from the rows."""
+    from otbench.quotes import rewrite_quotes
+
+    print(f"{text}: {_many(rewrite_quotes(text, results), 'quote')} changed")
+
+
+@app.command("list")
+def list_() -> None:
+    """List the experiments, problems and methods by name, with their fields."""
+    from otbench.experiment import experiments
+    from otbench.methods import METHODS
+    from otbench.problems import PROBLEMS
+
+    for name, file in experiments().items():
+        print(f"experiment {name:12} {file}")
+    for kind, known in (("problem", PROBLEMS), ("method", METHODS)):
+        for name, described in known.items():
+            summary = (described.__doc__ or "").strip().splitlines()[0]
+            print(f"{kind:10} {name:12} {summary}")
+            print(f"{'':24}{', '.join(f for f in described.model_fields if f != 'name')}")
+
+
+def _chosen(names: list[str] | None, results: Path) -> list[str]:
+    """The results folders asked for, or all there are."""
+    from otbench.errors import UnknownNameError
+
+    there = sorted(f.parent.name for f in [*results.glob("*/rows.jsonl"), *results.glob("*/rows.jsonl.gz")])
+    for name in names or []:
+        if name not in there:
+            raise UnknownNameError("results", name, there, f"`otbench run {name}` makes them")
+    if not there:
+        raise InputError(f"no results in {results}: `otbench run` makes some, --results names another folder")
+    return names or sorted(set(there))
+
+
+def _many(count: int, what: str) -> str:
+    return f"{count} {what}{'' if count == 1 else 's'}"

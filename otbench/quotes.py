@@ -1,0 +1,102 @@
+"""Numbers quoted in a text, each tied to the table it comes from, so that a quote cannot drift from its rows.
+
+A quote looks like ``<!--quote matrix/agreement slope_over_w1_median where dim=2 clip=0.01 as .2f-->0.93<!--/-->``; a quoted
+table like ``<!--table matrix-->`` ... ``<!--/table-->``. Neither comment shows in rendered Markdown.
+"""
+
+import re
+from collections.abc import Callable, Iterator
+from functools import cache
+from pathlib import Path
+
+import pandas as pd
+
+from otbench.check import Violation
+from otbench.errors import InputError
+from otbench.render import headline, markdown
+from otbench.rows import Results
+from otbench.tables import derive, frame_of
+
+QUOTE = re.compile(
+    r"<!--quote (?P<experiment>[\w.-]+)/(?P<table>\w+) (?P<column>[\w.]+)"
+    r"(?: (?P<statistic>median|min|max|count))?(?: where (?P<where>[^>]*?))? as (?P<format>[\w.%,]+)-->"
+    r"(?P<text>.*?)<!--/-->"
+)
+TABLE = re.compile(r"(?P<open><!--table (?P<experiment>[\w.-]+)-->\n)(?P<text>.*?)(?P<close><!--/table-->)", re.S)
+
+
+def check_quotes(file: Path, results: Path) -> list[Violation]:
+    """A violation for every quoted number or table in ``file`` that ``results`` does not give."""
+    text = _read(file)
+    found = []
+    for match, value in _derived(text, results):
+        if match["text"] != value:
+            line = text.count("\n", 0, match.start("text")) + 1
+            seen, due = (part if len(part) < 40 else "another table" for part in (match["text"], value))
+            found.append(Violation("quoted number", f"{file.name}, line {line}", seen, due))
+    return found
+
+
+def rewrite_quotes(file: Path, results: Path) -> int:
+    """Put the derived values into ``file``; how many changed."""
+    text = _read(file)
+    changed = [(m.span("text"), value) for m, value in _derived(text, results) if m["text"] != value]
+    for (start, end), value in sorted(changed, reverse=True):
+        text = text[:start] + value + text[end:]
+    file.write_text(text)
+    return len(changed)
+
+
+def _derived(text: str, results: Path) -> Iterator[tuple[re.Match[str], str]]:
+    @cache
+    def tables(experiment: str) -> dict[str, pd.DataFrame]:
+        folder = Results(results / experiment)
+        return derive(folder.rows(), folder.timings())
+
+    for match in QUOTE.finditer(text):
+        yield match, _value(match, tables)
+    for match in TABLE.finditer(text):
+        rows = Results(results / match["experiment"]).rows()
+        yield match, markdown(headline(frame_of(rows)))
+
+
+def _value(match: re.Match[str], tables: Callable[[str], dict[str, pd.DataFrame]]) -> str:
+    """The number a quote stands for: one entry of a table, or a statistic over the entries that fit."""
+    derived = tables(match["experiment"])
+    if match["table"] not in derived:
+        raise InputError(f"quote {match[0]!r}: no table {match['table']!r}; known: {', '.join(derived)}")
+    table = derived[match["table"]]
+    for condition in (match["where"] or "").split():
+        name, _, value = condition.partition("=")
+        column = _column(table, name, match[0])
+        table = table[table[column].map(lambda entry, value=value: _same(entry, value))]
+    values = table[_column(table, match["column"], match[0])].dropna()
+    if match["statistic"] == "count":
+        return format(len(values), match["format"])
+    if match["statistic"]:
+        values = pd.Series([getattr(values, match["statistic"])()])
+    if len(values) != 1:
+        raise InputError(f"quote {match[0]!r} fits {len(values)} entries; narrow it to one, or name a statistic")
+    return format(values.iloc[0], match["format"])
+
+
+def _column(table: pd.DataFrame, name: str, quote: str) -> str:
+    """The column of that name, with or without its ``problem.``, ``sampling.`` or ``method.``."""
+    fits = [c for c in table if c == name] or [c for c in table if c.split(".")[-1] == name]
+    if len(fits) != 1:
+        raise InputError(f"quote {quote!r}: {name!r} fits {len(fits)} columns; write it with its prefix")
+    return fits[0]
+
+
+def _same(entry: object, text: str) -> bool:
+    try:
+        return float(entry) == float(text)  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        return str(entry) == text
+
+
+def _read(file: Path) -> str:
+    try:
+        return file.read_text()
+    except OSError as error:
+        raise InputError(f"{file} cannot be read: {error.strerror}") from None

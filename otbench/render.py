@@ -1,0 +1,77 @@
+"""Tables for people: the headline in a terminal, Markdown and LaTeX of any table."""
+
+from typing import Literal
+
+import pandas as pd
+
+from otbench.rows import Results, write_atomically
+from otbench.tables import derive, to_csv
+
+#: The headline: what a clipped critic prints and what it is worth, a line a dimension and clip value.
+HEADLINE = {
+    "problem.dim": "dim",
+    "method.clip": "clip c",
+    "c_over_c_star": "c/c*",
+    "raw_over_w1": "raw/W1",
+    "clip_bound_over_w1": "raw/K(c)/W1",
+    "slope_over_w1": "slope/W1",
+    "c_transform_over_w1": "c-transform/W1",
+    "nearest_over_w1": "nearest/W1",
+    "skill": "skill",
+    "cosine": "cosine",
+}
+
+
+def headline(frame: pd.DataFrame, problem: str | None = None) -> pd.DataFrame:
+    """Medians over everything else of trained clipped critics per dimension and clip value, as text cells.
+
+    ``problem`` None takes the problem with the most rows.
+    """
+    trained = frame[(frame["critic"] == "weight_clip") & (frame["status"] == "ok")]
+    if trained.empty:
+        return pd.DataFrame(columns=list(HEADLINE.values()))
+    problem = problem or str(trained["problem.name"].mode().iloc[0])
+    rows = trained[trained["problem.name"] == problem]
+    table = rows.groupby(["problem.dim", "method.clip"])[list(HEADLINE)[2:]].median().reset_index()
+    table = table.rename(columns=HEADLINE)
+    for name in table.columns[1:]:
+        table[name] = table[name].map(short)
+    return table
+
+
+def short(value: object) -> str:
+    """Three significant digits; an empty cell where there is no number."""
+    if value is None or value is pd.NA or value != value:
+        return ""
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
+
+
+def markdown(table: pd.DataFrame) -> str:
+    """A GitHub table."""
+    texts = table.map(short)
+    text: str = texts.to_markdown(index=False, disable_numparse=True)
+    return text + "\n"
+
+
+def latex(table: pd.DataFrame) -> str:
+    """A booktabs tabular, special characters escaped."""
+    styled = table.map(short).style.hide(axis="index").format(escape="latex")
+    styled = styled.format_index(escape="latex", axis=1)
+    return str(styled.to_latex(hrules=True))
+
+
+def write_tables(folder: Results, format: Literal["csv", "markdown", "latex"]) -> int:
+    """Write every table of a results folder in one format; how many files changed."""
+    changed = 0
+    for name, table in derive(folder.rows(), folder.timings()).items():
+        if format == "csv":
+            data, suffix = to_csv(name, table), "csv"
+        elif format == "markdown":
+            data, suffix = markdown(table).encode(), "md"
+        else:
+            data, suffix = latex(table).encode(), "tex"
+        file = folder.tables / f"{name}.{suffix}"
+        if not file.is_file() or file.read_bytes() != data:
+            write_atomically(file, data)
+            changed += 1
+    return changed

@@ -1,0 +1,172 @@
+"""Rows → tables: pure functions, the same bytes for the same rows."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from otbench.rows import Results, Row, RowColumns, is_cell_column
+
+#: Each rung as a share of the exact W1, in the ladder's order.
+RUNGS = ("raw", "clip_bound", "spectral", "slope", "c_transform", "nearest")
+
+#: Quantities summarised over seeds: the rungs over primal, and what says whether the critic did the work.
+SUMMARISED = (*(f"{rung}_over_w1" for rung in RUNGS), "skill", "cosine")
+
+#: Cell columns every summary shows, whether the experiment varies them or not.
+ALWAYS = ("problem.name", "problem.dim", "population_overlap", "sampling.mode", "critic", "method.clip")
+
+
+def load(path: str | Path) -> pd.DataFrame:
+    """The rows of a results folder as a frame, one row a cell, with the derived columns.
+
+    Derived: ``critic`` (the method, or "untrained"), the rungs ``clip_bound``, ``spectral``, ``slope``, every rung
+    ``_over_w1``, ``k_eff``, ``skill``, ``c_over_c_star``, ``slope_half_ratio``, ``sampling_error``.
+
+    Raises:
+        ResultsError: no rows there, another schema, or a damaged file.
+    """
+    return frame_of(Results(path).rows())
+
+
+def frame_of(rows: Sequence[Row]) -> pd.DataFrame:
+    """Rows as a frame: cell columns, measured columns, derived columns; in the order of the cells."""
+    raw = pd.DataFrame.from_records(rows)
+    measured = [field.alias or name for name, field in RowColumns.model_fields.items()]
+    cell = sorted(name for name in raw.columns if is_cell_column(name) and name != "seed")
+    cell = sorted(cell, key=lambda name: ("problem", "sampling", "method").index(name.split(".")[0]))
+    frame = raw[[*cell, *measured]].copy()
+    for name in frame.columns:
+        frame[name] = _tidy(frame[name])
+    order = [name for name in [*cell, "seed"] if frame[name].nunique(dropna=False) > 1]
+    if order:
+        frame = frame.sort_values(order, key=_sortable, kind="stable", ignore_index=True)
+    return pd.concat([frame, _derived(frame)], axis=1)
+
+
+def _tidy(column: "pd.Series[float]") -> pd.Series:  # type: ignore[type-arg]
+    """Whole numbers stay whole where some are missing; all other numbers are floats; text and flags stay."""
+    present = column.dropna()
+    if len(present) and present.map(type).isin({int}).all():
+        return column.astype("Int64")
+    if not len(present) or present.map(type).isin({int, float}).all():
+        return column.astype("float64")
+    return column.astype(object).where(column.notna(), None)
+
+
+def _sortable(column: pd.Series) -> pd.Series:  # type: ignore[type-arg]
+    return column if column.dtype != object else column.astype(str)
+
+
+def _derived(frame: pd.DataFrame) -> pd.DataFrame:
+    """The columns that follow from others. A bound is 0 where raw <= 0 or its constant is infinite."""
+    ok, raw, primal = frame["status"] == "ok", frame["raw"], frame["primal"]
+    rows = pd.DataFrame(index=frame.index)
+    steps = frame.get("method.steps", pd.Series(np.nan, frame.index))
+    untrained = (frame["method.name"] == "weight_clip") & (steps == 0).fillna(False)
+    rows["critic"] = frame["method.name"].where(~untrained, "untrained")
+    sure = raw - frame["raw_error"]
+    rows["clip_bound"] = _bound(sure, frame["clip_constant"])
+    rows["spectral"] = _bound(sure, frame["spectral_constant"])
+    rows["slope"] = _bound(raw, frame["slope_constant"].fillna(np.inf)).where(ok)
+    for rung in RUNGS:
+        value = rows[rung] if rung in rows else frame[rung]
+        rows[f"{rung}_over_w1"] = (value / primal).where(primal > 0)
+    rows["k_eff"] = (1 / frame["scale"]).where(frame["scale"] > 0)
+    room = primal - frame["nearest"]
+    rows["skill"] = ((frame["c_transform"] - frame["nearest"]) / room).where(room >= 1e-6 * primal)
+    depth = frame.get("method.depth", pd.Series(np.nan, frame.index)).astype("float64")
+    rows["c_over_c_star"] = frame["clip_constant"] ** (1 / (depth + 1))
+    rows["slope_half_ratio"] = (frame["slope_half"] / rows["slope"]).where(rows["slope"] > 0)
+    rows["sampling_error"] = primal - frame["population_w1"]
+    return rows
+
+
+def _bound(raw: pd.Series, constant: pd.Series) -> pd.Series:  # type: ignore[type-arg]
+    """raw / constant as a lower bound of W1 >= 0."""
+    bound = (raw / constant.where(constant > 0)).where(raw > 0, 0.0).fillna(0.0)
+    return bound.where(raw.notna() & constant.notna())
+
+
+def matrix(frame: pd.DataFrame, timings: pd.DataFrame) -> pd.DataFrame:
+    """Every row with every column."""
+    return frame
+
+
+def agreement(frame: pd.DataFrame, timings: pd.DataFrame) -> pd.DataFrame:
+    """Each rung over the exact W1, skill and cosine: median and quartiles over seeds, a line a cell otherwise."""
+    varying = [name for name in frame.columns if is_cell_column(name) and frame[name].nunique(dropna=False) > 1]
+    keys = [*ALWAYS, *(name for name in varying if name not in ALWAYS and name != "seed")]
+    return _summary(frame, [name for name in keys if name in frame], SUMMARISED)
+
+
+def clip(frame: pd.DataFrame, timings: pd.DataFrame) -> pd.DataFrame:
+    """Per problem, dimension and clip value, over overlaps and seeds: what is printed, what it is worth, and K."""
+    trained = frame[frame["critic"] == "weight_clip"]
+    varying = [c for c in trained if c.startswith("method.") and trained[c].nunique(dropna=False) > 1]
+    keys = ["problem.name", "problem.dim", "sampling.mode", "method.clip", *varying]
+    columns = (
+        "raw_over_w1", "slope_over_w1", "clip_constant", "c_over_c_star", "saturation_start", "saturation",
+        "grad_norm_mean", "slope_half_ratio",
+    )  # fmt: skip
+    return _summary(trained, list(dict.fromkeys(keys)), columns)
+
+
+def exact(frame: pd.DataFrame, timings: pd.DataFrame) -> pd.DataFrame:
+    """A line a sample: the exact value, its certificate, the closed forms and the sampling error."""
+    points = [c for c in frame if c.startswith(("problem.", "sampling."))]
+    points = [c for c in points if frame[c].notna().any() and not c.endswith(".version")]
+    columns = [
+        "seed", "n", "m", "primal", "gap", "violation", "marginal_error", "coupled_w1", "coupled_stderr",
+        "sampling_floor", "population_w1", "sampling_error", "population_overlap", "coincident", "nearest",
+    ]  # fmt: skip
+    return frame[[*points, *columns]].drop_duplicates([*points, "seed"], ignore_index=True)
+
+
+def timing(frame: pd.DataFrame, timings: pd.DataFrame) -> pd.DataFrame:
+    """Wall seconds a critic by phase, and microseconds a training step: medians and quartiles over cells."""
+    if timings.empty:
+        return pd.DataFrame()
+    rows = frame.merge(timings.drop(columns="schema").drop_duplicates("key", keep="last"), on="key")
+    steps = rows.get("method.steps", pd.Series(np.nan, rows.index)).astype("float64")
+    rows["microseconds_a_step"] = (1e6 * rows["seconds_fit"] / steps).where(steps > 0)
+    keys = ["critic", "problem.dim", "n", "m", "method.widths", "method.batch", "method.steps"]
+    keys += ["critics_in_batch", "device", "workers", "machine"]
+    columns = ("seconds_fit", "microseconds_a_step", "seconds_evaluate", "seconds_draw", "seconds_exact")
+    return _summary(rows, [name for name in keys if name in rows], columns)
+
+
+#: Every table by its file name; a table is a function of the rows' frame and the timings' frame.
+TABLES: dict[str, Callable[[pd.DataFrame, pd.DataFrame], pd.DataFrame]] = {
+    "matrix": matrix,
+    "agreement": agreement,
+    "clip": clip,
+    "exact": exact,
+    "timing": timing,
+}
+
+
+def _summary(frame: pd.DataFrame, keys: list[str], columns: Sequence[str]) -> pd.DataFrame:
+    """Count, divergences, then median and quartiles of each column for every combination of keys."""
+    if frame.empty:
+        return pd.DataFrame(columns=[*keys, "cells", "diverged"])
+    grouped = frame.groupby(keys, dropna=False, sort=False)
+    counts = grouped["status"].agg(cells="size", diverged=lambda status: int((status != "ok").sum()))
+    wide = grouped[list(columns)].quantile([0.25, 0.5, 0.75]).unstack()
+    names = {0.25: "q1", 0.5: "median", 0.75: "q3"}
+    wide.columns = pd.Index([f"{column}_{names[level]}" for column, level in wide.columns])
+    ordered = [f"{column}_{name}" for column in columns for name in ("median", "q1", "q3")]
+    return counts.join(wide[ordered]).reset_index()
+
+
+def derive(rows: Sequence[Row], timings: Sequence[Row]) -> dict[str, pd.DataFrame]:
+    """Every table of a results folder by name."""
+    frame, clock = frame_of(rows), pd.DataFrame.from_records(list(timings))
+    return {name: table(frame, clock) for name, table in TABLES.items()}
+
+
+def to_csv(name: str, table: pd.DataFrame) -> bytes:
+    """The table's file: full precision for rows and samples, six digits for summaries."""
+    digits = None if name in {"matrix", "exact"} else "%.6g"
+    return table.to_csv(index=False, float_format=digits, lineterminator="\n").encode()
