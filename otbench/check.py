@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from otbench.rows import Results, Row, cell_key, keys_digest
-from otbench.tables import derive, frame_of, to_csv
+from otbench.tables import cell_columns, derive, frame_of, to_csv
 
 #: Relative rounding allowance of every comparison: the certificate's own.
 TOLERANCE = 1e-9
@@ -93,12 +93,12 @@ def ranges(frame: pd.DataFrame) -> Iterator[Violation]:
     yield from _at_most("mean |grad| <= max", frame, frame["grad_norm_mean"], longest * (1 + TOLERANCE))
     yield from _at_most("min |grad| <= mean", frame, frame["grad_norm_min"], frame["grad_norm_mean"] * (1 + TOLERANCE))
     yield from _at_most("|grad| >= 0", frame, -frame["grad_norm_min"], 0.0)
-    slack = TOLERANCE * frame["primal"].clip(lower=1.0)
-    yield from _at_most("slope at half budget <= primal", frame, frame["slope_half"], frame["primal"] + slack)
+    roof = frame["primal"] + TOLERANCE * frame["primal"].clip(lower=1.0)
+    yield from _at_most("slope at half budget <= primal", frame, frame["slope_half"], roof)
 
 
 def closed_forms(frame: pd.DataFrame) -> Iterator[Violation]:
-    """|W1 - coupled W1| <= sampling floor (0 when coupled: equal to 1e-9), and the coupled W1 estimates the population's."""
+    """|W1 - coupled W1| <= sampling floor, 0 when coupled; the coupled W1 estimates the population's."""
     slack = TOLERANCE * frame["primal"].clip(lower=1.0)
     error = (frame["primal"] - frame["coupled_w1"]).abs()
     yield from _at_most("|primal - coupled W1| <= sampling floor", frame, error, frame["sampling_floor"] + slack)
@@ -113,7 +113,7 @@ def closed_forms(frame: pd.DataFrame) -> Iterator[Violation]:
 
 def same_points(frame: pd.DataFrame) -> Iterator[Violation]:
     """Methods of one sample saw the same points: the same exact value, certificate and nearest-neighbour bound."""
-    points = [c for c in frame if c.startswith(("problem.", "sampling."))] + ["seed"]
+    points = [*cell_columns(frame, "problem.", "sampling."), "seed"]
     shared = [
         "n", "m", "primal", "gap", "violation", "marginal_error", "coincident", "coupled_w1", "coupled_stderr",
         "sampling_floor", "nearest", "population_w1", "population_overlap",

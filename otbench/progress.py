@@ -23,9 +23,9 @@ def progress(name: str) -> Iterator[OnProgress]:
         return
     columns = (
         TextColumn(name), BarColumn(), MofNCompleteColumn(), TextColumn("cells"), TimeElapsedColumn(),
-        TextColumn("left"), TimeRemainingColumn(speed_estimate_period=120),
+        TextColumn("left"), TimeRemainingColumn(),
     )  # fmt: skip
-    with Progress(*columns, console=console) as bars:
+    with Progress(*columns, console=console, speed_estimate_period=120) as bars:
         bar = bars.add_task(name, total=None)
 
         def on_progress(before: int, now: int, total: int) -> None:

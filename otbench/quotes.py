@@ -1,7 +1,7 @@
 """Numbers quoted in a text, each tied to the table it comes from, so that a quote cannot drift from its rows.
 
-A quote looks like ``<!--quote matrix/agreement slope_over_w1_median where dim=2 clip=0.01 as .2f-->0.93<!--/-->``; a quoted
-table like ``<!--table matrix-->`` ... ``<!--/table-->``. Neither comment shows in rendered Markdown.
+A quote looks like ``<!--quote matrix/clip slope_over_w1_median where dim=2 clip=0.01 as .2f-->0.93<!--/-->``; a
+quoted table like ``<!--table matrix-->`` ... ``<!--/table-->``. Neither comment shows in rendered Markdown.
 """
 
 import re
@@ -82,7 +82,8 @@ def _value(match: re.Match[str], tables: Callable[[str], dict[str, pd.DataFrame]
 
 def _column(table: pd.DataFrame, name: str, quote: str) -> str:
     """The column of that name, with or without its ``problem.``, ``sampling.`` or ``method.``."""
-    fits = [c for c in table if c == name] or [c for c in table if c.split(".")[-1] == name]
+    known = [str(column) for column in table.columns]
+    fits = [c for c in known if c == name] or [c for c in known if c.split(".")[-1] == name]
     if len(fits) != 1:
         raise InputError(f"quote {quote!r}: {name!r} fits {len(fits)} columns; write it with its prefix")
     return fits[0]

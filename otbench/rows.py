@@ -101,7 +101,8 @@ class Results:
         except Timeout:
             raise ResultsInUseError(self.folder) from None
         except OSError as error:
-            raise ResultsError(f"cannot write to {self.folder}: {error.strerror}; name another with --results") from None
+            reason = f"cannot write to {self.folder}: {error.strerror}; name another with --results"
+            raise ResultsError(reason) from None
         try:
             yield
         finally:
@@ -246,7 +247,8 @@ def _parse(file: Path, text: str) -> list[Row]:
             row = None
         if not isinstance(row, dict):
             raise ResultsError(
-                f"{file}, line {number}, is not a row: restore it from a backup, or delete the line to have it recomputed"
+                f"{file}, line {number}, is not a row: restore it from a backup, "
+                "or delete the line to have it recomputed"
             )
         if row.get("schema") != SCHEMA:
             raise ResultsError(

@@ -9,7 +9,7 @@ from pathlib import Path
 from otbench.cells import Cell
 from otbench.experiment import Experiment
 from otbench.machine import machine_facts, machine_id
-from otbench.rows import SCHEMA, Results, dump, keys_digest, write_atomically
+from otbench.rows import SCHEMA, Results, Row, dump, keys_digest, write_atomically
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ def run_experiment(
             _write_meta(experiment, results, {machine: facts})
             work = partial(run_task, solutions=folder.parent / ".exact", device=device)
             for done in run_everywhere(work, make_tasks(cells), workers):
-                extra = {"machine": machine, "device": device, "workers": workers}
+                extra: Row = {"machine": machine, "device": device, "workers": workers}
                 results.append([row for row, _ in done], [timing | extra for _, timing in done])
                 statuses += [row["status"] for row, _ in done]
                 now += len(done)

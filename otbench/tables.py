@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -45,7 +46,13 @@ def frame_of(rows: Sequence[Row]) -> pd.DataFrame:
     return pd.concat([frame, _derived(frame)], axis=1)
 
 
-def _tidy(column: "pd.Series[float]") -> pd.Series:  # type: ignore[type-arg]
+def cell_columns(frame: pd.DataFrame, *prefixes: str) -> list[str]:
+    """The frame's columns that say what a cell is, all or those that start with one of ``prefixes``."""
+    names = [str(name) for name in frame.columns]
+    return [name for name in names if (name.startswith(prefixes) if prefixes else is_cell_column(name))]
+
+
+def _tidy(column: "pd.Series[Any]") -> "pd.Series[Any]":
     """Whole numbers stay whole where some are missing; all other numbers are floats; text and flags stay."""
     present = column.dropna()
     if len(present) and present.map(type).isin({int}).all():
@@ -55,7 +62,7 @@ def _tidy(column: "pd.Series[float]") -> pd.Series:  # type: ignore[type-arg]
     return column.astype(object).where(column.notna(), None)
 
 
-def _sortable(column: pd.Series) -> pd.Series:  # type: ignore[type-arg]
+def _sortable(column: "pd.Series[Any]") -> "pd.Series[Any]":
     return column if column.dtype != object else column.astype(str)
 
 
@@ -83,7 +90,7 @@ def _derived(frame: pd.DataFrame) -> pd.DataFrame:
     return rows
 
 
-def _bound(raw: pd.Series, constant: pd.Series) -> pd.Series:  # type: ignore[type-arg]
+def _bound(raw: "pd.Series[Any]", constant: "pd.Series[Any]") -> "pd.Series[Any]":
     """raw / constant as a lower bound of W1 >= 0."""
     bound = (raw / constant.where(constant > 0)).where(raw > 0, 0.0).fillna(0.0)
     return bound.where(raw.notna() & constant.notna())
@@ -96,7 +103,7 @@ def matrix(frame: pd.DataFrame, timings: pd.DataFrame) -> pd.DataFrame:
 
 def agreement(frame: pd.DataFrame, timings: pd.DataFrame) -> pd.DataFrame:
     """Each rung over the exact W1, skill and cosine: median and quartiles over seeds, a line a cell otherwise."""
-    varying = [name for name in frame.columns if is_cell_column(name) and frame[name].nunique(dropna=False) > 1]
+    varying = [name for name in cell_columns(frame) if frame[name].nunique() > 1]
     keys = [*ALWAYS, *(name for name in varying if name not in ALWAYS and name != "seed")]
     return _summary(frame, [name for name in keys if name in frame], SUMMARISED)
 
@@ -104,7 +111,7 @@ def agreement(frame: pd.DataFrame, timings: pd.DataFrame) -> pd.DataFrame:
 def clip(frame: pd.DataFrame, timings: pd.DataFrame) -> pd.DataFrame:
     """Per problem, dimension and clip value, over overlaps and seeds: what is printed, what it is worth, and K."""
     trained = frame[frame["critic"] == "weight_clip"]
-    varying = [c for c in trained if c.startswith("method.") and trained[c].nunique(dropna=False) > 1]
+    varying = [name for name in cell_columns(trained, "method.") if trained[name].nunique() > 1]
     keys = ["problem.name", "problem.dim", "sampling.mode", "method.clip", *varying]
     columns = (
         "raw_over_w1", "slope_over_w1", "clip_constant", "c_over_c_star", "saturation_start", "saturation",
@@ -115,8 +122,8 @@ def clip(frame: pd.DataFrame, timings: pd.DataFrame) -> pd.DataFrame:
 
 def exact(frame: pd.DataFrame, timings: pd.DataFrame) -> pd.DataFrame:
     """A line a sample: the exact value, its certificate, the closed forms and the sampling error."""
-    points = [c for c in frame if c.startswith(("problem.", "sampling."))]
-    points = [c for c in points if frame[c].notna().any() and not c.endswith(".version")]
+    points = [name for name in cell_columns(frame, "problem.", "sampling.") if frame[name].notna().any()]
+    points = [name for name in points if not name.endswith(".version")]
     columns = [
         "seed", "n", "m", "primal", "gap", "violation", "marginal_error", "coupled_w1", "coupled_stderr",
         "sampling_floor", "population_w1", "sampling_error", "population_overlap", "coincident", "nearest",
@@ -153,11 +160,10 @@ def _summary(frame: pd.DataFrame, keys: list[str], columns: Sequence[str]) -> pd
         return pd.DataFrame(columns=[*keys, "cells", "diverged"])
     grouped = frame.groupby(keys, dropna=False, sort=False)
     counts = grouped["status"].agg(cells="size", diverged=lambda status: int((status != "ok").sum()))
-    wide = grouped[list(columns)].quantile([0.25, 0.5, 0.75]).unstack()
-    names = {0.25: "q1", 0.5: "median", 0.75: "q3"}
-    wide.columns = pd.Index([f"{column}_{names[level]}" for column, level in wide.columns])
-    ordered = [f"{column}_{name}" for column in columns for name in ("median", "q1", "q3")]
-    return counts.join(wide[ordered]).reset_index()
+    parts = {"median": 0.5, "q1": 0.25, "q3": 0.75}
+    quantiles = {name: cast(pd.DataFrame, grouped[list(columns)].quantile(q)) for name, q in parts.items()}
+    wide = pd.DataFrame({f"{c}_{name}": part[c] for c in columns for name, part in quantiles.items()})
+    return counts.join(wide).reset_index()
 
 
 def derive(rows: Sequence[Row], timings: Sequence[Row]) -> dict[str, pd.DataFrame]:

@@ -58,7 +58,7 @@ def as_weights(name: str, value: Any, count: int) -> Array:
     return weights / total
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, init=False)
 class SamplePair:
     """Two weighted samples of equal dimension: x (n, d) ~ P with a (n,), y (m, d) ~ Q with b (m,).
 
@@ -71,20 +71,19 @@ class SamplePair:
 
     x: Array
     y: Array
-    a: Array = None  # type: ignore[assignment]  # None means uniform; replaced below
-    b: Array = None  # type: ignore[assignment]
-    images: Array | None = None
+    a: Array
+    b: Array
+    images: Array | None
 
-    def __post_init__(self) -> None:
-        x, y = as_points("x", self.x), as_points("y", self.y)
+    def __init__(self, x: Any, y: Any, a: Any = None, b: Any = None, images: Array | None = None) -> None:
+        x, y = as_points("x", x), as_points("y", y)
         if x.shape[1] != y.shape[1]:
             raise InputError(
                 f"x and y must have the same dimension; got {x.shape[1]} and {y.shape[1]}"
             )
-        object.__setattr__(self, "x", x)
-        object.__setattr__(self, "y", y)
-        object.__setattr__(self, "a", as_weights("a", self.a, len(x)))
-        object.__setattr__(self, "b", as_weights("b", self.b, len(y)))
+        values = {"x": x, "y": y, "a": as_weights("a", a, len(x)), "b": as_weights("b", b, len(y)), "images": images}
+        for name, value in values.items():
+            object.__setattr__(self, name, value)
 
     @property
     def dim(self) -> int:

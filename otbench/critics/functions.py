@@ -36,10 +36,12 @@ class Affine:
     slope: Array
 
     def values(self, z: Array) -> Array:
-        return z @ self.slope
+        values: Array = z @ self.slope
+        return values
 
     def gradients(self, z: Array) -> Array:
-        return np.broadcast_to(self.slope, z.shape)
+        gradients: Array = np.broadcast_to(self.slope, z.shape)
+        return gradients
 
     def constants(self) -> tuple[None, float]:
         return None, float(np.linalg.norm(self.slope))

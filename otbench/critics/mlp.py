@@ -45,7 +45,7 @@ class Mlp:
 
     def _layers(self, z: Array) -> list[Array]:
         """The output of every layer, the last one (k, 1)."""
-        outputs = []
+        outputs: list[Array] = []
         for weights, bias in zip(self.weights, self.biases, strict=True):
             z = z @ weights + bias
             if len(outputs) < len(self.weights) - 1:

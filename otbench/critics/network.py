@@ -28,7 +28,7 @@ class Stack:
     def views(self, flat: Tensor) -> tuple[list[Tensor], list[Tensor]]:
         weights, biases, at = [], [], 0
         for rows, cols in self.shapes:
-            weights.append(flat[:, at : at + rows * cols].unflatten(1, (rows, cols)))
+            weights.append(flat[:, at : at + rows * cols].view(-1, rows, cols))
             at += rows * cols
             biases.append(flat[:, None, at : at + cols])
             at += cols

@@ -65,8 +65,7 @@ def train_many(
     fitted: list[Fitted] = []
     with _one_thread():
         for some in _chunks(pairs, methods):
-            chunk = [list(part[some]) for part in (pairs, methods, seeds)]
-            fitted += _train_chunk(*chunk, device)  # type: ignore[arg-type]
+            fitted += _train_chunk(list(pairs[some]), list(methods[some]), list(seeds[some]), device)
     return fitted
 
 

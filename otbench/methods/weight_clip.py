@@ -1,5 +1,6 @@
 """WeightClip: a WGAN critic whose parameters are clipped to [-c, c] at every step."""
 
+import itertools
 from collections.abc import Sequence
 from typing import Any, ClassVar, Literal, Self
 
@@ -85,7 +86,7 @@ class WeightClip(Method):
     def shapes(self, dim: int) -> list[tuple[int, ...]]:
         """(in, out) of every layer."""
         sizes = (dim, *self.widths, 1)
-        return list(zip(sizes[:-1], sizes[1:], strict=True))
+        return list(itertools.pairwise(sizes))
 
     def batch_key(self) -> tuple[object, ...]:
         """Clip value, learning rate and eps may differ within a batch; all else is its shape or its program."""

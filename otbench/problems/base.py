@@ -93,7 +93,8 @@ def direction(kind: Literal["axis", "diagonal"], dim: int) -> Array:
     """The unit vector e_1, or (1, ..., 1)/sqrt(dim)."""
     if kind == "axis":
         return np.eye(1, dim)[0]
-    return np.full(dim, dim**-0.5)
+    unit: Array = np.full(dim, dim**-0.5)
+    return unit
 
 
 def uniform_sphere(rng: np.random.Generator, n: int, dim: int) -> Array:
@@ -105,4 +106,5 @@ def uniform_sphere(rng: np.random.Generator, n: int, dim: int) -> Array:
 
 def uniform_ball(rng: np.random.Generator, n: int, dim: int) -> Array:
     """n uniform points in the unit ball of R^dim: a sphere point at radius U^(1/dim)."""
-    return uniform_sphere(rng, n, dim) * rng.random((n, 1)) ** (1.0 / dim)
+    points: Array = uniform_sphere(rng, n, dim) * rng.random((n, 1)) ** (1.0 / dim)
+    return points

@@ -80,4 +80,5 @@ def _load() -> tuple[Array, Array]:
 
 def _rows(digit: int) -> Array:
     images, labels = _load()
-    return images[labels == digit]
+    rows: Array = images[labels == digit]
+    return rows

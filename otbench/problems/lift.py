@@ -1,5 +1,6 @@
 """One-dimensional laws lifted into R^d by a common factor: W1(P1 x R, Q1 x R) = W1(P1, Q1)."""
 
+import itertools
 from functools import cached_property
 from typing import Any, ClassVar, Literal
 
@@ -38,12 +39,12 @@ class Lift(Problem):
         return laws[self.left](), laws[self.right](loc=self.location, scale=self.scale)
 
     @cached_property
-    def population_w1(self) -> float:  # type: ignore[override]
+    def population_w1(self) -> float:
         p, q = self._laws
         return self._integrate(lambda t: abs(p.cdf(t) - q.cdf(t)), lambda t: p.cdf(t) - q.cdf(t))
 
     @cached_property
-    def population_overlap(self) -> float:  # type: ignore[override]
+    def population_overlap(self) -> float:
         p, q = self._laws
         return self._integrate(lambda t: min(p.pdf(t), q.pdf(t)), lambda t: p.pdf(t) - q.pdf(t))
 
@@ -63,7 +64,7 @@ class Lift(Problem):
         knots = np.unique([grid[0], grid[-1], *crossings, *ends])
         pieces = [
             integrate.quad(integrand, lo, hi, epsabs=1e-11, epsrel=1e-11, limit=200)[0]
-            for lo, hi in zip(knots[:-1], knots[1:], strict=True)
+            for lo, hi in itertools.pairwise(knots)
         ]
         return float(sum(pieces))
 

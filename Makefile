@@ -1,0 +1,41 @@
+# Set-up on a fresh machine is part of every target: `make run` and `make test` need Python >= 3.11 and nothing else.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+EXPERIMENT ?= quick
+
+.PHONY: run test bench check lint clean
+
+run: $(VENV)/.run                 ## run an experiment: make run EXPERIMENT=matrix
+	$(BIN)/otbench run $(EXPERIMENT)
+
+test: $(VENV)/.test               ## lint, types and the test suite
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest
+
+check: $(VENV)/.run               ## re-check the committed results
+	$(BIN)/otbench check
+
+bench: $(VENV)/.test              ## ratios, measured side by side in one process
+	$(BIN)/python -m pytest tests/benchmarks --benchmark-enable -m "not gpu" -s
+
+clean:                            ## remove the virtual environment
+	rm -rf $(VENV)
+
+# Versions are pinned by constraints.txt; with a GPU, lift the pins and take torch's CUDA build:
+#     make run CONSTRAINTS= TORCH_INDEX=
+CONSTRAINTS ?= -c constraints.txt
+TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+
+# torch first, its CPU build from PyTorch's own index; where that cannot be reached, from wherever pip looks.
+$(VENV)/.run: pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || { echo "python3-venv is missing: apt-get install python3-venv" >&2; exit 1; }
+	test -z "$(TORCH_INDEX)" || $(PIP) --retries 0 --timeout 5 install --quiet $(CONSTRAINTS) --index-url $(TORCH_INDEX) torch 2>/dev/null || true
+	$(PIP) install --quiet $(CONSTRAINTS) -e .
+	touch $@
+
+$(VENV)/.test: $(VENV)/.run
+	$(PIP) install --quiet $(CONSTRAINTS) -e ".[test]"
+	touch $@
