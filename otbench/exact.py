@@ -31,8 +31,12 @@ def cost_matrix(x: Array, y: Array) -> Array:
         InputError: the solve would need more memory than there is; said before allocating.
     """
     check_memory(len(x), len(y))
-    matrix: Array = cdist(x, y)
-    return matrix
+    # squares of differences beyond 1e±154 leave the range of float64: such data are scaled, by a power of two
+    exponent = int(np.frexp(max(np.abs(x).max(), np.abs(y).max()))[1])
+    if abs(exponent) < 400:
+        matrix: Array = cdist(x, y)
+        return matrix
+    return np.ldexp(cdist(np.ldexp(x, -exponent), np.ldexp(y, -exponent)), exponent)
 
 
 def check_memory(n: int, m: int) -> None:
@@ -82,8 +86,9 @@ def solve_cost(cost: Array, a: Array, b: Array) -> ExactSolution:
 def verify_exact(solution: ExactSolution, x: Any, y: Any, a: Any = None, b: Any = None) -> ExactSolution:
     """Re-prove a stored value from its potentials, without solving; O(n m).
 
-    Feasible potentials prove that no plan is cheaper than a.u + b.v; the stored plan, where there is
-    one, proves that w1 can be reached. Returns the solution with the certificate just computed.
+    Feasible potentials prove that no plan is cheaper than a.u + b.v = w1; the stored plan proves that w1 is
+    reached. A solution whose ``plan`` is None is held to the first half alone: w1 is then proved as a lower
+    bound. Returns the solution with the certificate just computed.
 
     Raises:
         UncertifiedError: the potentials or the plan do not prove ``solution.w1`` on these samples.
@@ -111,9 +116,11 @@ def _network_simplex(cost: Array, a: Array, b: Array) -> tuple[Plan, Array, Arra
     therefore scaled to a largest entry in [1, 2), by a power of two, so that no bit of them changes.
     """
     exponent = int(np.frexp(cost.max())[1]) - 1 if cost.max() > 0 else 0
-    _, log = _pot().emd2(
-        a, b, np.ldexp(cost, -exponent), numItermax=MAX_ITERATIONS, log=True, return_matrix=True
-    )
+    pot = _pot()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # an early stop is refused below, by its code
+        scaled = np.ldexp(cost, -exponent)
+        _, log = pot.emd2(a, b, scaled, numItermax=MAX_ITERATIONS, log=True, return_matrix=True)
     if log["result_code"] != 1:  # POT's OPTIMAL; its warning text says which other state it is
         raise UncertifiedError("the solver's state", str(log["warning"]), "optimal")
     where = np.flatnonzero(log["G"])
@@ -142,6 +149,7 @@ def _certified(
     dual = float(a @ u + b @ v)
     marginal_error = 0.0
     if plan is not None:
+        _check_plan(plan, len(a), len(b))
         primal = float(plan.mass @ cost[plan.rows, plan.cols])
         row_sums = np.bincount(plan.rows, plan.mass, len(a))
         col_sums = np.bincount(plan.cols, plan.mass, len(b))
@@ -161,6 +169,18 @@ def _certified(
         if not observed <= bound:  # a NaN must not pass
             raise UncertifiedError(rule, observed, bound)
     return ExactSolution(w1, u, v, gap, violation, marginal_error, time.perf_counter() - start, plan)
+
+
+def _check_plan(plan: Plan, n: int, m: int) -> None:
+    """Refuse what is no plan at all: entries outside the samples, or negative mass, which proves any value."""
+    lengths = {np.shape(part) for part in (plan.rows, plan.cols, plan.mass)}
+    if lengths != {(len(plan.mass),)}:
+        raise UncertifiedError("the plan's shape", str(sorted(lengths)), "one entry each of row, column and mass,")
+    for name, indices, size in (("row", plan.rows, n), ("column", plan.cols, m)):
+        if len(indices) and not 0 <= indices.min() <= indices.max() < size:
+            raise UncertifiedError(f"a {name} of the plan", str(indices.max()), f"an index of {size} points,")
+    if len(plan.mass) and not plan.mass.min() >= 0:
+        raise UncertifiedError("the negative of a plan's mass", float(-plan.mass.min()), 0.0)
 
 
 def _largest_and_violation(cost: Array, u: Array, v: Array) -> tuple[float, float]:

@@ -2,6 +2,7 @@
 
 import io
 import zipfile
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,12 @@ from otbench.errors import UncertifiedError
 from otbench.exact import cost_matrix, solve_cost, verify_cost
 from otbench.rows import write_atomically
 from otbench.types import ExactSolution, Plan, SamplePair
+
+#: What reading a file that is damaged, truncated or something else altogether raises, in numpy and zipfile.
+UNREADABLE = (
+    OSError, EOFError, KeyError, ValueError, TypeError, NotImplementedError, RuntimeError,
+    zipfile.BadZipFile, zlib.error,
+)  # fmt: skip
 
 
 def exact_solution(pair: SamplePair, key: str, folder: Path) -> ExactSolution:
@@ -26,7 +33,7 @@ def exact_solution(pair: SamplePair, key: str, folder: Path) -> ExactSolution:
     if stored is not None and (len(stored.u), len(stored.v)) == cost.shape:
         try:
             return verify_cost(stored, cost, pair.a, pair.b)
-        except (UncertifiedError, IndexError):
+        except UncertifiedError:
             pass  # it proves nothing about these points
     solution = solve_cost(cost, pair.a, pair.b)
     write_atomically(file, _dump(solution))
@@ -34,14 +41,18 @@ def exact_solution(pair: SamplePair, key: str, folder: Path) -> ExactSolution:
 
 
 def _load(file: Path) -> ExactSolution | None:
-    if not file.is_file():
-        return None
     try:
-        with np.load(file, allow_pickle=False) as parts:
-            plan = Plan(parts["rows"], parts["cols"], parts["mass"])
-            return ExactSolution(float(parts["w1"]), parts["u"], parts["v"], 0.0, 0.0, 0.0, 0.0, plan)
-    except (OSError, EOFError, KeyError, ValueError, TypeError, zipfile.BadZipFile):
+        with np.load(io.BytesIO(file.read_bytes()), allow_pickle=False) as parts:
+            u, v, mass = (np.asarray(parts[name]) for name in ("u", "v", "mass"))
+            rows, cols = np.asarray(parts["rows"]), np.asarray(parts["cols"])
+            w1 = float(parts["w1"])
+    except UNREADABLE:
         return None
+    if {u.dtype.str, v.dtype.str, mass.dtype.str} != {"<f8"} or {rows.dtype.kind, cols.dtype.kind} != {"i"}:
+        return None
+    if u.ndim != 1 or v.ndim != 1:
+        return None
+    return ExactSolution(w1, u, v, 0.0, 0.0, 0.0, 0.0, Plan(rows, cols, mass))
 
 
 def _dump(solution: ExactSolution) -> bytes:

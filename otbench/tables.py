@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -161,9 +161,10 @@ def _summary(frame: pd.DataFrame, keys: list[str], columns: Sequence[str]) -> pd
     grouped = frame.groupby(keys, dropna=False, sort=False)
     counts = grouped["status"].agg(cells="size", diverged=lambda status: int((status != "ok").sum()))
     parts = {"median": 0.5, "q1": 0.25, "q3": 0.75}
-    quantiles = {name: cast(pd.DataFrame, grouped[list(columns)].quantile(q)) for name, q in parts.items()}
+    quantiles = {name: grouped[list(columns)].quantile(q) for name, q in parts.items()}
     wide = pd.DataFrame({f"{c}_{name}": part[c] for c in columns for name, part in quantiles.items()})
-    return counts.join(wide).reset_index()
+    joined: pd.DataFrame = counts.join(wide).reset_index()
+    return joined
 
 
 def derive(rows: Sequence[Row], timings: Sequence[Row]) -> dict[str, pd.DataFrame]:

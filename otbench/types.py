@@ -16,12 +16,7 @@ WEIGHT_SUM_TOLERANCE = 1e-9
 
 def as_points(name: str, value: Any) -> Array:
     """A finite, non-empty float64 (n, d) array, or an InputError naming the rule it breaks."""
-    try:
-        points = np.ascontiguousarray(value, dtype=np.float64)
-    except (TypeError, ValueError):
-        raise InputError(
-            f"{name} must be an array of real numbers; got {type(value).__name__}"
-        ) from None
+    points = _as_reals(name, value)
     if points.ndim != 2:
         raise InputError(
             f"{name} must have shape (points, dimensions); got {points.shape}: "
@@ -35,14 +30,23 @@ def as_points(name: str, value: Any) -> Array:
     return points
 
 
+def _as_reals(name: str, value: Any) -> Array:
+    """A contiguous float64 array; nothing is lost silently: no mask, no imaginary part, no text."""
+    try:
+        array = np.asarray(value)
+    except ValueError:  # ragged
+        array = np.asarray(value, dtype=object)
+    if array.dtype.kind not in "fiub" or isinstance(value, np.ma.MaskedArray):
+        what = "masked" if isinstance(value, np.ma.MaskedArray) else str(array.dtype)
+        raise InputError(f"{name} must be an array of real numbers; got {type(value).__name__} ({what})")
+    return np.array(array, dtype=np.float64, order="C", ndmin=array.ndim, copy=None)
+
+
 def as_weights(name: str, value: Any, count: int) -> Array:
     """Non-negative float64 weights (count,) summing to one; None gives uniform ones."""
     if value is None:
         return np.full(count, 1.0 / count)
-    try:
-        weights = np.ascontiguousarray(value, dtype=np.float64)
-    except (TypeError, ValueError):
-        raise InputError(f"weights {name} must be real numbers; got {type(value).__name__}") from None
+    weights = _as_reals(f"weights {name}", value)
     if weights.shape != (count,):
         raise InputError(
             f"weights {name} must have shape ({count},), one per point; got {weights.shape}"

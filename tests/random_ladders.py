@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 
 import numpy as np
 from hypothesis import settings
@@ -51,7 +52,9 @@ def weights_with_zeros(rng: np.random.Generator, count: int) -> Array:
     return weights / weights.sum()
 
 
-def make(rng: np.random.Generator, n: int, m: int, dim: int, grid: bool, weighted: bool, size: float) -> Instance:
+def make(
+    rng: np.random.Generator, n: int, m: int, dim: int, grid: bool, weighted: bool, size: float
+) -> Instance:
     def draw(*shape: int) -> Array:
         return rng.integers(-2, 3, shape).astype(float) if grid else rng.standard_normal(shape)
 
@@ -81,10 +84,11 @@ def breaks(bounds: Bounds, slack: float) -> list[str]:
     chain = [n for n in names if getattr(bounds, n) is not None]
     if bounds.raw <= 0:
         found += [f"{n} is not 0" for n in names[:3] if getattr(bounds, n) not in (None, 0.0)]
-    for low, high in [*zip(chain[:-1], chain[1:], strict=True), ("nearest", "c_transform")]:
+    for low, high in [*pairwise(chain), ("nearest", "c_transform")]:
         if not getattr(bounds, low) <= getattr(bounds, high) + slack:
             found.append(f"{low} > {high}")
-    if bounds.primal is not None and not bounds.raw <= bounds.slope_constant * (bounds.primal + slack):
+    finite = bounds.primal is not None and bounds.slope_constant < np.inf
+    if finite and not bounds.raw <= bounds.slope_constant * (bounds.primal + slack):
         found.append("raw > S W1")
     if bounds.skill is not None and not -1e-6 <= bounds.skill <= 1 + 1e-6:
         found.append("skill outside [0, 1]")

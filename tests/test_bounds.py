@@ -1,6 +1,7 @@
 """The ladder of lower bounds: every theorem of science.md §3, against dense formulas and linear programs."""
 
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -64,7 +65,7 @@ def test_every_network_with_its_own_constants_climbs_the_ladder(
 ) -> None:
     rng = np.random.default_rng(seed)
     sizes = (case.x.shape[1], *widths, 1)
-    weights = tuple(rng.uniform(-1, 1, shape) for shape in zip(sizes[:-1], sizes[1:], strict=True))
+    weights = tuple(rng.uniform(-1, 1, shape) for shape in pairwise(sizes))
     critic = Mlp(weights, tuple(rng.uniform(-1, 1, w.shape[1]) for w in weights), "relu", 1.0)
     clip, spectral = critic.constants()
     own = replace(case, fx=critic.values(case.x), fy=critic.values(case.y))
@@ -75,7 +76,8 @@ def test_every_network_with_its_own_constants_climbs_the_ladder(
 @given(instances())
 def test_any_critic_divided_by_its_slope_is_below_w1(case: Instance) -> None:
     found = case.bounds()
-    assert found.raw <= found.slope_constant * (case.w1 + case.slack)
+    if found.slope_constant < np.inf:
+        assert found.raw <= found.slope_constant * (case.w1 + case.slack)
     assert found.slope <= case.w1 + case.slack
 
 
@@ -135,7 +137,7 @@ def test_swapping_the_samples_and_the_sign_changes_nothing(case: Instance) -> No
 
 @law
 @given(ordinary, st.integers(-300, 300))
-def test_multiplying_the_critic_scales_raw_and_k_eff_and_leaves_the_bounds(case: Instance, power: int) -> None:
+def test_multiplying_the_critic_scales_k_eff_and_leaves_the_bounds(case: Instance, power: int) -> None:
     factor = 2.0**power
     here = case.bounds(spectral_constant=1.0, clip_constant=2.0)
     there = replace(case, fx=factor * case.fx, fy=factor * case.fy).bounds(

@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from random_ladders import breaks, instances, law, make
+from random_ladders import Instance, breaks, instances, law, make
 
 from otbench import bounds as ladder_module
 from otbench.bounds import alignment, lower_bounds, maximise_concave
 from otbench.critics.functions import Affine, McShane
 from otbench.errors import InputError
 from otbench.exact import solve_exact
-from otbench.types import Array, Plan, SamplePair
+from otbench.types import Alignment, Array, Plan, SamplePair
 
 Evaluate = Callable[[float], tuple[float, float, float]]
 
@@ -62,7 +62,9 @@ def test_the_search_stops_exactly_at_the_kink(guess: float) -> None:
     st.lists(st.tuples(st.integers(-20, 20), st.integers(-20, 20)), min_size=1, max_size=30),
     st.floats(1e-3, 1e3),
 )
-def test_the_search_finds_the_best_crossing_of_any_lines(lines: list[tuple[float, float]], guess: float) -> None:
+def test_the_search_finds_the_best_crossing_of_any_lines(
+    lines: list[tuple[float, float]], guess: float
+) -> None:
     lines = [*lines, (30.0, -1.0)]  # bounded above
     envelope, seen = lower_envelope(lines), []
     crossings = [(v - w) / (q - p) for v, p in lines for w, q in lines if p != q]
@@ -77,7 +79,7 @@ def test_a_concave_function_that_falls_from_the_start_is_read_at_zero() -> None:
     assert maximise_concave(lower_envelope([(3.0, -1.0), (4.0, 2.0)]), 1.0) == (0.0, 3.0)
 
 
-def test_a_critic_higher_on_x_than_on_a_coincident_y_has_infinite_slope_and_proves_nothing_by_scaling() -> None:
+def test_a_critic_higher_on_x_than_on_a_coincident_y_has_infinite_slope() -> None:
     cost = np.array([[0.0, 1.0], [1.0, 2.0]])
     found = lower_bounds([2.0, 1.0], [1.0, 0.0], cost, primal=1.0)
     assert (found.slope_constant, found.slope) == (np.inf, 0.0)
@@ -99,7 +101,7 @@ def test_an_infinite_slope_on_atoms_without_mass_binds_nothing() -> None:
 
 @law
 @given(instances())
-def test_dead_critics_give_the_nearest_neighbour_bound(case) -> None:  # type: ignore[no-untyped-def]
+def test_dead_critics_give_the_nearest_neighbour_bound(case: Instance) -> None:
     rows, cols = case.a > 0, case.b > 0
     core = case.cost[np.ix_(rows, cols)]
     nearest = max(case.b[cols] @ core.min(axis=0), case.a[rows] @ core.min(axis=1))
@@ -117,6 +119,11 @@ def test_between_single_points_the_nearest_neighbour_bound_is_w1(values: tuple[f
     assert found.c_transform == found.nearest == 5.0
     assert found.slope == (5.0 if values[0] > values[1] else 0.0)
     assert found.skill is None
+
+
+def test_without_a_distance_there_is_no_skill() -> None:
+    assert lower_bounds([0.0], [0.0], [[0.0]], primal=0.0).skill is None
+    assert lower_bounds([0.0], [0.0], [[1.0]]).skill is None
 
 
 @pytest.mark.parametrize("size", [1e-300, 1e-200, 1e200, 1e300])
@@ -143,7 +150,7 @@ def test_a_slope_beyond_float64_is_infinite_and_no_error() -> None:
         (([1.0], [np.inf], [[1.0]]), "fy must be finite"),
         (([1.0], [2.0], [[-1.0]]), "cost must be finite and at least 0: use otbench.cost_matrix"),
         (([1.0], [2.0], [[np.nan]]), "cost must be finite and at least 0"),
-        (([1.0], [2.0], [[1.0]], [0.5]), "weights a must sum to 1; they sum to 0.5: divide them by their sum"),
+        (([1.0], [2.0], [[1.0]], [0.5]), "weights a must sum to 1; they sum to 0.5: divide them"),
         (([1.0], [2.0], [[1.0]], None, [-1.0]), "weights b must be finite and at least 0; found -1"),
         (([1.0], [2.0], [[1.0]], [0.5, 0.5]), r"weights a must have shape \(1,\), one per point; got \(2,\)"),
     ],
@@ -154,7 +161,7 @@ def test_values_that_break_a_rule_are_refused_with_the_rule(arguments: tuple[obj
     assert "\n" not in str(refused.value)
 
 
-def along(slope: Array, pair: SamplePair, plan: Plan | None = None):  # type: ignore[no-untyped-def]
+def along(slope: Array, pair: SamplePair, plan: Plan | None = None) -> Alignment:
     critic = Affine(slope)
     plan = plan or solve_exact(pair.x, pair.y, pair.a, pair.b).plan
     return alignment(pair, plan, critic.gradients(pair.x), critic.gradients(pair.y))

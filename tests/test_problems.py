@@ -79,7 +79,8 @@ def log_ratio(name, fields, dim, x):
             shared, p, q = ((abs(x - c) <= side / 2).all(axis=1) for c in (0 * t, -t, t))
             base = fields["overlap"] * shared
             return np.log(base + moved * q) - np.log(base + moved * p)
-        m = fields["shift"] * (np.eye(1, dim)[0] if fields["direction"] == "axis" else np.full(dim, dim**-0.5))
+        way = np.eye(1, dim)[0] if fields["direction"] == "axis" else np.full(dim, dim**-0.5)
+        m = fields["shift"] * way
         if fields["law"] == "gaussian":
             z = x / fields["scale"]
             return (stats.norm.logpdf(z - m / fields["scale"]) - stats.norm.logpdf(z)).sum(axis=1)
@@ -196,6 +197,21 @@ def test_the_overlap_of_scaled_normals_is_that_of_the_scaling_problem(scale):
     )
 
 
+@pytest.mark.parametrize("law", sorted(DISTRIBUTIONS))
+@pytest.mark.parametrize("location", [-0.3, 0.5, 1.0, 2.0, 50.0])
+def test_the_overlap_of_a_translated_unimodal_law_on_the_line_is_two_tails(law, location):
+    p = problem("lift", dim=1, left=law, right=law, location=location)
+    shift, sf = abs(location), DISTRIBUTIONS[law].sf
+    tails = sf(shift) if law == "exponential" else 2 * sf(DISTRIBUTIONS[law].median() + shift / 2)
+    assert p.population_overlap == pytest.approx(tails, abs=1e-8)
+
+
+@pytest.mark.parametrize(("location", "overlap"), [(0.0, 1 - np.exp(-1)), (1.0, 0.0), (3.0, 0.0)])
+def test_the_overlap_of_a_uniform_and_an_exponential_law_is_elementary(location, overlap):
+    p = problem("lift", dim=1, left="uniform", right="exponential", location=location)
+    assert p.population_overlap == pytest.approx(overlap, abs=1e-8)
+
+
 @pytest.mark.parametrize("left", sorted(DISTRIBUTIONS))
 @pytest.mark.parametrize("right", sorted(DISTRIBUTIONS))
 def test_the_w1_of_any_two_laws_on_the_line_is_that_of_their_quantiles(left, right):
@@ -235,6 +251,27 @@ def test_independent_samples_come_from_two_streams(name, dim, fields):
     pair = problem(name, dim=dim, **fields).sample(50)
     assert pair.coincident() == 0
     assert not (pair.images == pair.y).all(axis=1).any()
+
+
+@pytest.mark.parametrize("overlap", [0.0, 0.25, 0.5, 0.99, 1.0])
+@pytest.mark.parametrize("weights", ["uniform", "mixture"])
+def test_shared_mass_keeps_w1_and_shares_what_its_knob_says(overlap, weights):
+    p = problem("shared_mass", dim=3, overlap=overlap, w1=1.5, weights=weights)
+    assert (p.population_w1, p.population_overlap) == (1.5 if overlap < 1 else 0.0, overlap)
+    pair = p.sample(4000, mode="coupled")
+    spread = 0 if weights == "mixture" else SIGMAS * (overlap * (1 - overlap) / 4000) ** 0.5
+    assert abs(pair.coincident() - overlap) <= spread + 1e-12
+    assert abs(pair.coupled_w1 - p.population_w1) <= SIGMAS * pair.coupled_stderr + 1e-12
+    small = p.sample(30, mode="coupled")
+    exact = solve_exact(small.x, small.y, small.a, small.b).w1
+    assert exact == pytest.approx(small.coupled_w1, rel=1e-9, abs=1e-15)
+    assert exact == pytest.approx(p.population_w1, rel=1e-9) or weights == "uniform"
+
+
+def test_drawing_leaves_numpys_global_state_alone():
+    before = np.random.get_state()[1].tobytes()
+    problem("translation", dim=2).sample(10)
+    assert np.random.get_state()[1].tobytes() == before
 
 
 @given(seed=st.integers(0, 2**32 - 1), name=st.sampled_from(["scaling", "balls", "shared_mass"]))

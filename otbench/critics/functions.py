@@ -67,7 +67,8 @@ class McShane:
         """The unit ray from the active atom; 0 at an atom, where f has a kink."""
         rays = z - self.atoms[(cdist(z, self.atoms) - self.v).argmin(axis=1)]
         lengths = np.linalg.norm(rays, axis=1, keepdims=True)
-        return np.divide(rays, lengths, out=np.zeros_like(rays), where=lengths > 0)
+        gradients: Array = np.divide(rays, lengths, out=np.zeros_like(rays), where=lengths > 0)
+        return gradients
 
     def constants(self) -> tuple[None, float]:
         return None, 1.0

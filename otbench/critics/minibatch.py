@@ -5,10 +5,80 @@ import hashlib
 import torch
 from torch import Tensor
 
+from otbench.errors import InputError
+from otbench.types import SamplePair
+
 #: SplitMix64's increment and multipliers as signed 64-bit integers (Steele, Lea, Flood 2014, fig. 17).
 GOLDEN_GAMMA = 0x9E3779B97F4A7C15 - 2**64
 MIX_1 = 0xBF58476D1CE4E5B9 - 2**64
 MIX_2 = 0x94D049BB133111EB - 2**64
+
+
+class MinibatchSource:
+    """The points of each step: ``batch`` draws with replacement from either sample a critic, or all of both.
+
+    ``pull`` (E, R, 1) is d loss / d f at those points: minus the share of a point of x, plus that of y.
+    ``steps`` steps are drawn at once, into buffers that stay where they are.
+    """
+
+    def __init__(
+        self, pairs: list[SamplePair], seeds: list[int], batch: int | str, steps: int, like: Tensor
+    ) -> None:
+        distinct = list({id(p): p for p in pairs}.values())
+        n, m = {len(p.x) for p in distinct}, {len(p.y) for p in distinct}
+        if len(n) > 1 or len(m) > 1:
+            raise InputError("critics trained together need samples of equal size; group them by n and m")
+        self.n, self.m, self.full = n.pop(), m.pop(), batch == "full"
+        self.size = 0 if self.full else int(batch)
+        which = {id(p): k for k, p in enumerate(distinct)}
+        self.sample = torch.tensor([which[id(p)] for p in pairs], device=like.device)
+        both = [torch.cat([torch.from_numpy(p.x), torch.from_numpy(p.y)]) for p in distinct]
+        atoms = torch.stack(both).to(like.device, like.dtype)  # (S, n + m, d)
+        self.atoms, self.flat = atoms, atoms.flatten(0, 1)
+        self.seeds = torch.tensor([stream_seed("minibatches", s) for s in seeds], device=like.device)
+        self.cumulative = None if all(map(_uniform, distinct)) else self._running_sums(distinct)
+        self.pull = self._pull(pairs, like)
+        critics, per_critic = len(pairs), self.n + self.m if self.full else 2 * self.size
+        self.points_a_step = per_critic
+        drawn = 0 if self.full else critics * per_critic
+        self.rows = torch.zeros(steps, drawn, dtype=torch.long, device=like.device)
+        self.chosen = torch.empty(critics * per_critic, atoms.shape[2], dtype=like.dtype, device=like.device)
+        if self.full:
+            self.chosen.copy_(atoms[self.sample].flatten(0, 1))
+
+    def _running_sums(self, distinct: list[SamplePair]) -> tuple[Tensor, Tensor]:
+        a, b = ([p.a for p in distinct], [p.b for p in distinct])
+        sums = [torch.stack([torch.from_numpy(w) for w in weights]).cumsum(1) for weights in (a, b)]
+        return sums[0].to(self.sample.device)[self.sample], sums[1].to(self.sample.device)[self.sample]
+
+    def _pull(self, pairs: list[SamplePair], like: Tensor) -> Tensor:
+        if self.full:
+            pull = torch.stack([torch.cat([-torch.from_numpy(p.a), torch.from_numpy(p.b)]) for p in pairs])
+        else:
+            pull = torch.full((len(pairs), 2 * self.size), 1 / self.size)
+            pull[:, : self.size] *= -1
+        return pull.to(like.device, like.dtype)[:, :, None].contiguous()
+
+    def draw(self, first: int, count: int) -> None:
+        """Draw the minibatches of steps first ... first + count - 1, as rows of ``flat``."""
+        if self.full:
+            return
+        critics, size = len(self.seeds), self.size
+        bits = random_bits(self.seeds, first * 2 * size, count * 2 * size).view(critics, count, 2, size)
+        of_x, of_y = bits[:, :, 0].flatten(1), bits[:, :, 1].flatten(1)
+        if self.cumulative is None:
+            x, y = uniform_indices(of_x, self.n), uniform_indices(of_y, self.m)
+        else:
+            x, y = (weighted_indices(*pair) for pair in zip((of_x, of_y), self.cumulative, strict=True))
+        rows = torch.stack([x.view(critics, count, size), y.view(critics, count, size) + self.n], dim=2)
+        rows += (self.sample * (self.n + self.m))[:, None, None, None]
+        self.rows[:count].copy_(rows.transpose(0, 1).flatten(1))
+
+    def points(self, step: int) -> Tensor:
+        """The points (E, R, d) of one step of those last drawn; the next call overwrites them."""
+        if not self.full:
+            torch.index_select(self.flat, 0, self.rows[step], out=self.chosen)
+        return self.chosen.view(len(self.seeds), self.points_a_step, -1)
 
 
 def stream_seed(*content: object) -> int:
@@ -31,15 +101,19 @@ def random_bits(seeds: Tensor, first: int, count: int) -> Tensor:
 
 
 def uniform_indices(bits: Tensor, size: int) -> Tensor:
-    """Uniform indices below ``size`` < 2^31 from 53 random bits; the bias is below 2^-22."""
+    """Uniform indices below ``size`` < 2^31 from 53 random bits; the bias is below size / 2^31."""
     return ((bits >> 22) * size) >> 31
 
 
 def weighted_indices(bits: Tensor, cumulative: Tensor) -> Tensor:
     """Indices with the probabilities whose running sums are ``cumulative`` (E, n), by inversion; bits (E, k)."""
     level = (bits.double() + 0.5) * 2.0**-53
-    found = torch.searchsorted(cumulative, level * cumulative[:, -1:])
+    found = torch.searchsorted(cumulative, level * cumulative[:, -1:], right=True)
     return found.clamp_(max=cumulative.shape[1] - 1)
+
+
+def _uniform(pair: SamplePair) -> bool:
+    return bool((pair.a == pair.a[0]).all() and (pair.b == pair.b[0]).all())
 
 
 def _shift(z: Tensor, by: int) -> Tensor:

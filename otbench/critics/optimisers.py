@@ -1,52 +1,60 @@
-"""The optimisers, on one flat (E, P) tensor: torch's formulas, with a learning rate and eps per critic."""
-
-from collections.abc import Callable
+"""The optimisers on flat tensors: torch's formulas, with a learning rate and an eps per parameter."""
 
 import torch
 from torch import Tensor
 
-Step = Callable[[Tensor], None]
 
+class RMSProp:
+    """v ← alpha v + (1 - alpha) g², theta ← theta - lr g / (sqrt v + eps).
 
-def rmsprop(parameters: Tensor, rate: Tensor, eps: Tensor, smoothing: float) -> Step:
-    """v ← alpha v + (1 - alpha) g², theta ← theta - lr g / (sqrt v + eps); rate and eps (E, 1).
+    ``parameters``, ``rate`` and ``eps`` are flat and of one size; ``state`` is what a step changes and a later one
+    reads, the parameters apart. A step overwrites the gradient.
 
     Source: Hinton 2012, as in torch.optim.RMSprop.
     """
-    square, down = torch.zeros_like(parameters), -rate
 
-    def step(gradient: Tensor) -> None:
-        square.mul_(smoothing).addcmul_(gradient, gradient, value=1 - smoothing)
-        parameters.addcdiv_(gradient.mul_(down), square.sqrt().add_(eps))
+    def __init__(self, parameters: Tensor, rate: Tensor, eps: Tensor, smoothing: float) -> None:
+        self.parameters, self.down, self.eps, self.smoothing = parameters, -rate, eps, smoothing
+        self.square, self.size = torch.zeros_like(parameters), torch.empty_like(parameters)
+        self.state = [self.square]
 
-    return step
+    def __call__(self, gradient: Tensor) -> None:
+        self.square.mul_(self.smoothing).addcmul_(gradient, gradient, value=1 - self.smoothing)
+        torch.sqrt(self.square, out=self.size)
+        self.parameters.addcdiv_(gradient.mul_(self.down), self.size.add_(self.eps))
 
 
-def adam(parameters: Tensor, rate: Tensor, eps: Tensor, betas: tuple[float, float]) -> Step:
+class Adam:
     """m ← b1 m + (1 - b1) g, v ← b2 v + (1 - b2) g², theta ← theta - lr m̂ / (sqrt v̂ + eps).
 
     Source: Kingma, Ba 2015, Algorithm 1, as in torch.optim.Adam.
     """
-    mean, square = torch.zeros_like(parameters), torch.zeros_like(parameters)
-    # powers as tensors on the device: a Python counter would be frozen into a captured graph
-    left = torch.ones(2, dtype=torch.float64, device=parameters.device)
-    beta = torch.tensor(betas, dtype=torch.float64, device=parameters.device)
 
-    def step(gradient: Tensor) -> None:
-        left.mul_(beta)
-        correction = (1 - left).to(parameters.dtype)
-        mean.lerp_(gradient, 1 - betas[0])
-        square.mul_(betas[1]).addcmul_(gradient, gradient, value=1 - betas[1])
-        size = square.div(correction[1]).sqrt_().add_(eps)
-        parameters.addcdiv_(mean * (-rate / correction[0]), size)
+    def __init__(self, parameters: Tensor, rate: Tensor, eps: Tensor, betas: tuple[float, float]) -> None:
+        self.parameters, self.down, self.eps, self.betas = parameters, -rate, eps, betas
+        self.mean, self.square = torch.zeros_like(parameters), torch.zeros_like(parameters)
+        self.size, self.move = torch.empty_like(parameters), torch.empty_like(parameters)
+        # powers as tensors on the device: a Python counter would be frozen into a captured graph
+        self.left = torch.ones(2, dtype=torch.float64, device=parameters.device)
+        self.beta = torch.tensor(betas, dtype=torch.float64, device=parameters.device)
+        self.state = [self.mean, self.square, self.left]
 
-    return step
+    def __call__(self, gradient: Tensor) -> None:
+        self.left.mul_(self.beta)
+        correction = (1 - self.left).to(self.parameters.dtype)
+        self.mean.lerp_(gradient, 1 - self.betas[0])
+        self.square.mul_(self.betas[1]).addcmul_(gradient, gradient, value=1 - self.betas[1])
+        torch.div(self.square, correction[1], out=self.size)
+        torch.mul(self.mean, self.down, out=self.move)
+        self.parameters.addcdiv_(self.move.div_(correction[0]), self.size.sqrt_().add_(self.eps))
 
 
-def sgd(parameters: Tensor, rate: Tensor) -> Step:
+class SGD:
     """theta ← theta - lr g."""
 
-    def step(gradient: Tensor) -> None:
-        parameters.addcmul_(gradient, -rate)
+    def __init__(self, parameters: Tensor, rate: Tensor) -> None:
+        self.parameters, self.down = parameters, -rate
+        self.state: list[Tensor] = []
 
-    return step
+    def __call__(self, gradient: Tensor) -> None:
+        self.parameters.addcmul_(gradient, self.down)

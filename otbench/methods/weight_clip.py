@@ -35,7 +35,7 @@ class WeightClip(Method):
     init: Literal["torch", "box"] = Field("torch", description="U(±1/sqrt fan_in), or U(±clip)")
     batch: int | Literal["full"] = Field(64, description="points of each sample a step")
     steps: int = Field(4000, ge=0, description="0: the untrained critic")
-    dtype: Literal["float32", "float64"] = Field("float32", description="of the training")
+    dtype: Literal["float32", "tf32", "bfloat16", "float64"] = Field("float32", description="of the products")
 
     source: ClassVar[str] = "Arjovsky, Chintala, Bottou 2017, Algorithm 1"
 

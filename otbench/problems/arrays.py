@@ -1,6 +1,7 @@
 """A user's own two samples, read from .npy or .csv files."""
 
 import hashlib
+import io
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
@@ -10,8 +11,8 @@ import numpy as np
 from pydantic import Field, PrivateAttr
 
 from otbench.errors import InputError
-from otbench.problems.base import Mode, Problem, data_size
-from otbench.types import Array, SamplePair, as_points, as_weights
+from otbench.problems.base import Mode, Problem, check_request, data_size
+from otbench.types import SamplePair, as_points, as_weights
 
 
 class Arrays(Problem):
@@ -35,18 +36,19 @@ class Arrays(Problem):
     @classmethod
     def parse(cls, fields: Mapping[str, Any], folder: str) -> Self:
         paths = [fields[k] for k in ("x", "y", "a", "b") if isinstance(fields.get(k), str)]
-        digest = hashlib.sha256()
-        for path in paths:
-            digest.update(hashlib.sha256(_existing(folder, path).read_bytes()).digest())
-        if fields.get("sha256") not in (None, "", digest.hexdigest()):
-            raise InputError(f"arrays: {', '.join(paths)} changed; their sha256 is {digest.hexdigest()}")
-        columns = _read(folder, fields["x"]).shape[-1] if isinstance(fields.get("x"), str) else 0
-        parsed = cls(**{"dim": columns, **fields, "sha256": digest.hexdigest()})
+        digest = _fingerprint(folder, paths)
+        if fields.get("sha256") not in (None, "", digest):
+            raise InputError(f"arrays: {', '.join(paths)} changed; their sha256 is {digest}")
+        columns = {}
+        if isinstance(fields.get("x"), str):
+            columns = {"dim": as_points(fields["x"], _read(folder, fields["x"])).shape[1]}
+        parsed = cls(**{**columns, **fields, "sha256": digest})
         parsed._folder = folder
         return parsed
 
     def sizes(self, n: int | None, m: int | None, mode: Mode) -> tuple[int, int]:
         """All rows where n or m is None."""
+        check_request(n, m, mode)
         if mode == "coupled":
             raise InputError('arrays have no known optimal coupling; use mode = "independent"')
         if (n or m) and (self.a or self.b):
@@ -65,11 +67,14 @@ class Arrays(Problem):
 
     @cached_property
     def _pair(self) -> SamplePair:
+        paths = [path for path in (self.x, self.y, self.a, self.b) if path]
+        if _fingerprint(self._folder, paths) != self.sha256:
+            raise InputError(f"arrays: {', '.join(paths)} changed since they were described; describe them anew")
         x, y = (as_points(path, _read(self._folder, path)) for path in (self.x, self.y))
         if self.dim != x.shape[1]:
             raise InputError(f"dim is {self.dim}, but {self.x} has {x.shape[1]} columns; leave dim out")
-        a = as_weights(self.a, _read(self._folder, self.a).ravel(), len(x)) if self.a else None
-        b = as_weights(self.b, _read(self._folder, self.b).ravel(), len(y)) if self.b else None
+        a = as_weights(self.a, np.ravel(_read(self._folder, self.a)), len(x)) if self.a else None
+        b = as_weights(self.b, np.ravel(_read(self._folder, self.b)), len(y)) if self.b else None
         return SamplePair(x, y, a, b)
 
 
@@ -82,14 +87,28 @@ def _existing(folder: str, path: str) -> Path:
     return full
 
 
-def _read(folder: str, path: str) -> Array:
+def _fingerprint(folder: str, paths: list[str]) -> str:
+    digest = hashlib.sha256()
+    for path in paths:
+        digest.update(hashlib.sha256(_existing(folder, path).read_bytes()).digest())
+    return digest.hexdigest()
+
+
+def _read(folder: str, path: str) -> Any:
     full = _existing(folder, path)
+    data = full.read_bytes()
     try:
         if full.suffix == ".npy":
-            return np.load(full, allow_pickle=False)  # type: ignore[no-any-return]
-        with full.open() as lines:
-            header = not all(_is_number(word) for word in lines.readline().split(","))
-        return np.loadtxt(full, delimiter=",", skiprows=int(header), ndmin=2)
+            if not data.startswith(b"\x93NUMPY"):
+                raise ValueError("it does not start as a .npy file does")
+            return np.load(io.BytesIO(data), allow_pickle=False)
+        text = data.decode("utf-8-sig")
+        first = text.split("\n", 1)[0].split(",")
+        header = not any(_is_number(word) for word in first)
+        lines = [line for line in text.splitlines()[int(header) :] if line.strip()]
+        if not lines:
+            raise ValueError("it has no rows of numbers")
+        return np.loadtxt(lines, delimiter=",", ndmin=2, comments=None)
     except (ValueError, OSError, EOFError) as error:
         reason = str(error).splitlines()[0]
         raise InputError(f"{full} is not a readable array of numbers: {reason}") from None

@@ -2,12 +2,12 @@
 
 import hashlib
 import json
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, get_args
 
 import numpy as np
 from pydantic import Field
 
-from otbench.errors import InputError
+from otbench.errors import InputError, UnknownNameError
 from otbench.spec import Spec
 from otbench.types import Array, SamplePair
 
@@ -67,10 +67,9 @@ class Problem(Spec):
         Raises:
             InputError: as ``sample``.
         """
-        n = 1024 if n is None else n
-        m = n if m is None else m
-        if n < 1 or m < 1:
-            raise InputError(f"sample sizes must be at least 1; got n = {n}, m = {m}")
+        check_request(n, m, mode)
+        n = 1024 if n is None else int(n)
+        m = n if m is None else int(m)
         if mode == "coupled" and n != m:
             raise InputError(f"coupled sampling pairs the points, so n must equal m; got {n} and {m}")
         return n, m
@@ -82,18 +81,25 @@ class Problem(Spec):
         return np.random.default_rng(int.from_bytes(digest[:16], "little"))
 
 
+def check_request(n: object, m: object, mode: str) -> None:
+    """InputError unless n and m are None or whole numbers of at least 1, and the mode is one of the two."""
+    if mode not in get_args(Mode):
+        raise UnknownNameError("sampling mode", mode, get_args(Mode))
+    for name, size in (("n", n), ("m", m)):
+        if size is not None and (isinstance(size, bool) or not isinstance(size, int | np.integer) or size < 1):
+            raise InputError(f"sample size {name} must be a whole number of at least 1; got {size!r}")
+
+
 def data_size(name: str, asked: int | None, available: int) -> int:
     """How many of ``available`` rows a sample takes: all unless asked for fewer."""
     if asked is not None and not 1 <= asked <= available:
         raise InputError(f"{name} must be between 1 and the {available} rows there are; got {asked}")
-    return available if asked is None else asked
+    return available if asked is None else int(asked)
 
 
 def direction(kind: Literal["axis", "diagonal"], dim: int) -> Array:
     """The unit vector e_1, or (1, ..., 1)/sqrt(dim)."""
-    if kind == "axis":
-        return np.eye(1, dim)[0]
-    unit: Array = np.full(dim, dim**-0.5)
+    unit: Array = np.eye(1, dim)[0] if kind == "axis" else np.full(dim, dim**-0.5)
     return unit
 
 

@@ -7,7 +7,7 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from otbench.errors import InputError
-from otbench.problems.base import Mode, Problem, data_size
+from otbench.problems.base import Mode, Problem, check_request, data_size
 from otbench.types import Array, SamplePair
 
 DIM = 64
@@ -43,6 +43,7 @@ class Digits(Problem):
 
     def sizes(self, n: int | None, m: int | None, mode: Mode) -> tuple[int, int]:
         """All the rows there are where n or m is None."""
+        check_request(n, m, mode)
         if mode == "coupled":
             raise InputError('digits have no known optimal coupling; use mode = "independent"')
         first, second = len(_rows(self.digit)), len(_rows(self.other))

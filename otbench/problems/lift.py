@@ -53,15 +53,19 @@ class Lift(Problem):
         from scipy import integrate, optimize
 
         p, q = self._laws
-        tail = 1e-14
-        grid = np.unique(np.concatenate([law.ppf(np.linspace(tail, 1 - tail, 401)) for law in (p, q)]))
+        tails = 10.0 ** -np.arange(1, 15)
+        levels = np.concatenate([tails, np.linspace(0.1, 0.9, 33), 1 - tails])
+        grid = np.unique(np.concatenate([law.ppf(levels) for law in (p, q)]))
         signs = np.sign([difference(t) for t in grid])
         crossings = [
             optimize.brentq(difference, grid[k], grid[k + 1])
             for k in np.flatnonzero(signs[:-1] * signs[1:] < 0)
         ]
         ends = [t for law in (p, q) for t in (*law.support(), law.median()) if np.isfinite(t)]
-        knots = np.unique([grid[0], grid[-1], *crossings, *ends])
+        # a law's own quantiles are among the knots: quadrature must not step over the narrower of the two
+        knots = np.unique([*grid, *crossings, *ends])
+        apart = np.diff(knots, prepend=-np.inf) > 1e-12 * (1 + np.abs(knots))
+        knots = knots[apart]
         pieces = [
             integrate.quad(integrand, lo, hi, epsabs=1e-11, epsrel=1e-11, limit=200)[0]
             for lo, hi in itertools.pairwise(knots)

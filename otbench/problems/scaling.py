@@ -22,7 +22,7 @@ class Scaling(Problem):
 
     name: Literal["scaling"] = "scaling"
     sigma: float = Field(1.0, gt=0)
-    factor: float = Field(2.0, gt=0)
+    factor: float = Field(2.0, ge=1e-12, le=1e12)
 
     @property
     def population_w1(self) -> float:

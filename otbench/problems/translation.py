@@ -23,7 +23,7 @@ class Translation(Problem):
     name: Literal["translation"] = "translation"
     law: Literal["gaussian", "cube", "ball"] = "gaussian"
     direction: Literal["axis", "diagonal"] = "axis"
-    shift: float = Field(1.0, ge=0)
+    shift: float = Field(1.0, ge=0, le=1e100)
     scale: float = Field(1.0, gt=0)
 
     @property

@@ -1,0 +1,153 @@
+"""The engine: one batch of clipped critics stepped together, eagerly on a CPU, by captured graphs on a GPU."""
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from otbench.critics.minibatch import MinibatchSource
+from otbench.critics.network import Stack, initial_parameters
+from otbench.critics.optimisers import SGD, Adam, RMSProp
+from otbench.types import SamplePair
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from otbench.methods.weight_clip import WeightClip
+
+#: Steps whose minibatches are drawn at once: long enough to forget the call, small enough for the cache.
+STEPS_A_BLOCK = 64
+
+#: Steps in one captured CUDA graph; divides STEPS_A_BLOCK.
+STEPS_A_GRAPH = 16
+
+#: The dtype parameters are kept in, and that of the matrix products, by the method's ``dtype``.
+DTYPES = {
+    "float32": (torch.float32, torch.float32),
+    "tf32": (torch.float32, torch.float32),
+    "bfloat16": (torch.float32, torch.bfloat16),
+    "float64": (torch.float64, torch.float64),
+}
+
+
+class Engine:
+    """E critics in training: parameters, minibatches, optimiser and box; ``run`` does their steps.
+
+    Methods agree in all but clip, rate and eps; at least two critics, because BLAS takes a path with other
+    rounding for a single one.
+    """
+
+    def __init__(
+        self, pairs: list[SamplePair], methods: list["WeightClip"], seeds: list[int], device: str
+    ) -> None:
+        assert len(pairs) >= 2
+        self.method, self.device = methods[0], torch.device(device)
+        dtype, products = DTYPES[self.method.dtype]
+        shapes = self.method.shapes(pairs[0].dim)
+        boxes = [m.clip if m.init == "box" else None for m in methods]
+        initial = torch.stack([initial_parameters(shapes, s, box) for s, box in zip(seeds, boxes, strict=True)])
+        self.clip = torch.tensor([m.clip for m in methods], dtype=dtype, device=self.device)
+        self.source = MinibatchSource(pairs, seeds, self.method.batch, STEPS_A_BLOCK, initial.to(self.device, dtype))
+        self.stack = Stack(
+            initial.to(self.device, dtype), shapes, self.method.activation, self.source.points_a_step, products
+        )
+        free = torch.inf if self.method.clip_parameters == "weights" else None
+        self.high = self.stack.spread(self.clip, biases=free)
+        self.low = -self.high
+        self.optimise = self._optimiser(methods)
+        self.clip_to_box()
+
+    def _optimiser(self, methods: list["WeightClip"]) -> RMSProp | Adam | SGD:
+        parameters, shared = self.stack.parameters, self.method
+        rate, eps = (
+            self.stack.spread(torch.tensor(values, dtype=parameters.dtype, device=self.device))
+            for values in ([m.rate for m in methods], [m.eps for m in methods])
+        )
+        if shared.optimiser == "rmsprop":
+            return RMSProp(parameters, rate, eps, shared.smoothing)
+        if shared.optimiser == "adam":
+            return Adam(parameters, rate, eps, shared.betas)
+        return SGD(parameters, rate)
+
+    def clip_to_box(self) -> None:
+        """theta ← min(max(theta, -c), c)."""
+        torch.clamp(self.stack.parameters, self.low, self.high, out=self.stack.parameters)
+
+    def step(self, k: int) -> None:
+        """Step k of the block last drawn."""
+        if self.method.clip_when == "before":
+            self.clip_to_box()
+        self.stack.backward(self.source.points(k), self.source.pull)
+        self.optimise(self.stack.gradient)
+        if self.method.clip_when == "after":
+            self.clip_to_box()
+
+    def run(self, first: int, last: int) -> None:
+        """Steps first ... last - 1; nothing is read back from the device on the way."""
+        with _tf32(self.method.dtype == "tf32"):
+            steps = self._graphed if self.device.type == "cuda" else self._eager
+            for start in range(first, last, STEPS_A_BLOCK):
+                count = min(STEPS_A_BLOCK, last - start)
+                self.source.draw(start, count)
+                steps(count)
+
+    def _eager(self, count: int) -> None:
+        for k in range(count):
+            self.step(k)
+
+    def _graphed(self, count: int) -> None:
+        """Whole graphs of STEPS_A_GRAPH steps; what is left over step by step."""
+        if not hasattr(self, "graphs"):
+            self.graphs = self._capture()
+        whole = count // STEPS_A_GRAPH
+        for graph in self.graphs[:whole]:
+            graph.replay()
+        for k in range(whole * STEPS_A_GRAPH, count):
+            self.step(k)
+
+    def _capture(self) -> list[torch.cuda.CUDAGraph]:
+        """One graph for each run of STEPS_A_GRAPH minibatches in the block's buffer; state is left as it was."""
+        state = [t.clone() for t in self._state()]
+        side = torch.cuda.Stream(self.device)  # type: ignore[no-untyped-call]
+        side.wait_stream(torch.cuda.current_stream(self.device))
+        with torch.cuda.stream(side):  # libraries allocate their workspaces before the capture
+            for k in range(3):
+                self.step(k)
+        torch.cuda.current_stream(self.device).wait_stream(side)
+        graphs = []
+        for first in range(0, STEPS_A_BLOCK, STEPS_A_GRAPH):
+            graph = torch.cuda.CUDAGraph()
+            with torch.cuda.graph(graph):
+                for k in range(first, first + STEPS_A_GRAPH):
+                    self.step(k)
+            graphs.append(graph)
+        for tensor, before in zip(self._state(), state, strict=True):
+            tensor.copy_(before)
+        return graphs
+
+    def _state(self) -> list[Tensor]:
+        """Every tensor a step changes and a later one reads."""
+        return [self.stack.parameters, *self.optimise.state]
+
+    def saturation(self) -> list[float]:
+        """Share of the clipped parameters of each critic with |theta| >= 0.999 c."""
+        clipped = torch.isfinite(self.high)
+        at_wall = (self.stack.parameters.abs() >= 0.999 * self.high) & clipped
+        walls, boxed = (self.stack.by_critic(flags.double()).sum(1) for flags in (at_wall, clipped))
+        return (walls / boxed).tolist()
+
+    def finite(self) -> list[bool]:
+        """Whether all parameters of each critic are finite."""
+        return torch.isfinite(self.stack.by_critic(self.stack.parameters)).all(dim=1).tolist()
+
+
+@contextmanager
+def _tf32(wanted: bool) -> "Iterator[None]":
+    """TensorFloat-32 products for as long as the block lasts, where they are asked for by name."""
+    before = torch.backends.cuda.matmul.allow_tf32
+    torch.backends.cuda.matmul.allow_tf32 = wanted
+    try:
+        yield
+    finally:
+        torch.backends.cuda.matmul.allow_tf32 = before

@@ -1,0 +1,94 @@
+"""The small experiment that tests share, and ways to damage its results."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from otbench.experiment import Experiment, load_experiment
+from otbench.render import write_tables
+from otbench.rows import Results, dump
+from otbench.run import run_experiment
+
+SMALL = """
+question = "Do the parts fit together?"
+
+[[agree]]
+ratio = "slope_over_w1"
+at_least = 0.999
+where = { "method.name" = "potential" }
+
+[[block]]
+seeds = [0, 1]
+problem = { name = "shared_mass", dim = [2, 3], overlap = [0.0, 0.5] }
+sampling = { n = 48, mode = ["coupled", "independent"] }
+method = [
+  { name = "zero" },
+  { name = "linear" },
+  { name = "potential" },
+  { name = "weight_clip", clip = [0.01, 0.1], steps = [0, 40], widths = [8, 8], batch = 16 },
+]
+
+[[block]]
+seeds = [0]
+problem = { name = "digits" }
+method = { name = "linear" }
+"""
+
+BLOCK = """
+question = "?"
+[[block]]
+seeds = {seeds}
+problem = {problem}
+sampling = {sampling}
+method = {method}
+"""
+
+Line = dict[str, Any]
+
+
+def declare(
+    folder: Path,
+    problem: str = '{ name = "shared_mass", dim = 2 }',
+    sampling: str = "{ n = 16 }",
+    method: str = '{ name = "zero" }',
+    seeds: str = "[0]",
+    name: str = "tiny",
+) -> Experiment:
+    """The experiment of one block, by way of a file."""
+    file = folder / f"{name}.toml"
+    file.write_text(BLOCK.format(seeds=seeds, problem=problem, sampling=sampling, method=method))
+    return load_experiment(str(file))
+
+
+def run_small(folder: Path) -> Path:
+    """Run the small experiment below ``folder`` and write its tables; its results folder."""
+    (folder / "small.toml").write_text(SMALL)
+    results = folder / "results" / "small"
+    run_experiment(load_experiment(str(folder / "small.toml")), results)
+    write_tables(Results(results), "csv")
+    return results
+
+
+def lines(file: Path) -> list[Line]:
+    return [json.loads(line) for line in file.read_text().splitlines()]
+
+
+def write_lines(file: Path, rows: list[Line]) -> None:
+    file.write_bytes(b"".join(dump(row) + b"\n" for row in rows))
+
+
+def change(results: Results, where: Callable[[Line], bool], **columns: Any) -> int:
+    """Set columns (``__`` stands for a dot) in the first row that fits; its line."""
+    rows = lines(results.rows_file)
+    index = next(k for k, row in enumerate(rows) if where(row))
+    rows[index] |= {name.replace("__", "."): value for name, value in columns.items()}
+    write_lines(results.rows_file, rows)
+    return index
+
+
+def python(code: str, *arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    """A fresh interpreter running ``code``."""
+    return subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, cwd=cwd)
