@@ -32,7 +32,9 @@ class Ladder:
 
     def raw(self, fx: Array, fy: Array) -> float:
         """raw = sum a_i f(x_i) - sum b_j f(y_j), what a WGAN prints (with a minus sign)."""
-        return float(self.a @ fx[self.rows] - self.b @ fy[self.cols])
+        fx, fy = fx[self.rows], fy[self.cols]
+        # from a common origin, exactly so for a critic that is almost constant: its rounding is no signal
+        return float(self.a @ (fx - fx[0]) - self.b @ (fy - fx[0]))
 
     def slope_constant(self, fx: Array, fy: Array) -> float:
         """S = max over cross pairs of (f(x_i) - f(y_j)) / M_ij, one-sided, as the discrete dual asks.
@@ -41,7 +43,7 @@ class Ladder:
         """
         fx, fy = fx[self.rows], fy[self.cols]
         largest = -np.inf
-        with np.errstate(divide="ignore", invalid="ignore"):
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             for k in range(0, len(fx), BLOCK):
                 ratio = (fx[k : k + BLOCK, None] - fy) / self.cost[k : k + BLOCK]  # 0/0 → NaN, skipped
                 largest = max(largest, float(np.fmax.reduce(ratio, axis=None)))
@@ -205,7 +207,8 @@ def _lower_envelope(f: Array, a: Array, b: Array, cost: Array) -> Callable[[floa
     Column j's minimum is a lower envelope of lines; a line below which another lies for every s >= 0
     (M smaller and f larger) is dropped once, which leaves about ln n of n lines when f and M are unrelated.
     """
-    f = f - a @ f  # D does not change, and s f stays small where f varies little around a large constant
+    f = f - f[0]  # D does not change, and s f stays small where f varies little around a large constant
+    mean = float(a @ f)
     lines, starts, counts = _undominated(f, cost)
     intercepts, slopes = lines
     owners = np.repeat(np.arange(len(starts)), counts)
@@ -216,7 +219,7 @@ def _lower_envelope(f: Array, a: Array, b: Array, cost: Array) -> Callable[[floa
         active = values == lowest[owners]
         steepest = np.maximum.reduceat(np.where(active, slopes, -np.inf), starts)
         flattest = np.minimum.reduceat(np.where(active, slopes, np.inf), starts)
-        return float(b @ lowest), float(-(b @ flattest)), float(-(b @ steepest))
+        return float(s * mean + b @ lowest), float(mean - b @ flattest), float(mean - b @ steepest)
 
     return evaluate
 

@@ -13,7 +13,7 @@ import pandas as pd
 
 from otbench.check import Violation
 from otbench.errors import InputError
-from otbench.render import headline, markdown
+from otbench.render import by_clip, markdown
 from otbench.rows import Results
 from otbench.tables import derive, frame_of
 
@@ -57,7 +57,7 @@ def _derived(text: str, results: Path) -> Iterator[tuple[re.Match[str], str]]:
         yield match, _value(match, tables)
     for match in TABLE.finditer(text):
         rows = Results(results / match["experiment"]).rows()
-        yield match, markdown(headline(frame_of(rows)))
+        yield match, markdown(by_clip(frame_of(rows)))
 
 
 def _value(match: re.Match[str], tables: Callable[[str], dict[str, pd.DataFrame]]) -> str:

@@ -39,6 +39,21 @@ def headline(frame: pd.DataFrame, problem: str | None = None) -> pd.DataFrame:
     return table
 
 
+def by_clip(frame: pd.DataFrame) -> pd.DataFrame:
+    """raw/W1 and slope/W1 per clip value, a column a dimension: what is printed against what it is worth.
+
+    Medians over everything else of the trained clipped critics whose learning rate is in proportion to the clip
+    value, so that the box is reached at every clip value, on the problem with the most rows.
+    """
+    rows = frame[(frame["critic"] == "weight_clip") & (frame["method.lr_unit"] == "clip")]
+    rows = rows[rows["problem.name"] == rows["problem.name"].mode().iloc[0]]
+    parts: dict[str, pd.Series[float]] = {}
+    for column, label in (("raw_over_w1", "raw/W1"), ("slope_over_w1", "slope/W1")):
+        wide = rows.pivot_table(column, "method.clip", "problem.dim", aggfunc="median")
+        parts |= {f"{label}, d={dim}": wide[dim] for dim in wide}
+    return pd.DataFrame(parts).rename_axis("clip c").reset_index()
+
+
 def short(value: object) -> str:
     """Three significant digits; an empty cell where there is no number."""
     if value is None or value is pd.NA or value != value:

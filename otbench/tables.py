@@ -82,7 +82,7 @@ def _derived(frame: pd.DataFrame) -> pd.DataFrame:
         rows[f"{rung}_over_w1"] = (value / primal).where(primal > 0)
     rows["k_eff"] = (1 / frame["scale"]).where(frame["scale"] > 0)
     room = primal - frame["nearest"]
-    rows["skill"] = ((frame["c_transform"] - frame["nearest"]) / room).where(room >= 1e-6 * primal)
+    rows["skill"] = ((frame["c_transform"] - frame["nearest"]) / room).where(room > 1e-6 * primal)
     depth = frame.get("method.depth", pd.Series(np.nan, frame.index)).astype("float64")
     rows["c_over_c_star"] = frame["clip_constant"] ** (1 / (depth + 1))
     rows["slope_half_ratio"] = (frame["slope_half"] / rows["slope"]).where(rows["slope"] > 0)

@@ -188,7 +188,7 @@ class Bounds:
     @property
     def skill(self) -> float | None:
         """(c_transform - nearest) / (primal - nearest): what the critic adds to no critic at all."""
-        if self.primal is None or self.primal - self.nearest < 1e-6 * self.primal:
+        if self.primal is None or self.primal - self.nearest <= 1e-6 * self.primal:
             return None
         return (self.c_transform - self.nearest) / (self.primal - self.nearest)
 

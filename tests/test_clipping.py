@@ -124,7 +124,7 @@ DIVERGING = {
 def test_divergence_is_a_status_and_not_an_exception(name: str) -> None:
     fitted = train(*DIVERGING[name])
     assert (fitted.status, fitted.critic, fitted.halfway, fitted.saturation) == ("diverged", None, None, None)
-    assert fitted.reason == "a parameter is not finite after 9 steps"
+    assert fitted.reason == "a parameter or its second moment is not finite after 9 steps"
 
 
 def test_a_diverging_critic_does_not_disturb_its_neighbours() -> None:

@@ -90,7 +90,7 @@ def test_a_dimension_below_one_is_refused_by_every_problem(name, dim):
         ("translation", {"shift": -1.0}, "shift: .*greater than or equal to 0; got -1.0"),
         ("translation", {"scale": 0.0}, "scale: .*greater than 0; got 0.0"),
         ("scaling", {"sigma": 0.0}, "sigma: .*greater than 0; got 0.0"),
-        ("scaling", {"factor": -2.0}, "factor: .*greater than or equal to 1e-12; got -2.0"),
+        ("scaling", {"factor": -2.0}, "factor: .*greater than or equal to 0.0+1; got -2.0"),
         ("spheres", {"inner": 2.0, "outer": 1.0}, "inner must be below outer; got 2 and 1"),
         ("balls", {"inner": 1.0, "outer": 1.0}, "inner must be below outer; got 1 and 1"),
         ("balls", {"inner": 0.0}, "inner: .*greater than 0; got 0.0"),

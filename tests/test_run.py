@@ -66,13 +66,9 @@ def test_a_run_that_is_stopped_and_resumed_writes_the_bytes_of_one_go(
 
 def test_a_run_that_is_killed_is_finished_by_the_next(tmp_path: Path) -> None:
     declared = declare(
-        tmp_path, f'{{ name = "shared_mass", dim = {[2, 3] * 20} }}', method=METHODS, seeds="[0]", name="long"
-    )
-    dims = [2 + k % 2 for k in range(40)]
-    declared = declare(
         tmp_path, f'{{ name = "segments", dim = {list(range(2, 42))} }}', method=METHODS, name="long"
     )
-    assert len(dims) == len(make_tasks(declared.cells))
+    assert len(make_tasks(declared.cells)) == 40
     whole = Results(tmp_path / "whole" / "long")
     run_experiment(declared, whole.folder)
     killed = Results(tmp_path / "killed" / "long")
@@ -114,7 +110,8 @@ print(run_experiment(load_experiment(sys.argv[1]), Path(sys.argv[2])))
 assert not {"torch", "ot", "sklearn", "distributed"} & set(sys.modules)
 """
     there = python(code, str(small_results.parent.parent / "small.toml"), str(copy.folder))
-    assert there.stdout.startswith("Summary(before=113, now=0, diverged=0, refused=0, torn=False, stale=0)"), there.stderr
+    said = "Summary(before=113, now=0, diverged=0, refused=0, torn=False, stale=0"
+    assert there.stdout.startswith(said), there.stderr
     assert before == {file: (file.stat().st_mtime_ns, file.read_bytes()) for file in files}
 
 
@@ -154,8 +151,8 @@ def diverging(folder: Path) -> str:
 @pytest.mark.parametrize("huge", ["lr", "data"])
 def test_a_critic_that_diverges_stays_in_the_tables(huge: str, tmp_path: Path) -> None:
     fields = "" if huge == "data" else ', lr = 1e300, clip_parameters = "weights"'
-    clip = "[0.1, 1e30]" if huge == "data" else "[0.1, 1e30]"
-    method = f'[{{ name = "zero" }}, {{ name = "weight_clip", optimiser = "sgd", clip = {clip}, steps = 20{fields} }}]'
+    fields += ', optimiser = "sgd", clip = [0.1, 1e30], steps = 20'
+    method = f'[{{ name = "zero" }}, {{ name = "weight_clip"{fields} }}]'
     problem, sampling = '{ name = "shared_mass", dim = 2 }', "{ n = 20 }"
     if huge == "data":
         problem, sampling = diverging(tmp_path), "{}"

@@ -138,8 +138,10 @@ class Engine:
         return (walls / boxed).tolist()
 
     def finite(self) -> list[bool]:
-        """Whether all parameters of each critic are finite."""
-        return torch.isfinite(self.stack.by_critic(self.stack.parameters)).all(dim=1).tolist()
+        """Whether each critic's parameters and optimiser state are finite: an infinite second moment stops a critic."""
+        flat = [tensor for tensor in self._state() if tensor.shape == self.stack.parameters.shape]
+        parts = [torch.isfinite(self.stack.by_critic(tensor)).all(dim=1) for tensor in flat]
+        return torch.stack(parts).all(dim=0).tolist()
 
 
 @contextmanager

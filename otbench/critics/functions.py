@@ -195,17 +195,25 @@ def _linear_chain(module: Any) -> list[NDArray[np.float64]] | None:
     """The weights of a plain chain of Linear layers and 1-Lipschitz activations ending in one value, else None."""
     from torch import nn
 
-    neutral = (nn.ReLU, nn.Tanh, nn.Sigmoid, nn.Identity, nn.Flatten, nn.Dropout)
+    neutral = {nn.ReLU, nn.Tanh, nn.Sigmoid, nn.Identity, nn.Flatten, nn.Dropout}
     weights = []
-    leaves = [m for m in module.modules() if not list(m.children())]
-    containers = [m for m in module.modules() if list(m.children())]
-    if not all(isinstance(m, nn.Sequential) for m in containers):
-        return None  # an arbitrary forward may use its parts in any way
-    for leaf in leaves:
-        if isinstance(leaf, nn.Linear):
-            weights.append(leaf.weight.detach().numpy())
-        elif isinstance(leaf, nn.LeakyReLU) and abs(leaf.negative_slope) <= 1:
+    for part in _parts(module):
+        # a subclass may compute anything, and so may a hook
+        if part._forward_hooks or part._forward_pre_hooks:
+            return None
+        if type(part) is nn.Linear:
+            weights.append(part.weight.detach().numpy())
+        elif type(part) is nn.LeakyReLU and abs(part.negative_slope) <= 1:
             continue
-        elif not isinstance(leaf, neutral):
+        elif type(part) not in neutral | {nn.Sequential}:
             return None
     return weights if weights and weights[-1].shape[0] == 1 else None
+
+
+def _parts(module: Any) -> list[Any]:
+    """A module and all in it, one used twice counted twice; only plain Sequentials are entered."""
+    from torch import nn
+
+    if type(module) is not nn.Sequential:
+        return [module]
+    return [module, *(part for child in module for part in _parts(child))]

@@ -35,8 +35,10 @@ class MinibatchSource:
         both = [torch.cat([torch.from_numpy(p.x), torch.from_numpy(p.y)]) for p in distinct]
         atoms = torch.stack(both).to(like.device, like.dtype)  # (S, n + m, d)
         self.atoms, self.flat = atoms, atoms.flatten(0, 1)
-        self.seeds = torch.tensor([stream_seed("minibatches", s) for s in seeds], device=like.device)
-        self.cumulative = None if all(map(_uniform, distinct)) else self._running_sums(distinct)
+        self.seeds = torch.tensor([stream_seed("minibatches", int(s)) for s in seeds], device=like.device)
+        uniform = torch.tensor([_uniform(p) for p in pairs], device=like.device)
+        self.uniform = uniform[:, None]
+        self.cumulative = None if bool(uniform.all()) else self._running_sums(distinct)
         self.pull = self._pull(pairs, like)
         critics, per_critic = len(pairs), self.n + self.m if self.full else 2 * self.size
         self.points_a_step = per_critic
@@ -66,10 +68,11 @@ class MinibatchSource:
         critics, size = len(self.seeds), self.size
         bits = random_bits(self.seeds, first * 2 * size, count * 2 * size).view(critics, count, 2, size)
         of_x, of_y = bits[:, :, 0].flatten(1), bits[:, :, 1].flatten(1)
-        if self.cumulative is None:
-            x, y = uniform_indices(of_x, self.n), uniform_indices(of_y, self.m)
-        else:
-            x, y = (weighted_indices(*pair) for pair in zip((of_x, of_y), self.cumulative, strict=True))
+        x, y = uniform_indices(of_x, self.n), uniform_indices(of_y, self.m)
+        if self.cumulative is not None:  # critic by critic: a weighted neighbour must not change a draw
+            of_a, of_b = self.cumulative
+            x = torch.where(self.uniform, x, weighted_indices(of_x, of_a))
+            y = torch.where(self.uniform, y, weighted_indices(of_y, of_b))
         rows = torch.stack([x.view(critics, count, size), y.view(critics, count, size) + self.n], dim=2)
         rows += (self.sample * (self.n + self.m))[:, None, None, None]
         self.rows[:count].copy_(rows.transpose(0, 1).flatten(1))
@@ -108,8 +111,7 @@ def uniform_indices(bits: Tensor, size: int) -> Tensor:
 def weighted_indices(bits: Tensor, cumulative: Tensor) -> Tensor:
     """Indices with the probabilities whose running sums are ``cumulative`` (E, n), by inversion; bits (E, k)."""
     level = (bits.double() + 0.5) * 2.0**-53
-    found = torch.searchsorted(cumulative, level * cumulative[:, -1:], right=True)
-    return found.clamp_(max=cumulative.shape[1] - 1)
+    return torch.searchsorted(cumulative, level * cumulative[:, -1:])
 
 
 def _uniform(pair: SamplePair) -> bool:

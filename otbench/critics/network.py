@@ -140,7 +140,7 @@ def initial_parameters(shapes: Shapes, seed: int, box: float | None) -> Tensor:
 
     Source: torch.nn.Linear.reset_parameters (He et al. 2015 with a = sqrt 5).
     """
-    generator = torch.Generator().manual_seed(seed)
+    generator = torch.Generator().manual_seed(int(seed))
     parts = []
     for fan_in, fan_out in shapes:
         limit = fan_in**-0.5 if box is None else box

@@ -127,7 +127,7 @@ def _train_batch(
         Fitted(
             critic=critics[k] if finite[k] else None,
             status="ok" if finite[k] else "diverged",
-            reason="" if finite[k] else f"a parameter is not finite after {steps} steps",
+            reason="" if finite[k] else f"a parameter or its second moment is not finite after {steps} steps",
             halfway=halves[k] if finite[k] else None,
             saturation_start=saturation_start[k],
             saturation=saturation[k] if finite[k] else None,
