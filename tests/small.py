@@ -28,7 +28,7 @@ method = [
   { name = "zero" },
   { name = "linear" },
   { name = "potential" },
-  { name = "weight_clip", clip = [0.01, 0.1], steps = [0, 40], widths = [8, 8], batch = 16 },
+{ name = "weight_clip", clip = [0.01, 0.1], lr = 0.01, lr_unit = "clip", steps = [0, 40], widths = [8, 8], batch = 16 },
 ]
 
 [[block]]

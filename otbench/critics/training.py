@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from otbench.critics.engine import Engine
+from otbench.critics.network import CPU_ROWS
 from otbench.errors import InputError
 from otbench.methods.base import Fitted
 from otbench.types import SamplePair
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 #: Bytes of parameters, optimiser state and activations one batch may occupy on a CPU: small critics are bound by
 #: calls (many at once), large ones by the second-level cache (few at once).
-CPU_WORKING_SET = 2 * 2**20
+CPU_WORKING_SET = 4 * 2**20
 
 #: Share of a GPU's free memory one batch may take.
 GPU_SHARE = 0.5
@@ -79,11 +80,12 @@ def batch_size(pair: SamplePair, method: "WeightClip", device: str) -> int:
     """How many critics of one shape share a batch: what fits the cache on a CPU, the memory on a GPU."""
     rows = len(pair.x) + len(pair.y) if method.batch == "full" else 2 * method.batch
     parameters = sum(i * o + o for i, o in method.shapes(pair.dim))
-    floats = 7 * parameters + rows * (pair.dim + 2 * sum(method.widths))  # 7: theta, g, v, temporary, rate, ± box
+    width = sum(method.widths) + max(method.widths, default=0)  # every layer's outputs, and one buffer to spare
     if device.startswith("cuda"):
         free, _ = torch.cuda.mem_get_info(device)
-        return max(1, int(GPU_SHARE * free) // (8 * floats))
-    return max(1, min(64, CPU_WORKING_SET // (4 * floats)))
+        return max(1, int(GPU_SHARE * free) // (8 * (7 * parameters + rows * (pair.dim + width))))
+    floats = 7 * parameters + min(rows, CPU_ROWS) * width  # 7: theta, g, v, a temporary, rate, both walls
+    return max(2, min(64, CPU_WORKING_SET // (4 * floats)))
 
 
 def check_device(device: str) -> None:
