@@ -19,8 +19,8 @@ class Sampling(Spec):
 
     kind: ClassVar[str] = "sampling"
 
-    n: int | None = Field(None, ge=1)
-    m: int | None = Field(None, ge=1)
+    n: int | None = Field(None, ge=1, le=2**31 - 1)
+    m: int | None = Field(None, ge=1, le=2**31 - 1)
     mode: Literal["coupled", "independent"] = "independent"
 
 

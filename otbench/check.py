@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from otbench.errors import InputError, ResultsError
+from otbench.promises import Promise
 from otbench.rows import Results, Row, cell_key, keys_digest
 from otbench.tables import cell_columns, derive, frame_of, to_csv
 
@@ -56,7 +58,7 @@ def certificates(frame: pd.DataFrame) -> Iterator[Violation]:
     yield from _at_most("violation", frame, frame["violation"], limit)
     yield from _at_most("marginal error", frame, frame["marginal_error"].abs(), TOLERANCE)
     yield from _holds("certificate", frame, frame["status"] != "refused", "refused", "certified")
-    missing = frame["primal"].isna() | frame["gap"].isna() | frame["violation"].isna()
+    missing = frame[["primal", "gap", "violation", "marginal_error"]].isna().any(axis=1)
     yield from _holds("certificate", frame, ~missing | (frame["status"] == "refused"), "no certificate", "one")
     yield from _at_most("primal", frame, -frame["primal"], 0.0)
 
@@ -119,24 +121,37 @@ def same_points(frame: pd.DataFrame) -> Iterator[Violation]:
         "sampling_floor", "nearest", "population_w1", "population_overlap",
     ]  # fmt: skip
     groups = frame.groupby(points, dropna=False, sort=False)
-    distinct = groups[shared].nunique(dropna=False)
-    first = groups["key"].first()
+    distinct, first = groups[shared].nunique(dropna=False), groups["key"].first()
     for name in shared:
-        for key in first[distinct[name] > 1]:
-            count = int(distinct.loc[first[first == key].index[0], name])
-            yield Violation(f"one {name} a sample", str(key)[:12], f"{count} values", "1")
+        for key, count in zip(first, distinct[name], strict=True):
+            if count > 1:
+                yield Violation(f"one {name} a sample", str(key)[:12], f"{count} values", "1")
 
 
 def clip_constants(frame: pd.DataFrame) -> Iterator[Violation]:
     """K(c) = c^L sqrt(d) prod h_i, re-derived from the cell; float32 holds c to 6e-8."""
     if "method.widths" not in frame:
         return
-    rows = frame[frame["clip_constant"].notna()]
-    widths = rows["method.widths"].map(lambda text: np.prod([float(w) for w in text.split("x") if w != "none"]))
-    layers = rows["method.depth"].astype(float) + 1
-    expected = rows["method.clip"] ** layers * np.sqrt(rows["problem.dim"].astype(float)) * widths
+    rows = frame[(frame["method.name"] == "weight_clip") & (frame["status"] == "ok")]
+    yield from _holds("spectral constant", rows, rows["spectral_constant"].notna(), "missing", "there")
+    after = rows["method.clip_when"] == "after"  # clipped before the step, weights may end outside the box
+    yield from _holds("clip constant", rows, rows["clip_constant"].notna() | ~after, "missing", "there")
+    widths = rows["method.widths"].map(lambda text: _product(str(text)))
+    layers, dim, c = (pd.to_numeric(rows[f], errors="coerce").astype(float) for f in SHAPE)
+    layers = layers + 1
+    expected = c**layers * np.sqrt(dim) * widths
     error = (rows["clip_constant"] / expected - 1).abs()
     yield from _at_most("K(c) = c^L sqrt(d) prod h", rows, error, 1e-7 * layers)
+
+
+#: The columns K(c) follows from, the widths apart.
+SHAPE = ("method.depth", "problem.dim", "method.clip")
+
+
+def _product(widths: str) -> float:
+    """prod h_i of ``64x64``, 1 of ``none``; NaN, which no comparison holds for, where it is neither."""
+    parts = [part for part in widths.split("x") if part != "none"]
+    return float(np.prod([float(p) for p in parts])) if all(p.isdigit() for p in parts) else np.nan
 
 
 #: Rules on the frame, by name, in the order they are reported.
@@ -182,19 +197,31 @@ def tables(results: Results, rows: list[Row]) -> Iterator[Violation]:
             yield Violation("tables re-derive", file.name, "other bytes", "those the rows give")
 
 
-def agreement(frame: pd.DataFrame, promises: list[dict[str, Any]]) -> Iterator[Violation]:
+def agreement(frame: pd.DataFrame, promises: Any) -> Iterator[Violation]:
     """The designated cells reach their dual/primal ratio in the median."""
-    for promise in promises:
-        where, ratio, least = promise["where"], promise["ratio"], promise["at_least"]
+    for promise in _promises(promises):
+        where, ratio, least = promise.where, promise.ratio, promise.at_least
         place = ", ".join(f"{name} = {value}" for name, value in where.items())
         absent = [name for name in (*where, ratio) if name not in frame]
-        if absent:
-            yield Violation(f"{ratio} agreement", place, f"no column {absent[0]}", "a column of the rows")
+        if absent or not pd.api.types.is_numeric_dtype(frame[ratio]):
+            what = f"no column {absent[0]}" if absent else f"{ratio} is no number"
+            yield Violation(f"{ratio} agreement", place, what, "a column of numbers")
             continue
-        rows = frame[np.logical_and.reduce([(frame[n] == v).fillna(False) for n, v in where.items()])]
+        fits = pd.Series(True, frame.index)
+        for name, value in where.items():
+            fits &= (frame[name] == value).fillna(False)
+        rows = frame[fits]
         median = rows[ratio].median()
         if not median >= least:
             yield Violation(f"{ratio} agreement", place, f"{median:.6g} over {len(rows)} rows", f">= {least:g}")
+
+
+def _promises(stored: Any) -> list[Promise]:
+    try:
+        return [Promise(**fields) for fields in stored]
+    except (InputError, TypeError) as error:
+        reason = f"meta.json: agree is damaged ({error}); restore it, or run the experiment again"
+        raise ResultsError(reason) from None
 
 
 def _at_most(rule: str, frame: pd.DataFrame, observed: Any, bound: Any) -> Iterator[Violation]:

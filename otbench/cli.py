@@ -41,12 +41,6 @@ def main() -> None:
     except OtbenchError as error:
         print(f"otbench: {error}", file=sys.stderr)
         sys.exit(2)
-    except KeyboardInterrupt:
-        print("otbench: stopped; what was done is kept, the same command goes on from there", file=sys.stderr)
-        sys.exit(130)
-    except BrokenPipeError:  # the reader of our output has gone, as `| head` does
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
 
 
 @app.command()
@@ -76,8 +70,12 @@ def run(
         print(f"{declared.name}: {len(declared.cells)} cells, {done} done, {len(todo)} to do")
         print(f"expected {seconds} with {_many(count, 'worker')} on {device}; rows go to {folder}")
         return
-    with progress(declared.name) as on_progress:
-        done_now = run_experiment(declared, folder, workers=count, device=device, on_progress=on_progress)
+    try:
+        with progress(declared.name) as on_progress:
+            done_now = run_experiment(declared, folder, workers=count, device=device, on_progress=on_progress)
+    except KeyboardInterrupt:
+        print("otbench: stopped; what was done is kept, the same command goes on from there", file=sys.stderr)
+        raise typer.Exit(130) from None
     if done_now.torn:
         print("a torn last line of an interrupted run was dropped; its cell was run again", file=sys.stderr)
     if done_now.stale:

@@ -42,7 +42,7 @@ def _probe(some: Sequence[Cell], count: int, folder: Path, device: str) -> list[
     wall = time.perf_counter() - start
     fit = statistics.median(float(t["seconds_fit"] or 0) for t in timings)
     steps = max((c.method.steps for c in some if isinstance(c.method, WeightClip)), default=0)
-    training = fit * steps / PROBE_STEPS if steps else fit
+    training = fit * steps / min(steps, PROBE_STEPS) if steps else fit
     return [count * training, count * max(0.0, wall / len(some) - fit)]
 
 

@@ -1,11 +1,12 @@
 """A declared experiment: a TOML file of blocks, every list an axis, expanded into cells."""
 
 import itertools
+import math
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
 
@@ -13,7 +14,8 @@ from otbench.cells import Cell, Sampling
 from otbench.errors import InputError, UnknownNameError
 from otbench.methods import METHODS, Method
 from otbench.problems import PROBLEMS, Problem
-from otbench.spec import Scalar, Spec, is_sequence_field
+from otbench.promises import Promise
+from otbench.spec import Spec, is_sequence_field
 
 #: Where experiments are looked up by name: the working directory's, then those that came with otbench.
 FOLDERS = (
@@ -26,17 +28,6 @@ FOLDERS = (
 MAX_CELLS = 200_000
 
 
-class Agreement(Spec):
-    """A promise on the results: the median of ``ratio`` over the rows where all of ``where`` holds is at least
-    ``at_least`` (rung over primal, so 1 is perfect)."""
-
-    kind: ClassVar[str] = "agree table"
-
-    ratio: str
-    at_least: float = Field(ge=0, le=1)
-    where: dict[str, Scalar]
-
-
 class Block(Spec):
     """A full product: every problem × sampling × method × seed, each table's lists expanded."""
 
@@ -45,7 +36,7 @@ class Block(Spec):
     problem: dict[str, Any] | list[dict[str, Any]]
     sampling: dict[str, Any] | list[dict[str, Any]] = Field(default_factory=dict)
     method: dict[str, Any] | list[dict[str, Any]]
-    seeds: list[int] = Field(min_length=1)
+    seeds: list[Annotated[int, Field(ge=0, lt=2**63)]] = Field(min_length=1)
 
 
 class Declaration(Spec):
@@ -55,7 +46,7 @@ class Declaration(Spec):
 
     question: str
     block: list[Block] = Field(min_length=1)
-    agree: list[Agreement] = Field(default_factory=list)
+    agree: list[Promise] = Field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -64,7 +55,7 @@ class Experiment:
 
     name: str
     question: str
-    agree: tuple[Agreement, ...]
+    agree: tuple[Promise, ...]
     cells: tuple[Cell, ...]
 
 
@@ -114,9 +105,7 @@ def _cells(block: Block, folder: str) -> Iterator[Cell]:
     problems = [p for table in _tables(block.problem) for p in _expand_problem(table, folder)]
     samplings = [Sampling(**fields) for table in _tables(block.sampling) for fields in _axes(Sampling, table)]
     methods = [m for table in _tables(block.method) for m in _expand_method(table)]
-    size = len(problems) * len(samplings) * len(methods) * len(block.seeds)
-    if size > MAX_CELLS:
-        raise InputError(f"a block of {size} cells is more than the {MAX_CELLS} allowed; split the experiment")
+    _affordable(len(problems) * len(samplings) * len(methods) * len(block.seeds))
     for problem, sampling, seed, method in itertools.product(problems, samplings, block.seeds, methods):
         yield Cell(problem, sampling, method, seed)
 
@@ -152,9 +141,17 @@ def _axes(described: type[Spec], table: Mapping[str, Any]) -> Iterator[dict[str,
         if lists and not value:
             raise InputError(f"{described.kind} field {name!r} is an empty list; give at least one value")
         axes.append(value if lists else [value])
+    _affordable(math.prod(map(len, axes)))
     for values in itertools.product(*axes):
         yield dict(zip(table, values, strict=True))
 
 
+def _affordable(size: int) -> None:
+    if size > MAX_CELLS:
+        raise InputError(f"a block of {size} cells is more than the {MAX_CELLS} allowed; split the experiment")
+
+
 def _tables(value: dict[str, Any] | list[dict[str, Any]]) -> list[dict[str, Any]]:
+    if value == []:
+        raise InputError("a block's problem, sampling and method must each be a table or a list of at least one")
     return value if isinstance(value, list) else [value]

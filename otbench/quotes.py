@@ -22,6 +22,7 @@ QUOTE = re.compile(
     r"(?: (?P<statistic>median|min|max|count))?(?: where (?P<where>[^>]*?))? as (?P<format>[\w.%,]+)-->"
     r"(?P<text>.*?)<!--/-->"
 )
+OPENING = re.compile(r"<!--\s*(?:quote|table)\b[^\n]*?(?:-->|$)", re.M)
 TABLE = re.compile(r"(?P<open><!--table (?P<experiment>[\w.-]+)-->\n)(?P<text>.*?)(?P<close><!--/table-->)", re.S)
 
 
@@ -53,6 +54,11 @@ def _derived(text: str, results: Path) -> Iterator[tuple[re.Match[str], str]]:
         folder = Results(results / experiment)
         return derive(folder.rows(), folder.timings())
 
+    understood = {match.start() for pattern in (QUOTE, TABLE) for match in pattern.finditer(text)}
+    for opening in OPENING.finditer(text):
+        if opening.start() not in understood:
+            line = text.count("\n", 0, opening.start()) + 1
+            raise InputError(f"line {line}: {opening[0]!r} starts a quote that is not written as one; see quotes.py")
     for match in QUOTE.finditer(text):
         yield match, _value(match, tables)
     for match in TABLE.finditer(text):
@@ -71,13 +77,18 @@ def _value(match: re.Match[str], tables: Callable[[str], dict[str, pd.DataFrame]
         column = _column(table, name, match[0])
         table = table[table[column].map(lambda entry, value=value: _same(entry, value))]
     values = table[_column(table, match["column"], match[0])].dropna()
-    if match["statistic"] == "count":
-        return format(len(values), match["format"])
-    if match["statistic"]:
-        values = pd.Series([getattr(values, match["statistic"])()])
-    if len(values) != 1:
-        raise InputError(f"quote {match[0]!r} fits {len(values)} entries; narrow it to one, or name a statistic")
-    return format(values.iloc[0], match["format"])
+    try:
+        if match["statistic"] == "count":
+            return format(len(values), match["format"])
+        if match["statistic"] and len(values):
+            values = pd.Series([getattr(values, match["statistic"])()])
+        if len(values) != 1:
+            raise InputError(f"quote {match[0]!r} fits {len(values)} entries; narrow it to one, or name a statistic")
+        return format(values.iloc[0], match["format"])
+    except InputError:
+        raise
+    except (TypeError, ValueError) as error:
+        raise InputError(f"quote {match[0]!r}: {error}") from None
 
 
 def _column(table: pd.DataFrame, name: str, quote: str) -> str:
@@ -99,5 +110,5 @@ def _same(entry: object, text: str) -> bool:
 def _read(file: Path) -> str:
     try:
         return file.read_text()
-    except OSError as error:
-        raise InputError(f"{file} cannot be read: {error.strerror}") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{file} cannot be read: {getattr(error, 'strerror', None) or error}") from None

@@ -4,6 +4,7 @@ from typing import Literal
 
 import pandas as pd
 
+from otbench.errors import InputError
 from otbench.rows import Results, write_atomically
 from otbench.tables import derive, to_csv
 
@@ -45,7 +46,10 @@ def by_clip(frame: pd.DataFrame) -> pd.DataFrame:
     Medians over everything else of the trained clipped critics whose learning rate is in proportion to the clip
     value, so that the box is reached at every clip value, on the problem with the most rows.
     """
-    rows = frame[(frame["critic"] == "weight_clip") & (frame["method.lr_unit"] == "clip")]
+    rows = frame[frame["critic"] == "weight_clip"]
+    rows = rows[rows["method.lr_unit"] == "clip"] if len(rows) else rows
+    if rows.empty:
+        raise InputError("no trained clipped critic here has lr_unit = \"clip\"; quote another experiment's table")
     rows = rows[rows["problem.name"] == rows["problem.name"].mode().iloc[0]]
     parts: dict[str, pd.Series[float]] = {}
     for column, label in (("raw_over_w1", "raw/W1"), ("slope_over_w1", "slope/W1")):
@@ -64,6 +68,7 @@ def short(value: object) -> str:
 def markdown(table: pd.DataFrame) -> str:
     """A GitHub table."""
     texts = table.map(short)
+    texts = texts.map(lambda text: text.replace("|", "\\|")).rename(columns=lambda name: str(name).replace("|", "\\|"))
     text: str = texts.to_markdown(index=False, disable_numparse=True)
     return text + "\n"
 

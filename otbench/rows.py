@@ -4,10 +4,11 @@ import gzip
 import hashlib
 import json
 import os
+import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from filelock import FileLock, Timeout
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
@@ -24,6 +25,10 @@ COMPRESS_ABOVE = 5_000_000
 Row = dict[str, Scalar]
 
 
+#: A whole number a table can hold.
+Whole = Annotated[int, Field(ge=-(2**63), lt=2**63)]
+
+
 class RowColumns(BaseModel):
     """The measured columns of a row; its cell stands beside them as problem.*, sampling.*, method.* and seed.
 
@@ -32,15 +37,16 @@ class RowColumns(BaseModel):
     """
 
     model_config = ConfigDict(extra="allow", strict=True, allow_inf_nan=False)
+    __pydantic_extra__: dict[str, str | bool | Whole | float | None]
 
     schema_: int = Field(alias="schema")
     key: str = Field(min_length=64, max_length=64)
-    seed: int
+    seed: Whole
     status: str = Field(pattern="^(ok|diverged|refused)$")
     reason: str
     # the samples
-    n: int
-    m: int
+    n: Whole
+    m: Whole
     population_w1: float | None
     population_overlap: float | None
     coincident: float
@@ -62,7 +68,7 @@ class RowColumns(BaseModel):
     c_transform: float | None
     nearest: float | None
     cosine: float | None
-    coincident_atoms: int | None
+    coincident_atoms: Whole | None
     grad_norm_mean: float | None
     grad_norm_min: float | None
     grad_norm_max: float | None
@@ -71,7 +77,25 @@ class RowColumns(BaseModel):
     slope_half: float | None
 
 
+class TimingColumns(BaseModel):
+    """The columns of a timing line: wall seconds of one cell by phase, and where they were spent."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
+
+    schema_: int = Field(alias="schema")
+    key: str
+    seconds_draw: float
+    seconds_exact: float
+    seconds_fit: float
+    seconds_evaluate: float
+    critics_in_batch: Whole
+    machine: str
+    device: str
+    workers: Whole
+
+
 _ROWS = TypeAdapter(list[RowColumns])
+_TIMINGS = TypeAdapter(list[TimingColumns])
 
 
 class Results:
@@ -114,22 +138,26 @@ class Results:
         Raises:
             ResultsError: no rows at all, another schema, or a line that is not a row.
         """
-        if not self.exists():
+        rows = self.rows_so_far()
+        if not rows:
             raise ResultsError(f"no rows in {self.folder}: run `otbench run {self.folder.name}` first")
-        rows = []
-        for file in (self.packed_file, self.rows_file):
-            rows += _parse(file, _read_text(file))
-        try:
-            _ROWS.validate_python(rows)
-        except ValidationError as error:
-            number, *_ = error.errors()[0]["loc"]
-            key = rows[int(number)].get("key", "no key")
-            raise ResultsError(f"{self.folder}: row {key} is damaged: {first_complaint(error)}") from None
+        return rows
+
+    def rows_so_far(self) -> list[Row]:
+        """``rows``, [] where there are none yet."""
+        packed, loose = (_parse(file, _read_text(file)) for file in (self.packed_file, self.rows_file))
+        if packed and loose:  # a run killed between writing one file and removing the other left rows in both
+            there = {dump(row) for row in packed}
+            loose = [row for row in loose if dump(row) not in there]
+        rows = packed + loose
+        _validate(_ROWS, rows, self.folder)
         return rows
 
     def timings(self) -> list[Row]:
         """The timing lines, [] where none were kept."""
-        return _parse(self.timing_file, _read_text(self.timing_file))
+        lines = _parse(self.timing_file, _read_text(self.timing_file))
+        _validate(_TIMINGS, lines, self.timing_file)
+        return lines
 
     def meta(self) -> dict[str, Any]:
         """The experiment's declaration and the machines that ran it, {} where there is none."""
@@ -168,7 +196,7 @@ class Results:
 
     def set_aside(self, keys: set[str]) -> int:
         """Move rows of cells that are not in ``keys`` to stale.jsonl, where nothing reads them; how many."""
-        rows = self.rows() if self.exists() else []
+        rows = self.rows_so_far()
         stale = [row for row in rows if row["key"] not in keys]
         if stale:
             with (self.folder / "stale.jsonl").open("ab") as handle:
@@ -232,8 +260,17 @@ def _read_text(file: Path) -> str:
     data = file.read_bytes()
     try:
         return (gzip.decompress(data) if file.suffix == ".gz" else data).decode()
-    except (OSError, EOFError, UnicodeDecodeError) as error:
+    except (OSError, EOFError, UnicodeDecodeError, zlib.error) as error:
         raise ResultsError(f"{file} cannot be read: {error}; restore it from a backup") from None
+
+
+def _validate(adapter: TypeAdapter[Any], rows: list[Row], where: Path) -> None:
+    try:
+        adapter.validate_python(rows)
+    except ValidationError as error:
+        number, *_ = error.errors()[0]["loc"]
+        key = rows[int(number)].get("key", "no key")
+        raise ResultsError(f"{where}: row {key} is damaged: {first_complaint(error, skip=1)}") from None
 
 
 def _parse(file: Path, text: str) -> list[Row]:

@@ -32,7 +32,7 @@ def default_workers() -> int:
 
 def missing_cells(experiment: Experiment, results: Results) -> list[Cell]:
     """The cells without a row, in the declared order."""
-    done = {row["key"] for row in results.rows()} if results.exists() else set()
+    done = {row["key"] for row in results.rows_so_far()}
     return [cell for cell in experiment.cells if cell.key not in done]
 
 
@@ -63,20 +63,22 @@ def run_experiment(
     """
     results = Results(folder)
     with results.locked():
+        cells = missing_cells(experiment, results)
+        if cells:  # before anything is changed
+            from otbench.critics.training import check_device
+
+            check_device(device)
+            preflight(cells)
         torn = results.mend()
         stale = results.set_aside({cell.key for cell in experiment.cells})
-        cells = missing_cells(experiment, results)
         before, now = len(experiment.cells) - len(cells), 0
         on_progress(before, now, len(experiment.cells))
         statuses: list[object] = []
         if cells:
             # torch and POT load here: a run with nothing left to do needs neither
-            from otbench.critics.training import check_device
             from otbench.tasks import make_tasks, run_task
             from otbench.workers import run_everywhere
 
-            check_device(device)
-            preflight(cells)
             facts = machine_facts(device)
             machine = machine_id(facts)
             _write_meta(experiment, results, {machine: facts})

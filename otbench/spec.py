@@ -26,7 +26,7 @@ class Spec(BaseModel):
     version: ClassVar[int] = 1
 
     def __init__(self, /, **fields: Any) -> None:
-        label = f"{self.kind} {fields['name']!r}" if "name" in fields else type(self).__name__
+        label = f"{self.kind} {fields['name']!r}" if "name" in fields else self.kind
         for name in fields:
             if name not in type(self).model_fields:
                 raise UnknownNameError(f"field of {label}", name, type(self).model_fields)
@@ -51,10 +51,10 @@ class Spec(BaseModel):
         return {f"{prefix}.{name}": _flat(value) for name, value in fields.items()}
 
 
-def first_complaint(error: ValidationError) -> str:
-    """The first broken rule as one line: field, rule, what came."""
+def first_complaint(error: ValidationError, skip: int = 0) -> str:
+    """The first broken rule as one line: field (less its first ``skip`` parts), rule, what came."""
     detail = error.errors()[0]
-    where = ".".join(str(part) for part in detail["loc"])
+    where = ".".join(str(part) for part in detail["loc"][skip:])
     rule = detail["msg"].removeprefix("Value error, ").removeprefix("Assertion failed, ")
     rule = rule[0].lower() + rule[1:]
     came = "" if detail["type"] in {"missing", "value_error"} else f"; got {detail['input']!r}"

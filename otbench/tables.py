@@ -33,7 +33,7 @@ def load(path: str | Path) -> pd.DataFrame:
 
 def frame_of(rows: Sequence[Row]) -> pd.DataFrame:
     """Rows as a frame: cell columns, measured columns, derived columns; in the order of the cells."""
-    raw = pd.DataFrame.from_records(rows)
+    raw = pd.DataFrame(list(rows), dtype=object)  # numbers stay what they are beside missing ones
     measured = [field.alias or name for name, field in RowColumns.model_fields.items()]
     cell = sorted(name for name in raw.columns if is_cell_column(name) and name != "seed")
     cell = sorted(cell, key=lambda name: ("problem", "sampling", "method").index(name.split(".")[0]))
@@ -55,7 +55,7 @@ def cell_columns(frame: pd.DataFrame, *prefixes: str) -> list[str]:
 def _tidy(column: "pd.Series[Any]") -> "pd.Series[Any]":
     """Whole numbers stay whole where some are missing; all other numbers are floats; text and flags stay."""
     present = column.dropna()
-    if len(present) and present.map(type).isin({int}).all():
+    if len(present) and present.map(type).isin({int}).all() and present.map(abs).max() < 2**63:
         return column.astype("Int64")
     if not len(present) or present.map(type).isin({int, float}).all():
         return column.astype("float64")
@@ -83,7 +83,7 @@ def _derived(frame: pd.DataFrame) -> pd.DataFrame:
     rows["k_eff"] = (1 / frame["scale"]).where(frame["scale"] > 0)
     room = primal - frame["nearest"]
     rows["skill"] = ((frame["c_transform"] - frame["nearest"]) / room).where(room > 1e-6 * primal)
-    depth = frame.get("method.depth", pd.Series(np.nan, frame.index)).astype("float64")
+    depth = pd.to_numeric(frame.get("method.depth", pd.Series(np.nan, frame.index)), errors="coerce").astype("float64")
     rows["c_over_c_star"] = frame["clip_constant"] ** (1 / (depth + 1))
     rows["slope_half_ratio"] = (frame["slope_half"] / rows["slope"]).where(rows["slope"] > 0)
     rows["sampling_error"] = primal - frame["population_w1"]

@@ -36,7 +36,7 @@ def run_everywhere(work: Callable[..., T], tasks: Sequence[Any], workers: int, *
         dask.config.set(DASK),
         LocalCluster(
             n_workers=min(workers, len(tasks)), threads_per_worker=1, host="127.0.0.1",
-            dashboard_address=None, memory_limit=0, silence_logs=40,
+            dashboard_address="127.0.0.1:0", memory_limit=0, silence_logs=40,
         ) as cluster,
         Client(cluster) as client,
     ):  # fmt: skip

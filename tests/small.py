@@ -92,3 +92,10 @@ def change(results: Results, where: Callable[[Line], bool], **columns: Any) -> i
 def python(code: str, *arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
     """A fresh interpreter running ``code``."""
     return subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, cwd=cwd)
+
+
+#: A timing line of no cell.
+TIMING = {
+    "schema": 1, "key": "k", "seconds_draw": 0.1, "seconds_exact": 0.1, "seconds_fit": 0.1, "seconds_evaluate": 0.1,
+    "critics_in_batch": 2, "machine": "m", "device": "cpu", "workers": 1,
+}  # fmt: skip

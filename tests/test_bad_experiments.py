@@ -43,7 +43,7 @@ TABLES = [
     ("problem", "[]", "problem"),
     ("method", "[]", "method"),
     ("sampling", "[]", "sampling"),
-    ("sampling", "{ k = 3 }", "unknown field of Sampling 'k'"),
+    ("sampling", "{ k = 3 }", "unknown field of sampling 'k'"),
     ("sampling", "{ n = 0 }", "n: input should be greater than or equal to 1; got 0"),
     ("sampling", "{ n = [] }", "field 'n' is an empty list; give at least one value"),
     ("sampling", '{ mode = "couple" }', "mode: .*'coupled' or 'independent'; got 'couple'"),
@@ -74,8 +74,8 @@ PROMISE = '\n[[agree]]\nratio = "slope_over_w1"\nat_least = 0.9\nwhere = { seed 
 
 #: Whole files by what they say, given a good one.
 FILES = [
-    ("blok = 3\n{good}", "unknown field of Declaration 'blok': did you mean 'block'"),
-    ("{good}\nseed = [3]", "unknown field of Block 'seed': did you mean 'seeds'"),
+    ("blok = 3\n{good}", "unknown field of experiment file 'blok': did you mean 'block'"),
+    ("{good}\nseed = [3]", "unknown field of block 'seed': did you mean 'seeds'"),
     ('question = "?"', "block: field required"),
     ("block = 3\n" + 'question = "?"', "block: input should be a valid list; got 3"),
     ("block = []\n" + 'question = "?"', "block: list should have at least 1 item"),
@@ -85,7 +85,7 @@ FILES = [
     ("question = 3\n[[block]]", "question"),
     ("question = ", "is not TOML: "),
     ('question = "?"\nquestion = "?"', "is not TOML"),
-    ("{good}" + PROMISE.replace("ratio", "ration"), "unknown field of Agreement 'ration': did you mean 'ratio'"),
+    ("{good}" + PROMISE.replace("ratio", "ration"), "unknown field of agree table 'ration': did you mean 'ratio'"),
     ("{good}" + PROMISE.replace("0.9", "1.5"), "at_least: input should be less than or equal to 1; got 1.5"),
     ("{good}" + PROMISE.replace("0.9", '"0.9"'), "at_least: input should be a valid number; got '0.9'"),
     ("{good}" + PROMISE.replace("{ seed = 0 }", "3"), "where: input should be a valid dictionary; got 3"),

@@ -1,8 +1,5 @@
 """The command line: what every command prints, writes and returns."""
 
-import os
-import subprocess
-import sys
 import time
 from pathlib import Path
 from xml.etree import ElementTree
@@ -162,9 +159,3 @@ def fastest(*arguments: str, cwd: Path, times: int) -> float:
 def test_help_is_there_in_half_a_second_and_a_check_in_two(tmp_path: Path, small_results: Path) -> None:
     assert fastest("--help", cwd=tmp_path, times=5) < 0.5
     assert fastest("check", "--results", str(small_results.parent), cwd=tmp_path, times=3) < 2.0
-
-
-def test_a_reader_that_leaves_early_is_no_mistake(tmp_path: Path) -> None:
-    command = f"{sys.executable} -c 'from otbench.cli import main; main()' list | true; exit ${{PIPESTATUS[0]}}"
-    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, cwd=tmp_path, env=os.environ)
-    assert (done.returncode, done.stderr) == (0, "")

@@ -12,9 +12,10 @@ from small import BLOCK, declare, python
 import otbench.experiment
 from otbench.cells import Cell
 from otbench.errors import InputError
-from otbench.experiment import Agreement, Experiment, experiments, load_experiment
+from otbench.experiment import Experiment, experiments, load_experiment
 from otbench.methods import WeightClip
 from otbench.problems.shared_mass import SharedMass
+from otbench.promises import Promise
 
 COMMITTED = sorted((Path(__file__).parent.parent / "experiments").glob("*.toml"))
 
@@ -184,7 +185,7 @@ def test_promises_are_kept_with_their_columns(tmp_path: Path) -> None:
     declare(tmp_path)
     declared = load_text(tmp_path, (tmp_path / "tiny.toml").read_text() + promise)
     assert declared.agree == (
-        Agreement(ratio="slope_over_w1", at_least=0.9, where={"problem.dim": 2, "critic": "zero"}),
+        Promise(ratio="slope_over_w1", at_least=0.9, where={"problem.dim": 2, "critic": "zero"}),
     )
 
 

@@ -15,11 +15,11 @@ HOUSE = Path(otbench.__file__).parent
 FLOORS: list[set[str]] = [
     {"errors", "machine", "workers", "progress"},
     {"types", "spec"},
-    {"exact", "bounds", "rows", "problems", "critics"},
+    {"exact", "bounds", "rows", "problems", "critics", "promises"},
     {"methods.base", "solutions", "tables", "audit"},
     {"critics.training", "check", "render"},
     {"methods", "verdict", "quotes"},
-    {"cells"},
+    {"cells", "timing"},
     {"experiment", "tasks"},
     {"run", "estimate"},
     {"cli"},
@@ -131,7 +131,7 @@ def test_only_exact_imports_pot() -> None:
 
 def test_only_the_engine_the_adapter_for_modules_and_the_machine_import_torch() -> None:
     users = {module for module in MODULES if "torch" in first_names(module)}
-    assert users <= {name for name in MODULES if name.startswith("critics")} | {"machine", "workers"}
+    assert users <= {name for name in MODULES if name.startswith("critics")} | {"machine", "workers", "timing"}
 
 
 @pytest.mark.parametrize(

@@ -115,7 +115,7 @@ def test_a_value_out_of_range_is_refused_with_the_rule_and_the_value(name, field
 @pytest.mark.parametrize("name", GENERATED)
 @pytest.mark.parametrize(("n", "m"), [(0, None), (-1, None), (4, 0)])
 def test_a_sample_without_points_is_refused(name, n, m):
-    with pytest.raises(InputError, match="sample size [nm] must be a whole number of at least 1; got ") as caught:
+    with pytest.raises(InputError, match=r"sample size [nm] must be a whole number of at least 1; got ") as caught:
         problem(name, dim=2).sample(n, m)
     one_line(caught)
 

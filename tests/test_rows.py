@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from small import Line, lines, python, write_lines
+from small import TIMING, Line, lines, python, write_lines
 
 import otbench.rows
 from otbench.errors import ResultsError, ResultsInUseError
@@ -44,10 +44,10 @@ def assert_one_line(error: pytest.ExceptionInfo[BaseException], results: Results
 
 def test_what_is_appended_is_read_back_in_order(empty: Results, rows: list[Line]) -> None:
     assert not empty.exists()
-    empty.append(rows[:2], [{"schema": 1, "key": "k"}])
+    empty.append(rows[:2], [TIMING])
     empty.append(rows[2:5], [])
     assert empty.rows() == rows[:5]
-    assert empty.timings() == [{"schema": 1, "key": "k"}]
+    assert empty.timings() == [TIMING]
 
 
 def test_rows_are_on_the_disk_when_append_returns(
@@ -55,7 +55,7 @@ def test_rows_are_on_the_disk_when_append_returns(
 ) -> None:
     synced = []
     monkeypatch.setattr(os, "fsync", lambda handle: synced.append(os.fstat(handle).st_size))
-    empty.append(rows[:2], [{"schema": 1, "key": "k"}])
+    empty.append(rows[:2], [TIMING])
     assert synced == [file.stat().st_size for file in (empty.timing_file, empty.rows_file)]
 
 
@@ -91,9 +91,9 @@ def test_a_torn_timing_is_mended_and_whole_files_are_left_alone(copy: Results) -
 
 def test_a_first_line_that_is_torn_leaves_no_rows(copy: Results) -> None:
     copy.rows_file.write_bytes(copy.rows_file.read_bytes()[:50])
-    assert copy.rows() == []
+    assert copy.rows_so_far() == []
     assert copy.mend()
-    assert copy.rows() == []
+    assert copy.rows_so_far() == []
 
 
 @pytest.mark.parametrize("line", ["{", "not JSON", "3", "null", "[]", "", '"text"', "{}}", "\x00"])
@@ -124,8 +124,8 @@ def values_of_other_types(name: str) -> list[Any]:
     kind = RowColumns.model_fields[name].annotation
     wrong: list[Any] = [True, [], [1.0], {}, {"a": 1}]
     wrong += [3.5, 7] if kind is str else ["text", "", "1.0"]
-    wrong += [1.5] if kind in (int, int | None) else []
-    return wrong + ([] if kind in (float | None, int | None) else [None])
+    wrong += [1.5, 2**63] if "int" in str(kind) else []
+    return wrong + ([] if "None" in str(kind) else [None])
 
 
 def assert_named(results: Results, rows: list[Line], name: str) -> None:

@@ -101,6 +101,8 @@ class TorchFunction:
     clip: float | None = None
 
     def __post_init__(self) -> None:
+        if self.clip is not None and not 0 < self.clip < np.inf:
+            raise InputError(f"clip must be a finite number above 0; got {self.clip:g}")
         object.__setattr__(self, "module", copy.deepcopy(self.module).double().cpu().eval())
 
     def values(self, z: Array) -> Array:

@@ -1,5 +1,6 @@
 """Train clipped critics: one, or many of a shape in batches sized for the cache or the GPU's memory."""
 
+import re
 import time
 from collections.abc import Sequence
 from contextlib import contextmanager
@@ -89,7 +90,9 @@ def batch_size(pair: SamplePair, method: "WeightClip", device: str) -> int:
 
 
 def check_device(device: str) -> None:
-    """InputError unless ``device`` is a device this torch can compute on."""
+    """InputError unless ``device`` is a CPU or CUDA device this torch can compute on."""
+    if not re.fullmatch(r"cpu|cuda(:\d+)?", device):
+        raise InputError(f"device {device!r} cannot be used: it is not cpu, cuda or cuda:N; use --device cpu")
     try:
         torch.zeros(1, device=device)
     except (RuntimeError, AssertionError) as error:

@@ -1,0 +1,225 @@
+"""Measure speed: training steps of every engine, exact solves, and the time a critic needs; one flat row each."""
+
+import gc
+import os
+import statistics
+import time
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+import psutil
+from pydantic import Field
+
+from otbench.rows import SCHEMA, Row
+from otbench.spec import Spec
+
+#: Seconds one timed block of steps should last: long against a clock tick, short against a neighbour's burst.
+BLOCK_SECONDS = 0.4
+
+#: The share of its final slope at which a critic is said to have arrived.
+ARRIVED = 0.9
+
+
+class TimingPlan(Spec):
+    """What to measure: engines × widths × critics, exact solves over n, and critics on their way to their slope."""
+
+    kind: ClassVar[str] = "timing table"
+
+    dim: int = Field(16, ge=1)
+    widths: list[int] = Field(min_length=1)
+    critics: list[int] = Field(min_length=1)
+    batch: int = Field(64, ge=1)
+    engines: list[Literal["plain", "batched"]] = Field(min_length=1)
+    exact_n: list[int] = Field(default_factory=list)
+    exact_dims: list[int] = Field(default_factory=list)
+    arrival_dims: list[int] = Field(default_factory=list)
+    repeats: int = Field(5, ge=3)
+
+
+def plan_keys(plan: TimingPlan) -> list[str]:
+    """The measurements of a plan by name, in order."""
+    training = [f"training {e} {w} {c}" for w in plan.widths for e in plan.engines
+                for c in (plan.critics if e == "batched" else [1])]  # fmt: skip
+    exact = [f"exact {d} {n}" for d in plan.exact_dims for n in plan.exact_n]
+    return training + exact + [f"arrival {d}" for d in plan.arrival_dims]
+
+
+def measure(plan: TimingPlan, key: str, device: str) -> Row:
+    """One measurement of the plan, as a row; the machine is asked for its load before and after."""
+    load = os.getloadavg()[0]
+    kind, *rest = key.split()
+    if kind == "training":
+        measured = _training(plan, rest[0], int(rest[1]), int(rest[2]), device)
+    elif kind == "exact":
+        measured = _exact(plan, int(rest[0]), int(rest[1]))
+    else:
+        measured = _arrival(plan, int(rest[0]), device)
+    load = max(load, os.getloadavg()[0])
+    return {"schema": SCHEMA, "key": key, "kind": kind, "device": device, "threads": 1, "load": load, **measured}
+
+
+def _training(plan: TimingPlan, engine: str, width: int, critics: int, device: str) -> Row:
+    """Seconds a step of ``critics`` critics in one batch, with the plain loop's and the matrix-product rate of the same
+    minutes: the three are timed in turns."""
+    import torch
+
+    from otbench.critics.training import one_thread
+    from otbench.methods import WeightClip
+
+    method = WeightClip(widths=(width, width), batch=plan.batch)
+    layers = sum(i * o for i, o in method.shapes(plan.dim))
+    with one_thread():
+        gc.collect()
+        before, start = _memory(device), time.perf_counter()
+        subject = _engine(engine, method, plan.dim, critics, device)
+        build = time.perf_counter() - start
+        plain = _engine("plain", method, plan.dim, 1, device)
+        square = torch.rand(1024, 1024, device=device)
+
+        def product(count: int) -> None:
+            for _ in range(count):
+                square @ square
+
+        works: list[Callable[[int], Any]] = [lambda k: subject.run(0, k), lambda k: plain.run(0, k), product]
+        seconds = _in_turns(works, plan.repeats, device)
+        memory = _memory(device) - before
+    return {
+        "engine": engine,
+        "dim": plan.dim,
+        "width": width,
+        "batch": plan.batch,
+        "critics": critics,
+        "repeats": plan.repeats,
+        "build_seconds": build,
+        **_quartiles("seconds_per_step", seconds[0]),
+        **_quartiles("plain_seconds_per_step", seconds[1]),
+        "flop_per_step": 6.0 * 2 * plan.batch * layers * critics,  # forwards 2, backwards 4 a weight and row
+        "product_flop_per_second": 2 * 1024.0**3 / statistics.median(seconds[2]),
+        "peak_bytes": memory,
+    }
+
+
+def _engine(engine: str, method: Any, dim: int, critics: int, device: str) -> Any:
+    from otbench.critics.engine import Engine
+    from otbench.critics.plain import PlainLoop
+    from otbench.problems import problem
+
+    pair = problem("translation", dim=dim).sample(1024, mode="coupled")
+    if engine == "plain":
+        return PlainLoop(pair, method, device)
+    count = max(2, critics)  # the engine never trains one critic alone: its twin is part of the price
+    return Engine([pair] * count, [method] * count, list(range(count)), device)
+
+
+def _in_turns(works: Sequence[Callable[[int], Any]], repeats: int, device: str) -> list[list[float]]:
+    """Seconds per unit of each work, one block of each after the other, ``repeats`` times, after a warm-up."""
+    counts = []
+    for work in works:
+        work(16)
+        once = _clock(work, 16, device) / 16
+        counts.append(max(1, min(4096, round(BLOCK_SECONDS / once))))
+    seconds: list[list[float]] = [[] for _ in works]
+    for _ in range(repeats):
+        for k, (work, count) in enumerate(zip(works, counts, strict=True)):
+            seconds[k].append(_clock(work, count, device) / count)
+    return seconds
+
+
+def _clock(work: Callable[[int], Any], count: int, device: str) -> float:
+    import torch
+
+    def now() -> float:
+        if device != "cpu":
+            torch.cuda.synchronize(device)
+        return time.perf_counter()
+
+    start = now()
+    work(count)
+    return now() - start
+
+
+def _exact(plan: TimingPlan, dim: int, n: int) -> Row:
+    """Seconds of an exact solve, certificate included, of n independent points a side; cost matrix apart."""
+    from otbench.exact import cost_matrix, solve_cost
+    from otbench.problems import problem
+
+    costs, solves, gaps = [], [], []
+    for seed in range(3):
+        pair = problem("translation", dim=dim).sample(n, seed=seed)
+        start = time.perf_counter()
+        cost = cost_matrix(pair.x, pair.y)
+        costs.append(time.perf_counter() - start)
+        solution = solve_cost(cost, pair.a, pair.b)
+        solves.append(solution.seconds)
+        gaps.append(solution.gap)
+    return {
+        "dim": dim,
+        "n": n,
+        "repeats": 3,
+        **_quartiles("exact_seconds", solves),
+        **_quartiles("cost_seconds", costs),
+        "largest_gap": max(gaps),
+    }
+
+
+def _arrival(plan: TimingPlan, dim: int, device: str) -> Row:
+    """Steps and seconds one critic takes to stay above ARRIVED of its final slope, beside the exact solve."""
+    from otbench.bounds import Ladder
+    from otbench.critics.engine import STEPS_A_BLOCK
+    from otbench.critics.functions import on_union
+    from otbench.critics.training import one_thread
+    from otbench.exact import cost_matrix, solve_cost
+    from otbench.methods import WeightClip
+    from otbench.problems import problem
+
+    steps, seconds, exact = [], [], []
+    for seed in range(5):
+        pair = problem("translation", dim=dim).sample(1024, mode="coupled", seed=seed)
+        cost = cost_matrix(pair.x, pair.y)
+        exact.append(solve_cost(cost, pair.a, pair.b).seconds)
+        ladder, method = Ladder(cost, pair.a, pair.b), WeightClip()
+        with one_thread():
+            engine = _engine("batched", method, dim, 1, device)
+            slopes, clock = [], []
+            for first in range(0, method.steps, STEPS_A_BLOCK):
+                clock.append(_clock(partial(_steps, engine, first), STEPS_A_BLOCK, device))
+                (critic, *_) = engine.stack.read(engine.stack.parameters, engine.clip.tolist())
+                slopes.append(ladder.slope(*on_union(critic, pair.x, pair.y)[:2])[1])
+        below = np.flatnonzero(np.array(slopes) < ARRIVED * slopes[-1])
+        blocks = int(below[-1]) + 2 if len(below) else 1
+        steps.append(float(blocks * STEPS_A_BLOCK))
+        seconds.append(sum(clock[:blocks]))
+    return {
+        "dim": dim,
+        "n": 1024,
+        "repeats": 5,
+        **_quartiles("arrival_steps", steps),
+        **_quartiles("arrival_seconds", seconds),
+        **_quartiles("exact_seconds", exact),
+    }
+
+
+def _steps(engine: Any, first: int, count: int) -> None:
+    engine.run(first, first + count)
+
+
+def _quartiles(name: str, values: Sequence[float]) -> Row:
+    q1, median, q3 = np.quantile(values, [0.25, 0.5, 0.75])
+    return {f"{name}_q1": float(q1), f"{name}_median": float(median), f"{name}_q3": float(q3)}
+
+
+def _memory(device: str) -> int:
+    """Bytes in use: of this process on a CPU, the largest so far on a GPU."""
+    if device == "cpu":
+        return int(psutil.Process().memory_info().rss)
+    import torch
+
+    return int(torch.cuda.max_memory_allocated(device))
+
+
+def missing(plan: TimingPlan, done: Sequence[Row], machine: str) -> Iterator[str]:
+    """The measurements of the plan this machine has not made yet."""
+    there = {row["key"] for row in done if row["machine"] == machine}
+    return (key for key in plan_keys(plan) if key not in there)
