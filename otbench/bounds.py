@@ -68,7 +68,7 @@ class Ladder:
             (-fy[self.cols], self.b, self.a, self.transposed),
         )
         best = max(
-            (maximise_concave(_lower_envelope(*side), guess) for side in sides), key=lambda found: found[1]
+            (maximise_concave(_LowerEnvelope(*side), guess) for side in sides), key=lambda found: found[1]
         )
         return best if best[1] > self.nearest else (0.0, self.nearest)
 
@@ -201,31 +201,42 @@ def maximise_concave(evaluate: Callable[[float], Evaluation], guess: float) -> t
     return best
 
 
-def _lower_envelope(f: Array, a: Array, b: Array, cost: Array) -> Callable[[float], Evaluation]:
+class _LowerEnvelope:
     """D(s) = s a.f + sum_j b_j min_i (M_ij - s f_i), with both one-sided derivatives.
 
-    Column j's minimum is a lower envelope of lines; a line below which another lies for every s >= 0
-    (M smaller and f larger) is dropped once, which leaves about ln n of n lines when f and M are unrelated.
+    Column j's minimum is a lower envelope of lines. One below which another lies for every s >= 0 (M smaller and
+    f larger) is dropped at the start, which leaves about ln n of n lines when f and M are unrelated. Each call
+    tells on which side of s the maximum is, and drops the lines that cannot be lowest there: a search must close
+    in on the maximum, as cutting planes do.
     """
-    f = f - f[0]  # D does not change, and s f stays small where f varies little around a large constant
-    mean = float(a @ f)
-    lines, starts, counts = _undominated(f, cost)
-    intercepts, slopes = lines
-    owners = np.repeat(np.arange(len(starts)), counts)
 
-    def evaluate(s: float) -> Evaluation:
-        values = intercepts - s * slopes
+    def __init__(self, f: Array, a: Array, b: Array, cost: Array) -> None:
+        f = f - f[0]  # D does not change, and s f stays small where f varies little around a large constant
+        self.mean, self.b = float(a @ f), b
+        self.intercepts, self.slopes, self.owners = _undominated(f, cost)
+
+    def __call__(self, s: float) -> Evaluation:
+        counts = np.bincount(self.owners, minlength=len(self.b))
+        starts = np.concatenate([[0], np.cumsum(counts)[:-1]])
+        values = self.intercepts - s * self.slopes
         lowest = np.minimum.reduceat(values, starts)
-        active = values == lowest[owners]
-        steepest = np.maximum.reduceat(np.where(active, slopes, -np.inf), starts)
-        flattest = np.minimum.reduceat(np.where(active, slopes, np.inf), starts)
-        return float(s * mean + b @ lowest), float(mean - b @ flattest), float(mean - b @ steepest)
+        active = np.flatnonzero(values == np.repeat(lowest, counts))
+        last = np.flatnonzero(np.diff(self.owners[active], append=-1))  # of each column's active lines
+        first = np.concatenate([[0], last[:-1] + 1])
+        steepest, flattest = self.slopes[active[first]], self.slopes[active[last]]  # slopes fall within a column
+        left, right = float(self.mean - self.b @ flattest), float(self.mean - self.b @ steepest)
+        if s > 0 and right > 0:
+            self._keep(self.slopes >= np.repeat(steepest, counts))
+        elif left < 0:
+            self._keep(self.slopes <= np.repeat(flattest, counts))
+        return float(s * self.mean + self.b @ lowest), left, right
 
-    return evaluate
+    def _keep(self, lines: NDArray[np.bool_]) -> None:
+        self.intercepts, self.slopes, self.owners = self.intercepts[lines], self.slopes[lines], self.owners[lines]
 
 
-def _undominated(f: Array, cost: Array) -> tuple[tuple[Array, Array], NDArray[np.intp], NDArray[np.intp]]:
-    """(intercepts M_ij, slopes f_i) of the lines that matter, column after column, with starts and counts."""
+def _undominated(f: Array, cost: Array) -> tuple[Array, Array, NDArray[np.intp]]:
+    """Intercepts M_ij, slopes f_i and columns j of the lines that matter: column after column, slopes falling."""
     order = np.argsort(-f, kind="stable")
     lowest = np.full((1, cost.shape[1]), np.inf)
     found = []
@@ -233,13 +244,12 @@ def _undominated(f: Array, cost: Array) -> tuple[tuple[Array, Array], NDArray[np
         rows = order[k : k + BLOCK]
         running = np.minimum.accumulate(np.concatenate([lowest, cost[rows]]), axis=0)
         row, col = np.nonzero(running[1:] < running[:-1])
-        found.append((col, f[rows[row]], running[1:][row, col]))
+        found.append((running[1:][row, col], f[rows[row]], col))
         lowest = running[-1:]
-    col, slopes, intercepts = (np.concatenate(parts) for parts in zip(*found, strict=True))
-    by_column = np.argsort(col, kind="stable")
-    counts = np.bincount(col, minlength=cost.shape[1])
-    starts = np.concatenate([[0], np.cumsum(counts)[:-1]])
-    return (intercepts[by_column], slopes[by_column]), starts, counts
+    intercepts, slopes, columns = (np.concatenate(parts) for parts in zip(*found, strict=True))
+    narrow = np.min_scalar_type(cost.shape[1])  # numpy sorts 16-bit integers in linear time
+    by_column = np.argsort(columns.astype(narrow), kind="stable")
+    return intercepts[by_column], slopes[by_column], columns[by_column]
 
 
 def _first_guess(slope_constant: float, fx: Array, fy: Array, cost: Array) -> float:

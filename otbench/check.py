@@ -10,7 +10,8 @@ import pandas as pd
 from otbench.errors import InputError, ResultsError
 from otbench.promises import Promise
 from otbench.rows import Results, Row, cell_key, keys_digest
-from otbench.tables import cell_columns, derive, frame_of, to_csv
+from otbench.tables import cell_columns, frame_of, to_csv
+from otbench.timetables import folder_tables, scaling, timing_frame
 
 #: Relative rounding allowance of every comparison: the certificate's own.
 TOLERANCE = 1e-9
@@ -41,12 +42,19 @@ def check_results(results: Results) -> dict[str, list[Violation]]:
     Raises:
         ResultsError: the folder cannot be read.
     """
-    rows, meta = results.rows(), results.meta()
+    meta, measured = results.meta(), results.measurements()
+    if measured:
+        return {
+            "measurements": list(measurements(timing_frame(measured, meta))),
+            "complete": list(all_measured(measured, meta)),
+            "tables": list(tables(results)),
+        }
+    rows = results.rows()
     frame = frame_of(rows)
     found: dict[str, list[Violation]] = {name: list(rule(frame)) for name, rule in RULES.items()}
     found["keys"] = list(keys(rows))
     found["complete"] = list(complete(rows, meta))
-    found["tables"] = list(tables(results, rows))
+    found["tables"] = list(tables(results))
     found["agreement"] = list(agreement(frame, meta.get("agree", [])))
     return found
 
@@ -187,9 +195,30 @@ def complete(rows: list[Row], meta: dict[str, Any]) -> Iterator[Violation]:
         yield Violation("every declared cell has a row", "-", "other cells", "those declared")
 
 
-def tables(results: Results, rows: list[Row]) -> Iterator[Violation]:
+def measurements(frame: pd.DataFrame) -> Iterator[Violation]:
+    """Times are positive and their quartiles in order; no engine beats the core's own matrix products by far."""
+    for name in [str(c).removesuffix("_median") for c in frame if str(c).endswith("_median")]:
+        q1, median, q3 = (frame[f"{name}_{part}"].astype(float) for part in ("q1", "median", "q3"))
+        for index in frame.index[(q1 <= 0) | (q1 > median) | (median > q3)]:
+            seen = f"{q1[index]:.3g}, {median[index]:.3g}, {q3[index]:.3g}"
+            yield Violation(f"quartiles of {name}", str(frame["key"][index]), seen, "positive and in order")
+    rows = scaling(frame)
+    for index in rows.index[rows["share_of_product_rate"] > 1.5]:
+        share = f"{rows['share_of_product_rate'][index]:.3g}"
+        yield Violation("share of the product rate", str(rows.loc[index, "engine"]), share, "<= 1.5")
+
+
+def all_measured(measured: list[Row], meta: dict[str, Any]) -> Iterator[Violation]:
+    """Every machine made every measurement of the plan, once."""
+    for machine in sorted({str(row["machine"]) for row in measured}):
+        made = [str(row["key"]) for row in measured if row["machine"] == machine]
+        if keys_digest(made) != meta.get("keys"):
+            yield Violation("every planned measurement is there", machine, f"{len(made)}", str(meta.get("cells")))
+
+
+def tables(results: Results) -> Iterator[Violation]:
     """Every committed table is, byte for byte, what the rows give."""
-    for name, table in derive(rows, results.timings()).items():
+    for name, table in folder_tables(results).items():
         file = results.tables / f"{name}.csv"
         if not file.is_file():
             yield Violation("tables re-derive", file.name, "missing", "there: run `otbench tables`")

@@ -4,11 +4,14 @@ import os
 import sys
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from otbench.errors import InputError, OtbenchError
+
+if TYPE_CHECKING:
+    from otbench.experiment import Experiment
 
 app = typer.Typer(
     help="How far is a weight-clipped WGAN critic from the exact Wasserstein distance?",
@@ -60,6 +63,9 @@ def run(
 
     declared, count = load_experiment(experiment), workers or default_workers()
     folder = results / declared.name
+    if declared.timing:
+        _run_timing(declared, folder, device, dry_run)
+        return
     if dry_run:
         from otbench.estimate import expected_seconds, in_words
 
@@ -104,7 +110,7 @@ def tables(
     for name in _chosen(experiments, results):
         folder = Results(results / name)
         if verify:
-            found = list(differing(folder, folder.rows()))
+            found = list(differing(folder))
             bad += len(found)
             for violation in found:
                 print(f"{name}: {violation}")
@@ -117,18 +123,20 @@ def tables(
 @app.command()
 def show(experiments: ExperimentsArgument = None, results: ResultsOption = RESULTS) -> None:
     """Print the headline table: what a clipped critic prints, and what it is worth."""
+    import pandas as pd
     from rich.console import Console
     from rich.table import Table
 
     from otbench.render import headline
+    from otbench.rows import Results
     from otbench.tables import load
 
     console = Console(width=None if sys.stdout.isatty() else 110)
     for name in _chosen(experiments, results):
-        frame = load(results / name)
-        table = headline(frame)
+        folder = Results(results / name)
+        table = headline(load(folder.folder)) if not folder.measurements() else pd.DataFrame()
         if table.empty:
-            print(f"{name}: no trained critics; see its tables")
+            print(f"{name}: no trained critics to show; see {folder.tables}")
             continue
         drawn = Table(title=f"{name}: medians over problems' overlaps, seeds and learning rates; W1 is exact")
         for column in table.columns:
@@ -202,17 +210,39 @@ def list_() -> None:
             print(f"{'':24}{', '.join(f for f in described.model_fields if f != 'name')}")
 
 
+def _run_timing(declared: "Experiment", folder: Path, device: str, dry_run: bool) -> None:
+    """The run command for a timing experiment: measurements, one after the other, in this process."""
+    from otbench.progress import progress
+    from otbench.render import write_tables
+    from otbench.rows import Results
+    from otbench.run import run_timing
+    from otbench.timing import plan_keys
+
+    if dry_run:
+        assert declared.timing is not None
+        print(f"{declared.name}: {len(plan_keys(declared.timing))} measurements a machine; they go to {folder}")
+        return
+    try:
+        with progress(declared.name) as on_progress:
+            count = run_timing(declared, folder, device=device, on_progress=on_progress)
+    except KeyboardInterrupt:
+        print("otbench: stopped; what was done is kept, the same command goes on from there", file=sys.stderr)
+        raise typer.Exit(130) from None
+    print(f"{declared.name}: {_many(count, 'measurement')} made; {write_tables(Results(folder), 'csv')} tables changed")
+
+
 def _chosen(names: list[str] | None, results: Path) -> list[str]:
     """The results folders asked for, or all there are."""
     from otbench.errors import UnknownNameError
 
-    there = sorted(f.parent.name for f in [*results.glob("*/rows.jsonl"), *results.glob("*/rows.jsonl.gz")])
+    files = ("rows.jsonl", "rows.jsonl.gz", "measurements.jsonl")
+    there = sorted({f.parent.name for name in files for f in results.glob(f"*/{name}")})
     for name in names or []:
         if name not in there:
             raise UnknownNameError("results", name, there, f"`otbench run {name}` makes them")
     if not there:
         raise InputError(f"no results in {results}: `otbench run` makes some, --results names another folder")
-    return names or sorted(set(there))
+    return names or there
 
 
 def _many(count: int, what: str) -> str:

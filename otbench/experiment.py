@@ -6,9 +6,9 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from otbench.cells import Cell, Sampling
 from otbench.errors import InputError, UnknownNameError
@@ -16,6 +16,7 @@ from otbench.methods import METHODS, Method
 from otbench.problems import PROBLEMS, Problem
 from otbench.promises import Promise
 from otbench.spec import Spec, is_sequence_field
+from otbench.timing import TimingPlan
 
 #: Where experiments are looked up by name: the working directory's, then those that came with otbench.
 FOLDERS = (
@@ -40,13 +41,20 @@ class Block(Spec):
 
 
 class Declaration(Spec):
-    """The file as a whole: the question it answers, and a union of blocks."""
+    """The file as a whole: the question it answers, and a union of blocks, or a timing plan."""
 
     kind: ClassVar[str] = "experiment file"
 
     question: str
-    block: list[Block] = Field(min_length=1)
+    block: list[Block] = Field(default_factory=list)
     agree: list[Promise] = Field(default_factory=list)
+    timing: TimingPlan | None = None
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> Self:
+        if bool(self.block) == bool(self.timing):
+            raise ValueError("give either [[block]] tables or one [timing] table")
+        return self
 
 
 @dataclass(frozen=True)
@@ -57,6 +65,7 @@ class Experiment:
     question: str
     agree: tuple[Promise, ...]
     cells: tuple[Cell, ...]
+    timing: TimingPlan | None = None
 
 
 def load_experiment(name_or_path: str) -> Experiment:
@@ -77,7 +86,7 @@ def load_experiment(name_or_path: str) -> Experiment:
         cells = {cell.key: cell for block in declared.block for cell in _cells(block, str(file.parent))}
     except InputError as error:
         raise InputError(f"{file}: {error}") from None
-    return Experiment(file.stem, declared.question, tuple(declared.agree), tuple(cells.values()))
+    return Experiment(file.stem, declared.question, tuple(declared.agree), tuple(cells.values()), declared.timing)
 
 
 def find_experiment(name_or_path: str) -> Path:

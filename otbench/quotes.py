@@ -15,7 +15,8 @@ from otbench.check import Violation
 from otbench.errors import InputError
 from otbench.render import by_clip, markdown
 from otbench.rows import Results
-from otbench.tables import derive, frame_of
+from otbench.tables import frame_of
+from otbench.timetables import folder_tables
 
 QUOTE = re.compile(
     r"<!--quote (?P<experiment>[\w.-]+)/(?P<table>\w+) (?P<column>[\w.]+)"
@@ -51,8 +52,7 @@ def rewrite_quotes(file: Path, results: Path) -> int:
 def _derived(text: str, results: Path) -> Iterator[tuple[re.Match[str], str]]:
     @cache
     def tables(experiment: str) -> dict[str, pd.DataFrame]:
-        folder = Results(results / experiment)
-        return derive(folder.rows(), folder.timings())
+        return folder_tables(Results(results / experiment))
 
     understood = {match.start() for pattern in (QUOTE, TABLE) for match in pattern.finditer(text)}
     for opening in OPENING.finditer(text):

@@ -6,7 +6,8 @@ import pandas as pd
 
 from otbench.errors import InputError
 from otbench.rows import Results, write_atomically
-from otbench.tables import derive, to_csv
+from otbench.tables import to_csv
+from otbench.timetables import folder_tables
 
 #: The headline: what a clipped critic prints and what it is worth, a line a dimension and clip value.
 HEADLINE = {
@@ -23,16 +24,12 @@ HEADLINE = {
 }
 
 
-def headline(frame: pd.DataFrame, problem: str | None = None) -> pd.DataFrame:
-    """Medians over everything else of trained clipped critics per dimension and clip value, as text cells.
-
-    ``problem`` None takes the problem with the most rows.
-    """
-    trained = frame[(frame["critic"] == "weight_clip") & (frame["status"] == "ok")]
-    if trained.empty:
+def headline(frame: pd.DataFrame) -> pd.DataFrame:
+    """Medians over everything else of trained clipped critics per dimension and clip value, as text cells; of the
+    problem and sampling mode with the most rows."""
+    rows = _most_frequent(frame[(frame["critic"] == "weight_clip") & (frame["status"] == "ok")])
+    if rows.empty:
         return pd.DataFrame(columns=list(HEADLINE.values()))
-    problem = problem or str(trained["problem.name"].mode().iloc[0])
-    rows = trained[trained["problem.name"] == problem]
     table = rows.groupby(["problem.dim", "method.clip"])[list(HEADLINE)[2:]].median().reset_index()
     table = table.rename(columns=HEADLINE)
     for name in table.columns[1:]:
@@ -40,17 +37,23 @@ def headline(frame: pd.DataFrame, problem: str | None = None) -> pd.DataFrame:
     return table
 
 
+def _most_frequent(rows: pd.DataFrame) -> pd.DataFrame:
+    for name in ("problem.name", "sampling.mode"):
+        rows = rows[rows[name] == rows[name].mode().iloc[0]] if len(rows) else rows
+    return rows
+
+
 def by_clip(frame: pd.DataFrame) -> pd.DataFrame:
     """raw/W1 and slope/W1 per clip value, a column a dimension: what is printed against what it is worth.
 
     Medians over everything else of the trained clipped critics whose learning rate is in proportion to the clip
-    value, so that the box is reached at every clip value, on the problem with the most rows.
+    value, so that the box is reached at every clip value; of the problem and sampling mode with the most rows.
     """
     rows = frame[frame["critic"] == "weight_clip"]
     rows = rows[rows["method.lr_unit"] == "clip"] if len(rows) else rows
     if rows.empty:
         raise InputError("no trained clipped critic here has lr_unit = \"clip\"; quote another experiment's table")
-    rows = rows[rows["problem.name"] == rows["problem.name"].mode().iloc[0]]
+    rows = _most_frequent(rows)
     parts: dict[str, pd.Series[float]] = {}
     for column, label in (("raw_over_w1", "raw/W1"), ("slope_over_w1", "slope/W1")):
         wide = rows.pivot_table(column, "method.clip", "problem.dim", aggfunc="median")
@@ -83,7 +86,7 @@ def latex(table: pd.DataFrame) -> str:
 def write_tables(folder: Results, format: Literal["csv", "markdown", "latex"]) -> int:
     """Write every table of a results folder in one format; how many files changed."""
     changed = 0
-    for name, table in derive(folder.rows(), folder.timings()).items():
+    for name, table in folder_tables(folder).items():
         if format == "csv":
             data, suffix = to_csv(name, table), "csv"
         elif format == "markdown":

@@ -8,94 +8,19 @@ import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 from filelock import FileLock, Timeout
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import TypeAdapter, ValidationError
 
+from otbench.columns import MEASUREMENTS, ROWS, SCHEMA, TIMINGS
 from otbench.errors import ResultsError, ResultsInUseError
 from otbench.spec import Scalar, first_complaint
-
-#: Version of the columns below; part of every key.
-SCHEMA = 1
 
 #: Rows are kept compressed once they pass this, at the end of a run.
 COMPRESS_ABOVE = 5_000_000
 
 Row = dict[str, Scalar]
-
-
-#: A whole number a table can hold.
-Whole = Annotated[int, Field(ge=-(2**63), lt=2**63)]
-
-
-class RowColumns(BaseModel):
-    """The measured columns of a row; its cell stands beside them as problem.*, sampling.*, method.* and seed.
-
-    A column is None where it has no value: no closed form, no such constant, a diverged critic.
-    ``slope_constant`` None in an "ok" row means infinite. Ratios and rungs are derived (``tables``), not stored.
-    """
-
-    model_config = ConfigDict(extra="allow", strict=True, allow_inf_nan=False)
-    __pydantic_extra__: dict[str, str | bool | Whole | float | None]
-
-    schema_: int = Field(alias="schema")
-    key: str = Field(min_length=64, max_length=64)
-    seed: Whole
-    status: str = Field(pattern="^(ok|diverged|refused)$")
-    reason: str
-    # the samples
-    n: Whole
-    m: Whole
-    population_w1: float | None
-    population_overlap: float | None
-    coincident: float
-    coupled_w1: float | None
-    coupled_stderr: float | None
-    sampling_floor: float | None
-    # the exact side
-    primal: float | None
-    gap: float | None
-    violation: float | None
-    marginal_error: float | None
-    # the critic
-    raw: float | None
-    raw_error: float | None
-    clip_constant: float | None
-    spectral_constant: float | None
-    slope_constant: float | None
-    scale: float | None
-    c_transform: float | None
-    nearest: float | None
-    cosine: float | None
-    coincident_atoms: Whole | None
-    grad_norm_mean: float | None
-    grad_norm_min: float | None
-    grad_norm_max: float | None
-    saturation_start: float | None
-    saturation: float | None
-    slope_half: float | None
-
-
-class TimingColumns(BaseModel):
-    """The columns of a timing line: wall seconds of one cell by phase, and where they were spent."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
-
-    schema_: int = Field(alias="schema")
-    key: str
-    seconds_draw: float
-    seconds_exact: float
-    seconds_fit: float
-    seconds_evaluate: float
-    critics_in_batch: Whole
-    machine: str
-    device: str
-    workers: Whole
-
-
-_ROWS = TypeAdapter(list[RowColumns])
-_TIMINGS = TypeAdapter(list[TimingColumns])
 
 
 class Results:
@@ -105,10 +30,8 @@ class Results:
         self.folder = Path(folder)
         self.rows_file, self.packed_file = self.folder / "rows.jsonl", self.folder / "rows.jsonl.gz"
         self.timing_file, self.meta_file = self.folder / "timing.jsonl", self.folder / "meta.json"
+        self.measurements_file = self.folder / "measurements.jsonl"
         self.tables = self.folder / "tables"
-
-    def exists(self) -> bool:
-        return self.rows_file.is_file() or self.packed_file.is_file()
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -150,13 +73,19 @@ class Results:
             there = {dump(row) for row in packed}
             loose = [row for row in loose if dump(row) not in there]
         rows = packed + loose
-        _validate(_ROWS, rows, self.folder)
+        _validate(ROWS, rows, self.folder)
         return rows
 
     def timings(self) -> list[Row]:
         """The timing lines, [] where none were kept."""
         lines = _parse(self.timing_file, _read_text(self.timing_file))
-        _validate(_TIMINGS, lines, self.timing_file)
+        _validate(TIMINGS, lines, self.timing_file)
+        return lines
+
+    def measurements(self) -> list[Row]:
+        """The lines of a timing experiment, [] where there are none."""
+        lines = _parse(self.measurements_file, _read_text(self.measurements_file))
+        _validate(MEASUREMENTS, lines, self.measurements_file)
         return lines
 
     def meta(self) -> dict[str, Any]:
@@ -174,7 +103,7 @@ class Results:
     def mend(self) -> bool:
         """Cut a torn last line off rows and timings; True when there was one. Only under the lock."""
         torn = False
-        for file in (self.rows_file, self.timing_file):
+        for file in (self.rows_file, self.timing_file, self.measurements_file):
             if not file.is_file():
                 continue
             data = file.read_bytes()
@@ -189,10 +118,7 @@ class Results:
         """Add lines, each in one write, and force them to the disk before returning; timings first, so that
         no row is without its timing."""
         for file, lines in ((self.timing_file, timings), (self.rows_file, rows)):
-            with file.open("ab", buffering=0) as handle:
-                for line in lines:
-                    handle.write(dump(line) + b"\n")
-                os.fsync(handle.fileno())
+            append_lines(file, lines)
 
     def set_aside(self, keys: set[str]) -> int:
         """Move rows of cells that are not in ``keys`` to stale.jsonl, where nothing reads them; how many."""
@@ -238,6 +164,14 @@ def keys_digest(keys: Iterable[str]) -> str:
 def dump(value: Any) -> bytes:
     """Canonical JSON: sorted keys, no spaces, no NaN (a NaN is a status, not a number)."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()
+
+
+def append_lines(file: Path, lines: Iterable[Mapping[str, Scalar]]) -> None:
+    """Append JSON lines, one write a line, and force them to the disk."""
+    with file.open("ab", buffering=0) as handle:
+        for line in lines:
+            handle.write(dump(line) + b"\n")
+        os.fsync(handle.fileno())
 
 
 def write_atomically(file: Path, data: bytes) -> None:

@@ -7,9 +7,11 @@ from functools import partial
 from pathlib import Path
 
 from otbench.cells import Cell
+from otbench.columns import SCHEMA
 from otbench.experiment import Experiment
 from otbench.machine import machine_facts, machine_id
-from otbench.rows import SCHEMA, Results, Row, dump, keys_digest, write_atomically
+from otbench.rows import Results, Row, append_lines, dump, keys_digest, write_atomically
+from otbench.timing import plan_keys
 
 
 @dataclass(frozen=True)
@@ -95,15 +97,45 @@ def run_experiment(
     return Summary(before, now, statuses.count("diverged"), statuses.count("refused"), torn, stale)
 
 
+def run_timing(
+    experiment: Experiment,
+    folder: Path,
+    *,
+    device: str = "cpu",
+    on_progress: Callable[[int, int, int], None] = lambda before, now, total: None,
+) -> int:
+    """Make every measurement of a timing experiment that this machine and device have not made; how many.
+
+    One at a time, in this process: two at once would time each other.
+    """
+    from otbench.critics.training import check_device
+    from otbench.timing import measure, missing
+
+    assert experiment.timing is not None
+    check_device(device)
+    results, facts = Results(folder), machine_facts(device)
+    machine = machine_id(facts)
+    with results.locked():
+        results.mend()
+        todo = list(missing(experiment.timing, results.measurements(), machine))
+        _write_meta(experiment, results, {machine: facts})
+        for now, key in enumerate(todo, start=1):
+            on_progress(0, now - 1, len(todo))
+            append_lines(results.measurements_file, [{**measure(experiment.timing, key, device), "machine": machine}])
+        on_progress(0, len(todo), len(todo))
+    return len(todo)
+
+
 def _write_meta(experiment: Experiment, results: Results, machine: dict[str, object]) -> None:
     """The declaration the rows answer to, and every machine that made some; rewritten only when it changes."""
     old = results.meta()
+    keys = plan_keys(experiment.timing) if experiment.timing else [cell.key for cell in experiment.cells]
     meta = {
         "schema": SCHEMA,
         "experiment": experiment.name,
         "question": experiment.question,
-        "cells": len(experiment.cells),
-        "keys": keys_digest(cell.key for cell in experiment.cells),
+        "cells": len(keys),
+        "keys": keys_digest(keys),
         "agree": [promise.model_dump() for promise in experiment.agree],
         "machines": old.get("machines", {}) | machine,
     }

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from otbench.rows import Results, Row, RowColumns, is_cell_column
+from otbench.columns import RowColumns
+from otbench.rows import Results, Row, is_cell_column
 
 #: Each rung as a share of the exact W1, in the ladder's order.
 RUNGS = ("raw", "clip_bound", "spectral", "slope", "c_transform", "nearest")

@@ -9,11 +9,12 @@ import numpy as np
 
 from otbench.bounds import Ladder, alignment
 from otbench.cells import Cell
+from otbench.columns import SCHEMA, RowColumns
 from otbench.critics.functions import Critic, on_union
 from otbench.errors import UncertifiedError
 from otbench.exact import cost_matrix
 from otbench.methods import Fitted, Job
-from otbench.rows import SCHEMA, Row, RowColumns
+from otbench.rows import Row
 from otbench.solutions import exact_solution
 from otbench.types import ExactSolution, SamplePair
 

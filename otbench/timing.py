@@ -12,7 +12,8 @@ import numpy as np
 import psutil
 from pydantic import Field
 
-from otbench.rows import SCHEMA, Row
+from otbench.columns import SCHEMA
+from otbench.rows import Row
 from otbench.spec import Spec
 
 #: Seconds one timed block of steps should last: long against a clock tick, short against a neighbour's burst.

@@ -13,10 +13,11 @@ HOUSE = Path(otbench.__file__).parent
 
 #: From the ground up. A module imports from lower floors and from its own package only.
 FLOORS: list[set[str]] = [
-    {"errors", "machine", "workers", "progress"},
+    {"errors", "columns", "machine", "workers", "progress"},
     {"types", "spec"},
     {"exact", "bounds", "rows", "problems", "critics", "promises"},
     {"methods.base", "solutions", "tables", "audit"},
+    {"timetables"},
     {"critics.training", "check", "render"},
     {"methods", "verdict", "quotes"},
     {"cells", "timing"},

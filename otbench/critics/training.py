@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 
 from otbench.critics.engine import Engine
@@ -71,9 +72,9 @@ def train_many(
     size = batch_size(pairs[0], methods[0], device)
     fitted: list[Fitted] = []
     with one_thread():
-        for k in range(0, len(pairs), size):
-            some = slice(k, k + size)
-            fitted += _train_batch(list(pairs[some]), list(methods[some]), list(seeds[some]), device)
+        for some in np.array_split(np.arange(len(pairs)), -(-len(pairs) // size)):  # batches of almost equal size
+            chosen = [pairs[k] for k in some], [methods[k] for k in some], [seeds[k] for k in some]
+            fitted += _train_batch(*chosen, device)
     return fitted
 
 

@@ -1,0 +1,97 @@
+"""The columns of rows, timing lines and measurements: what they are called, and what they may hold."""
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+
+#: Version of the columns below; part of every key.
+SCHEMA = 1
+
+#: A whole number a table can hold.
+Whole = Annotated[int, Field(ge=-(2**63), lt=2**63)]
+
+
+class RowColumns(BaseModel):
+    """The measured columns of a row; its cell stands beside them as problem.*, sampling.*, method.* and seed.
+
+    A column is None where it has no value: no closed form, no such constant, a diverged critic.
+    ``slope_constant`` None in an "ok" row means infinite. Ratios and rungs are derived (``tables``), not stored.
+    """
+
+    model_config = ConfigDict(extra="allow", strict=True, allow_inf_nan=False)
+    __pydantic_extra__: dict[str, str | bool | Whole | float | None]
+
+    schema_: int = Field(alias="schema")
+    key: str = Field(min_length=64, max_length=64)
+    seed: Whole
+    status: str = Field(pattern="^(ok|diverged|refused)$")
+    reason: str
+    # the samples
+    n: Whole
+    m: Whole
+    population_w1: float | None
+    population_overlap: float | None
+    coincident: float
+    coupled_w1: float | None
+    coupled_stderr: float | None
+    sampling_floor: float | None
+    # the exact side
+    primal: float | None
+    gap: float | None
+    violation: float | None
+    marginal_error: float | None
+    # the critic
+    raw: float | None
+    raw_error: float | None
+    clip_constant: float | None
+    spectral_constant: float | None
+    slope_constant: float | None
+    scale: float | None
+    c_transform: float | None
+    nearest: float | None
+    cosine: float | None
+    coincident_atoms: Whole | None
+    grad_norm_mean: float | None
+    grad_norm_min: float | None
+    grad_norm_max: float | None
+    saturation_start: float | None
+    saturation: float | None
+    slope_half: float | None
+
+
+class TimingColumns(BaseModel):
+    """The columns of a timing line: wall seconds of one cell by phase, and where they were spent."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
+
+    schema_: int = Field(alias="schema")
+    key: str
+    seconds_draw: float
+    seconds_exact: float
+    seconds_fit: float
+    seconds_evaluate: float
+    critics_in_batch: Whole
+    machine: str
+    device: str
+    workers: Whole
+
+
+class MeasurementColumns(BaseModel):
+    """What every measurement of a timing experiment says; what it measured stands beside."""
+
+    model_config = ConfigDict(extra="allow", strict=True, allow_inf_nan=False)
+    __pydantic_extra__: dict[str, str | bool | Whole | float | None]
+
+    schema_: int = Field(alias="schema")
+    key: str
+    kind: str = Field(pattern="^(training|exact|arrival)$")
+    machine: str
+    device: str
+    threads: Whole
+    repeats: Whole
+    load: float
+
+
+MEASUREMENTS = TypeAdapter(list[MeasurementColumns])
+ROWS = TypeAdapter(list[RowColumns])
+TIMINGS = TypeAdapter(list[TimingColumns])

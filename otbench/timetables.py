@@ -1,0 +1,64 @@
+"""Measurements → tables: what was measured, and how speed scales with the number of critics; pure functions."""
+
+from collections.abc import Callable, Sequence
+
+import pandas as pd
+
+from otbench.rows import Results, Row
+from otbench.tables import derive
+
+#: A time is believed when its quartiles lie within this share of the median and the load within the cores.
+STEADY = 0.25
+
+
+def timing_frame(rows: Sequence[Row], meta: dict[str, object]) -> pd.DataFrame:
+    """Measurements with ``timing_valid``: IQR/median <= 25 % and no more load than cores."""
+    frame = pd.DataFrame(list(rows)).convert_dtypes(convert_string=False, convert_floating=False)
+    frame = frame.sort_values(["kind", "machine", "key"], key=_numbers_in_order, ignore_index=True)
+    machines = meta.get("machines", {})
+    assert isinstance(machines, dict)
+    cores = frame["machine"].map(lambda name: machines.get(name, {}).get("cores", 0)).astype(float)
+    steady = pd.Series(True, frame.index)
+    for name in ("seconds_per_step", "exact_seconds", "arrival_seconds"):
+        if f"{name}_median" in frame:
+            spread = (frame[f"{name}_q3"] - frame[f"{name}_q1"]) / frame[f"{name}_median"]
+            steady &= ~(spread > STEADY)
+    frame["timing_valid"] = steady & (frame["load"].astype(float) <= cores)
+    return frame
+
+
+def timing(frame: pd.DataFrame) -> pd.DataFrame:
+    """Every measurement, the columns no row of it uses left out."""
+    return frame.drop(columns=["schema", "key"]).dropna(axis=1, how="all")
+
+
+def scaling(frame: pd.DataFrame) -> pd.DataFrame:
+    """Critic-steps a second against critics in the batch, for every engine and width, beside the plain loop."""
+    rows = frame[frame["kind"] == "training"].copy()
+    rows["critic_steps_per_second"] = rows["critics"] / rows["seconds_per_step_median"]
+    rows["times_plain"] = rows["critic_steps_per_second"] * rows["plain_seconds_per_step_median"]
+    rows["flop_per_second"] = rows["flop_per_step"] / rows["seconds_per_step_median"]
+    rows["share_of_product_rate"] = rows["flop_per_second"] / rows["product_flop_per_second"]
+    columns = [
+        "device", "machine", "dim", "batch", "width", "engine", "critics", "critic_steps_per_second", "times_plain",
+        "flop_per_second", "share_of_product_rate", "peak_bytes", "timing_valid",
+    ]  # fmt: skip
+    return rows[columns].reset_index(drop=True)
+
+
+def folder_tables(results: Results) -> dict[str, pd.DataFrame]:
+    """Every table of a results folder by name, be it of a matrix or of measurements."""
+    measured = results.measurements()
+    if measured:
+        frame = timing_frame(measured, results.meta())
+        return {name: table(frame) for name, table in TIMING_TABLES.items()}
+    return derive(results.rows(), results.timings())
+
+
+#: The tables of a timing folder by file name.
+TIMING_TABLES: dict[str, Callable[[pd.DataFrame], pd.DataFrame]] = {"timing": timing, "scaling": scaling}
+
+
+def _numbers_in_order(column: "pd.Series[str]") -> "pd.Series[str]":
+    """Keys as text in which numbers are padded, so that 1024 comes after 64."""
+    return column.map(lambda text: " ".join(word.zfill(9) if word.isdigit() else word for word in text.split()))

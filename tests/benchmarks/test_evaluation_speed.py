@@ -1,0 +1,46 @@
+"""What it costs to read a critic, and to re-check what is stored."""
+
+import numpy as np
+from side_by_side import take_turns
+
+from otbench.bounds import Ladder, alignment
+from otbench.check import check_results
+from otbench.critics.functions import on_union
+from otbench.critics.training import train
+from otbench.exact import cost_matrix, solve_cost
+from otbench.methods import WeightClip
+from otbench.problems import problem
+from otbench.rows import Results
+from otbench.tables import derive
+
+
+def test_a_critic_is_read_within_sixty_milliseconds(benchmark):
+    n = 1024 if benchmark.enabled else 128
+    pair = problem("shared_mass", dim=32, overlap=0.5).sample(n, mode="coupled")
+    cost = cost_matrix(pair.x, pair.y)
+    exact, ladder = solve_cost(cost, pair.a, pair.b), Ladder(cost, pair.a, pair.b)
+    critic = train(pair, WeightClip(steps=200), seed=0).critic
+
+    def evaluate():
+        fx, fy, gx, gy = on_union(critic, pair.x, pair.y)
+        rays = alignment(pair, exact.plan, gx, gy)
+        return ladder.bounds(fx, fy, spectral_constant=critic.constants()[1], alignment=rays)
+
+    bounds = benchmark.pedantic(evaluate, rounds=5, warmup_rounds=1)
+    assert bounds.slope <= exact.w1
+    turns = take_turns({"ladder with gradients": evaluate}, turns=15 if benchmark.enabled else 1)
+    print("\n" + turns.report(f"one critic, n = {n}"))
+    if benchmark.enabled:
+        assert turns.median("ladder with gradients") <= 0.060
+
+
+def test_stored_results_are_rechecked_quickly(benchmark, small_results):
+    results = Results(small_results)
+    rows, timings = results.rows(), results.timings()
+    turns = take_turns(
+        {"tables": lambda: derive(rows, timings), "check": lambda: check_results(results)},
+        turns=5 if benchmark.enabled else 1,
+    )
+    found = benchmark.pedantic(check_results, (results,), rounds=2)
+    print("\n" + turns.report(f"{len(rows)} rows"))
+    assert not np.concatenate([list(map(str, v)) for v in found.values()]).size
