@@ -1,4 +1,4 @@
-"""The command line: run | tables | show | check | quotes | list. Imports wait until a command needs them."""
+"""The command line: run | tables | figures | show | check | quotes | list. Imports wait until a command needs them."""
 
 import os
 import sys
@@ -179,6 +179,17 @@ def check(
         for violation in [v for found in rules.values() for v in found]:
             print(f"  {violation}")
     raise typer.Exit(1 if violations(verdict) else 0)
+
+
+@app.command()
+def figures(experiments: ExperimentsArgument = None, results: ResultsOption = RESULTS) -> None:
+    """Draw the pictures of stored results, as SVG and PNG."""
+    from otbench.figures import write_figures
+    from otbench.rows import Results
+
+    for name in _chosen(experiments, results):
+        for file in write_figures(Results(results / name)):
+            print(file)
 
 
 @app.command()

@@ -6,7 +6,7 @@ import pandas as pd
 
 from otbench.errors import InputError
 from otbench.rows import Results, write_atomically
-from otbench.tables import to_csv
+from otbench.tables import most_frequent, to_csv
 from otbench.timetables import folder_tables
 
 #: The headline: what a clipped critic prints and what it is worth, a line a dimension and clip value.
@@ -27,7 +27,7 @@ HEADLINE = {
 def headline(frame: pd.DataFrame) -> pd.DataFrame:
     """Medians over everything else of trained clipped critics per dimension and clip value, as text cells; of the
     problem and sampling mode with the most rows."""
-    rows = _most_frequent(frame[(frame["critic"] == "weight_clip") & (frame["status"] == "ok")])
+    rows = most_frequent(frame[(frame["critic"] == "weight_clip") & (frame["status"] == "ok")])
     if rows.empty:
         return pd.DataFrame(columns=list(HEADLINE.values()))
     table = rows.groupby(["problem.dim", "method.clip"])[list(HEADLINE)[2:]].median().reset_index()
@@ -35,12 +35,6 @@ def headline(frame: pd.DataFrame) -> pd.DataFrame:
     for name in table.columns[1:]:
         table[name] = table[name].map(short)
     return table
-
-
-def _most_frequent(rows: pd.DataFrame) -> pd.DataFrame:
-    for name in ("problem.name", "sampling.mode"):
-        rows = rows[rows[name] == rows[name].mode().iloc[0]] if len(rows) else rows
-    return rows
 
 
 def by_clip(frame: pd.DataFrame) -> pd.DataFrame:
@@ -53,7 +47,7 @@ def by_clip(frame: pd.DataFrame) -> pd.DataFrame:
     rows = rows[rows["method.lr_unit"] == "clip"] if len(rows) else rows
     if rows.empty:
         raise InputError("no trained clipped critic here has lr_unit = \"clip\"; quote another experiment's table")
-    rows = _most_frequent(rows)
+    rows = most_frequent(rows)
     parts: dict[str, pd.Series[float]] = {}
     for column, label in (("raw_over_w1", "raw/W1"), ("slope_over_w1", "slope/W1")):
         wide = rows.pivot_table(column, "method.clip", "problem.dim", aggfunc="median")

@@ -47,6 +47,13 @@ def frame_of(rows: Sequence[Row]) -> pd.DataFrame:
     return pd.concat([frame, _derived(frame)], axis=1)
 
 
+def most_frequent(rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows of the problem and sampling mode that most of them are of."""
+    for name in ("problem.name", "sampling.mode"):
+        rows = rows[rows[name] == rows[name].mode().iloc[0]] if len(rows) else rows
+    return rows
+
+
 def cell_columns(frame: pd.DataFrame, *prefixes: str) -> list[str]:
     """The frame's columns that say what a cell is, all or those that start with one of ``prefixes``."""
     names = [str(name) for name in frame.columns]

@@ -19,6 +19,9 @@ from otbench.spec import Spec
 #: Seconds one timed block of steps should last: long against a clock tick, short against a neighbour's burst.
 BLOCK_SECONDS = 0.4
 
+#: Samples an exact solve and a critic's arrival are timed on.
+SEEDS = 5
+
 #: The share of its final slope at which a critic is said to have arrived.
 ARRIVED = 0.9
 
@@ -147,7 +150,7 @@ def _exact(plan: TimingPlan, dim: int, n: int) -> Row:
     from otbench.problems import problem
 
     costs, solves, gaps = [], [], []
-    for seed in range(3):
+    for seed in range(SEEDS):
         pair = problem("translation", dim=dim).sample(n, seed=seed)
         start = time.perf_counter()
         cost = cost_matrix(pair.x, pair.y)
@@ -158,7 +161,7 @@ def _exact(plan: TimingPlan, dim: int, n: int) -> Row:
     return {
         "dim": dim,
         "n": n,
-        "repeats": 3,
+        "repeats": SEEDS,
         **_quartiles("exact_seconds", solves),
         **_quartiles("cost_seconds", costs),
         "largest_gap": max(gaps),
@@ -176,7 +179,7 @@ def _arrival(plan: TimingPlan, dim: int, device: str) -> Row:
     from otbench.problems import problem
 
     steps, seconds, exact = [], [], []
-    for seed in range(5):
+    for seed in range(SEEDS):
         pair = problem("translation", dim=dim).sample(1024, mode="coupled", seed=seed)
         cost = cost_matrix(pair.x, pair.y)
         exact.append(solve_cost(cost, pair.a, pair.b).seconds)
@@ -195,7 +198,7 @@ def _arrival(plan: TimingPlan, dim: int, device: str) -> Row:
     return {
         "dim": dim,
         "n": 1024,
-        "repeats": 5,
+        "repeats": SEEDS,
         **_quartiles("arrival_steps", steps),
         **_quartiles("arrival_seconds", seconds),
         **_quartiles("exact_seconds", exact),

@@ -18,7 +18,7 @@ FLOORS: list[set[str]] = [
     {"exact", "bounds", "rows", "problems", "critics", "promises"},
     {"methods.base", "solutions", "tables", "audit"},
     {"timetables"},
-    {"critics.training", "check", "render"},
+    {"critics.training", "check", "render", "figures"},
     {"methods", "verdict", "quotes"},
     {"cells", "timing"},
     {"experiment", "tasks"},

@@ -1,0 +1,48 @@
+"""Named precisions: each is what it says, and shows in the row."""
+
+import numpy as np
+import pytest
+
+from otbench.critics.training import train
+from otbench.errors import InputError
+from otbench.methods import WeightClip
+from otbench.problems import problem
+
+PAIR = problem("translation", dim=8).sample(128, mode="coupled", seed=3)
+
+
+def weights(dtype):
+    method = WeightClip(widths=(16, 16), batch=32, steps=50, clip=0.1, eps=1e-4, dtype=dtype)
+    return train(PAIR, method, seed=1).critic.weights
+
+
+def test_bfloat16_products_give_a_critic_near_the_float32_one_but_not_the_same():
+    for rough, fine in zip(weights("bfloat16"), weights("float32"), strict=True):
+        assert not np.array_equal(rough, fine)
+        np.testing.assert_allclose(rough, fine, atol=2e-3)  # 50 steps of 5e-5: at most 2.5e-3 apart
+
+
+def test_float32_and_float64_agree_to_rounding():
+    for single, double in zip(weights("float32"), weights("float64"), strict=True):
+        np.testing.assert_allclose(single, double, atol=1e-6)
+
+
+def test_tf32_without_a_cuda_device_is_refused():
+    with pytest.raises(InputError, match='dtype "tf32" is a CUDA device\'s; use "float32", or --device cuda'):
+        weights("tf32")
+
+
+def test_the_precision_is_a_column_of_the_row():
+    assert WeightClip(dtype="bfloat16").columns("method")["method.dtype"] == "bfloat16"
+
+
+@pytest.mark.gpu
+def test_tf32_products_are_named_and_leave_the_setting_as_it_was():
+    import torch
+
+    before = torch.backends.cuda.matmul.allow_tf32
+    method = WeightClip(widths=(64, 64), steps=64, clip=0.1, eps=1e-4)
+    fine = train(PAIR, method, seed=1, device="cuda").critic.weights
+    rough = train(PAIR, method.model_copy(update={"dtype": "tf32"}), seed=1, device="cuda").critic.weights
+    assert torch.backends.cuda.matmul.allow_tf32 == before
+    assert any(not np.array_equal(a, b) for a, b in zip(fine, rough, strict=True))
