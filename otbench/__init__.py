@@ -10,7 +10,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from otbench.audit import audit
+    from otbench.auditing import audit
     from otbench.bounds import lower_bounds
     from otbench.check import check_results
     from otbench.critics.training import train, train_many
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 #: Public name → module. Loaded on first use (SPEC 1), so that reading results imports neither torch nor POT.
 _HOME = {
-    "audit": "audit",
+    "audit": "auditing",
     "lower_bounds": "bounds",
     "check_results": "check",
     "train": "critics.training",

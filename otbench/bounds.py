@@ -213,30 +213,32 @@ class _LowerEnvelope:
     def __init__(self, f: Array, a: Array, b: Array, cost: Array) -> None:
         f = f - f[0]  # D does not change, and s f stays small where f varies little around a large constant
         self.mean, self.b = float(a @ f), b
-        self.intercepts, self.slopes, self.owners = _undominated(f, cost)
+        self.intercepts, self.slopes, self.counts = _undominated(f, cost)
 
     def __call__(self, s: float) -> Evaluation:
-        counts = np.bincount(self.owners, minlength=len(self.b))
-        starts = np.concatenate([[0], np.cumsum(counts)[:-1]])
+        counts, starts = self.counts, np.cumsum(self.counts) - self.counts
         values = self.intercepts - s * self.slopes
         lowest = np.minimum.reduceat(values, starts)
         active = np.flatnonzero(values == np.repeat(lowest, counts))
-        last = np.flatnonzero(np.diff(self.owners[active], append=-1))  # of each column's active lines
+        columns = np.searchsorted(starts, active, side="right")
+        last = np.flatnonzero(np.diff(columns, append=-1))  # of each column's active lines
         first = np.concatenate([[0], last[:-1] + 1])
         steepest, flattest = self.slopes[active[first]], self.slopes[active[last]]  # slopes fall within a column
         left, right = float(self.mean - self.b @ flattest), float(self.mean - self.b @ steepest)
         if s > 0 and right > 0:
-            self._keep(self.slopes >= np.repeat(steepest, counts))
+            self._keep(self.slopes >= np.repeat(steepest, counts), starts)
         elif left < 0:
-            self._keep(self.slopes <= np.repeat(flattest, counts))
+            self._keep(self.slopes <= np.repeat(flattest, counts), starts)
         return float(s * self.mean + self.b @ lowest), left, right
 
-    def _keep(self, lines: NDArray[np.bool_]) -> None:
-        self.intercepts, self.slopes, self.owners = self.intercepts[lines], self.slopes[lines], self.owners[lines]
+    def _keep(self, lines: NDArray[np.bool_], starts: NDArray[np.intp]) -> None:
+        self.intercepts, self.slopes = self.intercepts[lines], self.slopes[lines]
+        self.counts = np.add.reduceat(lines, starts, dtype=np.intp)
 
 
 def _undominated(f: Array, cost: Array) -> tuple[Array, Array, NDArray[np.intp]]:
-    """Intercepts M_ij, slopes f_i and columns j of the lines that matter: column after column, slopes falling."""
+    """Intercepts M_ij and slopes f_i of the lines that matter, column after column, slopes falling, and how many
+    there are in each column."""
     order = np.argsort(-f, kind="stable")
     lowest = np.full((1, cost.shape[1]), np.inf)
     found = []
@@ -249,7 +251,7 @@ def _undominated(f: Array, cost: Array) -> tuple[Array, Array, NDArray[np.intp]]
     intercepts, slopes, columns = (np.concatenate(parts) for parts in zip(*found, strict=True))
     narrow = np.min_scalar_type(cost.shape[1])  # numpy sorts 16-bit integers in linear time
     by_column = np.argsort(columns.astype(narrow), kind="stable")
-    return intercepts[by_column], slopes[by_column], columns[by_column]
+    return intercepts[by_column], slopes[by_column], np.bincount(columns, minlength=cost.shape[1])
 
 
 def _first_guess(slope_constant: float, fx: Array, fy: Array, cost: Array) -> float:

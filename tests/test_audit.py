@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 import otbench
-from otbench.audit import audit
+from otbench.auditing import audit
 from otbench.critics.mlp import Mlp
 from otbench.errors import InputError
 from otbench.methods import WeightClip, method
@@ -195,3 +195,26 @@ def test_the_example_on_the_package_s_first_page_is_true() -> None:
 def test_lists_are_samples_too(tmp_path: Path) -> None:
     bounds = audit(lambda z: z[:, 0], [[1.0], [2.0]], [[0.0], [1.0]])
     assert (bounds.raw, bounds.primal, bounds.slope) == (1.0, 1.0, 1.0)
+
+
+def test_what_train_returns_is_a_critic_to_audit():
+    pair = otbench.problem("translation", dim=3).sample(64, mode="coupled")
+    fitted = otbench.train(pair, otbench.WeightClip(widths=(8,), steps=50), seed=0)
+    direct, through = otbench.audit(fitted.critic, pair.x, pair.y), otbench.audit(fitted, pair.x, pair.y)
+    assert through.raw == direct.raw
+    assert through.clip_bound == direct.clip_bound
+    assert through.saturation == fitted.saturation
+
+
+def test_a_diverged_critic_has_nothing_to_audit():
+    pair = otbench.problem("translation", dim=3).sample(64, mode="coupled")
+    method = otbench.WeightClip(widths=(8,), clip=1e38, lr=1e30, optimiser="sgd", steps=9)
+    with pytest.raises(otbench.InputError, match="this critic has diverged: "):
+        otbench.audit(otbench.train(pair, method, seed=0), pair.x, pair.y)
+
+
+@pytest.mark.parametrize("name", otbench.__all__)
+def test_a_public_name_is_the_same_object_every_time_and_no_module(name):
+    first = getattr(otbench, name)
+    assert callable(first)
+    assert getattr(otbench, name) is first

@@ -16,7 +16,7 @@ FLOORS: list[set[str]] = [
     {"errors", "columns", "machine", "workers", "progress"},
     {"types", "spec"},
     {"exact", "bounds", "rows", "problems", "critics", "promises"},
-    {"methods.base", "solutions", "tables", "audit"},
+    {"methods.base", "solutions", "tables", "auditing"},
     {"timetables"},
     {"critics.training", "check", "render", "figures"},
     {"methods", "verdict", "quotes"},

@@ -5,13 +5,16 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal, Self
 
 from otbench.critics.functions import Critic
+from otbench.errors import InputError
 from otbench.spec import Spec
-from otbench.types import ExactSolution, SamplePair
+from otbench.types import Array, ExactSolution, SamplePair
 
 
 @dataclass(frozen=True, eq=False)
 class Fitted:
-    """One method's outcome on one sample. ``status`` is "ok", or "diverged" with a reason and no critic.
+    """One method's outcome on one sample: a critic, with what is known of its making.
+
+    ``status`` is "ok", or "diverged" with a reason and no critic.
 
     ``halfway`` is the critic at half the step budget; ``saturation_start`` and ``saturation`` are the shares of
     clipped parameters with |theta| >= 0.999 c before the first step and at the end; ``seconds`` is this
@@ -26,6 +29,23 @@ class Fitted:
     saturation: float | None = None
     seconds: float = 0.0
     batch: int = 1
+
+    def values(self, z: Array) -> Array:
+        """f(z) (k,) at points z (k, d)."""
+        return self._sound().values(z)
+
+    def gradients(self, z: Array) -> Array | None:
+        """grad f(z) (k, d)."""
+        return self._sound().gradients(z)
+
+    def constants(self) -> tuple[float | None, float | None]:
+        """Lipschitz constants (from the clip value, from the spectral norms)."""
+        return self._sound().constants()
+
+    def _sound(self) -> Critic:
+        if self.critic is None:
+            raise InputError(f"this critic has {self.status}: {self.reason}; there is no function to read")
+        return self.critic
 
 
 @dataclass(frozen=True, eq=False)

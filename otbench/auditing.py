@@ -40,7 +40,7 @@ def audit(critic: Any, x: Any, y: Any, a: Any = None, b: Any = None, *, clip: fl
         spectral_constant=spectral_constant,
         primal=exact.w1,
         alignment=alignment(pair, exact.plan, gx, gy) if gx is not None and gy is not None else None,
-        saturation=None if clip is None else _saturation(critic, clip),
+        saturation=getattr(critic, "saturation", None) if clip is None else _saturation(critic, clip),
     )
 
 
