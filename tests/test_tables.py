@@ -11,7 +11,7 @@ import pytest
 from small import Line, declare, lines
 
 import otbench
-from otbench.audit import audit
+from otbench.auditing import audit
 from otbench.cells import Cell
 from otbench.errors import ResultsError
 from otbench.experiment import load_experiment
