@@ -10,8 +10,9 @@ import pandas as pd
 from otbench.errors import InputError, ResultsError
 from otbench.promises import Promise
 from otbench.rows import Results, Row, cell_key, keys_digest
-from otbench.tables import cell_columns, frame_of, to_csv
-from otbench.timetables import folder_tables, scaling, timing_frame
+from otbench.stored import Stored
+from otbench.tables import cell_columns, to_csv
+from otbench.timetables import scaling
 
 #: Relative rounding allowance of every comparison: the certificate's own.
 TOLERANCE = 1e-9
@@ -36,26 +37,24 @@ class Violation:
 Rule = Callable[[pd.DataFrame], Iterator[Violation]]
 
 
-def check_results(results: Results) -> dict[str, list[Violation]]:
+def check_results(results: Results | Stored) -> dict[str, list[Violation]]:
     """Every rule on one results folder: rule name → its violations, [] where it holds.
 
     Raises:
         ResultsError: the folder cannot be read.
     """
-    meta, measured = results.meta(), results.measurements()
-    if measured:
+    stored = Stored(results) if isinstance(results, Results) else results
+    if stored.measurements:
         return {
-            "measurements": list(measurements(timing_frame(measured, meta))),
-            "complete": list(all_measured(measured, meta)),
-            "tables": list(tables(results)),
+            "measurements": list(measurements(stored.frame)),
+            "complete": list(all_measured(stored.measurements, stored.meta)),
+            "tables": list(tables(stored)),
         }
-    rows = results.rows()
-    frame = frame_of(rows)
-    found: dict[str, list[Violation]] = {name: list(rule(frame)) for name, rule in RULES.items()}
-    found["keys"] = list(keys(rows))
-    found["complete"] = list(complete(rows, meta))
-    found["tables"] = list(tables(results))
-    found["agreement"] = list(agreement(frame, meta.get("agree", [])))
+    found: dict[str, list[Violation]] = {name: list(rule(stored.frame)) for name, rule in RULES.items()}
+    found["keys"] = list(keys(stored.rows))
+    found["complete"] = list(complete(stored.rows, stored.meta))
+    found["tables"] = list(tables(stored))
+    found["agreement"] = list(agreement(stored.frame, stored.meta.get("agree", [])))
     return found
 
 
@@ -212,14 +211,14 @@ def all_measured(measured: list[Row], meta: dict[str, Any]) -> Iterator[Violatio
     """Every machine made every measurement of the plan, once."""
     for machine in sorted({str(row["machine"]) for row in measured}):
         made = [str(row["key"]) for row in measured if row["machine"] == machine]
-        if keys_digest(made) != meta.get("keys"):
-            yield Violation("every planned measurement is there", machine, f"{len(made)}", str(meta.get("cells")))
+        if keys_digest(made) != meta.get("planned", {}).get(machine):
+            yield Violation("every planned measurement is there", machine, f"{len(made)}", "those of the plan")
 
 
-def tables(results: Results) -> Iterator[Violation]:
+def tables(stored: Stored) -> Iterator[Violation]:
     """Every committed table is, byte for byte, what the rows give."""
-    for name, table in folder_tables(results).items():
-        file = results.tables / f"{name}.csv"
+    for name, table in stored.tables.items():
+        file = stored.results.tables / f"{name}.csv"
         if not file.is_file():
             yield Violation("tables re-derive", file.name, "missing", "there: run `otbench tables`")
         elif file.read_bytes() != to_csv(name, table):

@@ -105,12 +105,13 @@ def tables(
     from otbench.check import tables as differing
     from otbench.render import write_tables
     from otbench.rows import Results
+    from otbench.stored import Stored
 
     bad = 0
     for name in _chosen(experiments, results):
         folder = Results(results / name)
         if verify:
-            found = list(differing(folder))
+            found = list(differing(Stored(folder)))
             bad += len(found)
             for violation in found:
                 print(f"{name}: {violation}")
@@ -162,12 +163,14 @@ def check(
     from otbench.check import check_results
     from otbench.quotes import check_quotes
     from otbench.rows import Results
+    from otbench.stored import Stored
     from otbench.verdict import summary, violations, write_junit
 
     names = _chosen(experiments, results)
-    verdict = {name: check_results(Results(results / name)) for name in names}
+    read = {name: Stored(Results(results / name)) for name in names}
+    verdict = {name: check_results(stored) for name, stored in read.items()}
     if experiments is None and readme.is_file():
-        verdict[readme.name] = {"quoted numbers": check_quotes(readme, results)}
+        verdict[readme.name] = {"quoted numbers": check_quotes(readme, results, read)}
     if junit:
         write_junit(verdict, junit)
     if page := os.environ.get("GITHUB_STEP_SUMMARY"):
@@ -231,7 +234,7 @@ def _run_timing(declared: "Experiment", folder: Path, device: str, dry_run: bool
 
     if dry_run:
         assert declared.timing is not None
-        print(f"{declared.name}: {len(plan_keys(declared.timing))} measurements a machine; they go to {folder}")
+        print(f"{declared.name}: {len(plan_keys(declared.timing, device))} measurements a machine; they go to {folder}")
         return
     try:
         with progress(declared.name) as on_progress:

@@ -13,8 +13,9 @@ from matplotlib.figure import Figure
 
 from otbench.errors import InputError
 from otbench.rows import Results, write_atomically
-from otbench.tables import frame_of, most_frequent
-from otbench.timetables import scaling, timing_frame
+from otbench.stored import Stored
+from otbench.tables import most_frequent
+from otbench.timetables import scaling
 
 #: Okabe and Ito's palette: told apart by colour-blind readers; lines also differ by marker.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
@@ -35,11 +36,8 @@ STYLE: Any = {
 
 def write_figures(results: Results) -> list[Path]:
     """Every figure of a results folder as SVG and PNG; the same rows give the same SVG bytes."""
-    measured = results.measurements()
-    if measured:
-        drawn = {"speed": (speed, scaling(timing_frame(measured, results.meta())))}
-    else:
-        drawn = {"clip": (clip, frame_of(results.rows()))}
+    stored = Stored(results)
+    drawn = {"speed": (speed, scaling(stored.frame))} if stored.measurements else {"clip": (clip, stored.frame)}
     files = []
     with mpl.rc_context(STYLE):
         for name, (draw, frame) in drawn.items():

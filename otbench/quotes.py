@@ -5,8 +5,7 @@ quoted table like ``<!--table matrix-->`` ... ``<!--/table-->``. Neither comment
 """
 
 import re
-from collections.abc import Callable, Iterator
-from functools import cache
+from collections.abc import Iterator
 from pathlib import Path
 
 import pandas as pd
@@ -15,8 +14,7 @@ from otbench.check import Violation
 from otbench.errors import InputError
 from otbench.render import by_clip, markdown
 from otbench.rows import Results
-from otbench.tables import frame_of
-from otbench.timetables import folder_tables
+from otbench.stored import Stored
 
 QUOTE = re.compile(
     r"<!--quote (?P<experiment>[\w.-]+)/(?P<table>\w+) (?P<column>[\w.]+)"
@@ -27,11 +25,12 @@ OPENING = re.compile(r"<!--\s*(?:quote|table)\b[^\n]*?(?:-->|$)", re.M)
 TABLE = re.compile(r"(?P<open><!--table (?P<experiment>[\w.-]+)-->\n)(?P<text>.*?)(?P<close><!--/table-->)", re.S)
 
 
-def check_quotes(file: Path, results: Path) -> list[Violation]:
-    """A violation for every quoted number or table in ``file`` that ``results`` does not give."""
+def check_quotes(file: Path, results: Path, read: dict[str, Stored] | None = None) -> list[Violation]:
+    """A violation for every quoted number or table in ``file`` that ``results`` does not give; ``read`` holds folders
+    that were read already."""
     text = _read(file)
     found = []
-    for match, value in _derived(text, results):
+    for match, value in _derived(text, results, dict(read or {})):
         if match["text"] != value:
             line = text.count("\n", 0, match.start("text")) + 1
             seen, due = (part if len(part) < 40 else "another table" for part in (match["text"], value))
@@ -42,17 +41,16 @@ def check_quotes(file: Path, results: Path) -> list[Violation]:
 def rewrite_quotes(file: Path, results: Path) -> int:
     """Put the derived values into ``file``; how many changed."""
     text = _read(file)
-    changed = [(m.span("text"), value) for m, value in _derived(text, results) if m["text"] != value]
+    changed = [(m.span("text"), value) for m, value in _derived(text, results, {}) if m["text"] != value]
     for (start, end), value in sorted(changed, reverse=True):
         text = text[:start] + value + text[end:]
     file.write_text(text)
     return len(changed)
 
 
-def _derived(text: str, results: Path) -> Iterator[tuple[re.Match[str], str]]:
-    @cache
-    def tables(experiment: str) -> dict[str, pd.DataFrame]:
-        return folder_tables(Results(results / experiment))
+def _derived(text: str, results: Path, read: dict[str, Stored]) -> Iterator[tuple[re.Match[str], str]]:
+    def stored(experiment: str) -> Stored:
+        return read.setdefault(experiment, Stored(Results(results / experiment)))
 
     understood = {match.start() for pattern in (QUOTE, TABLE) for match in pattern.finditer(text)}
     for opening in OPENING.finditer(text):
@@ -60,15 +58,13 @@ def _derived(text: str, results: Path) -> Iterator[tuple[re.Match[str], str]]:
             line = text.count("\n", 0, opening.start()) + 1
             raise InputError(f"line {line}: {opening[0]!r} starts a quote that is not written as one; see quotes.py")
     for match in QUOTE.finditer(text):
-        yield match, _value(match, tables)
+        yield match, _value(match, stored(match["experiment"]).tables)
     for match in TABLE.finditer(text):
-        rows = Results(results / match["experiment"]).rows()
-        yield match, markdown(by_clip(frame_of(rows)))
+        yield match, markdown(by_clip(stored(match["experiment"]).frame))
 
 
-def _value(match: re.Match[str], tables: Callable[[str], dict[str, pd.DataFrame]]) -> str:
+def _value(match: re.Match[str], derived: dict[str, pd.DataFrame]) -> str:
     """The number a quote stands for: one entry of a table, or a statistic over the entries that fit."""
-    derived = tables(match["experiment"])
     if match["table"] not in derived:
         raise InputError(f"quote {match[0]!r}: no table {match['table']!r}; known: {', '.join(derived)}")
     table = derived[match["table"]]

@@ -6,8 +6,8 @@ import pandas as pd
 
 from otbench.errors import InputError
 from otbench.rows import Results, write_atomically
+from otbench.stored import Stored
 from otbench.tables import most_frequent, to_csv
-from otbench.timetables import folder_tables
 
 #: The headline: what a clipped critic prints and what it is worth, a line a dimension and clip value.
 HEADLINE = {
@@ -80,7 +80,7 @@ def latex(table: pd.DataFrame) -> str:
 def write_tables(folder: Results, format: Literal["csv", "markdown", "latex"]) -> int:
     """Write every table of a results folder in one format; how many files changed."""
     changed = 0
-    for name, table in folder_tables(folder).items():
+    for name, table in Stored(folder).tables.items():
         if format == "csv":
             data, suffix = to_csv(name, table), "csv"
         elif format == "markdown":

@@ -117,8 +117,9 @@ def run_timing(
     machine = machine_id(facts)
     with results.locked():
         results.mend()
-        todo = list(missing(experiment.timing, results.measurements(), machine))
-        _write_meta(experiment, results, {machine: facts})
+        todo = missing(experiment.timing, results.measurements(), machine, device)
+        planned = {machine: keys_digest(plan_keys(experiment.timing, device))}
+        _write_meta(experiment, results, {machine: facts}, planned)
         for now, key in enumerate(todo, start=1):
             on_progress(0, now - 1, len(todo))
             append_lines(results.measurements_file, [{**measure(experiment.timing, key, device), "machine": machine}])
@@ -126,16 +127,18 @@ def run_timing(
     return len(todo)
 
 
-def _write_meta(experiment: Experiment, results: Results, machine: dict[str, object]) -> None:
+def _write_meta(
+    experiment: Experiment, results: Results, machine: dict[str, object], planned: dict[str, str] | None = None
+) -> None:
     """The declaration the rows answer to, and every machine that made some; rewritten only when it changes."""
     old = results.meta()
-    keys = plan_keys(experiment.timing) if experiment.timing else [cell.key for cell in experiment.cells]
     meta = {
         "schema": SCHEMA,
         "experiment": experiment.name,
         "question": experiment.question,
-        "cells": len(keys),
-        "keys": keys_digest(keys),
+        "cells": len(experiment.cells),
+        "keys": keys_digest(cell.key for cell in experiment.cells),
+        "planned": old.get("planned", {}) | (planned or {}),  # measurements of a timing experiment, by machine
         "agree": [promise.model_dump() for promise in experiment.agree],
         "machines": old.get("machines", {}) | machine,
     }

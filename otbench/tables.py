@@ -34,13 +34,11 @@ def load(path: str | Path) -> pd.DataFrame:
 
 def frame_of(rows: Sequence[Row]) -> pd.DataFrame:
     """Rows as a frame: cell columns, measured columns, derived columns; in the order of the cells."""
-    raw = pd.DataFrame(list(rows), dtype=object)  # numbers stay what they are beside missing ones
+    names = list(dict.fromkeys(name for row in rows for name in row))
     measured = [field.alias or name for name, field in RowColumns.model_fields.items()]
-    cell = sorted(name for name in raw.columns if is_cell_column(name) and name != "seed")
+    cell = sorted(name for name in names if is_cell_column(name) and name != "seed")
     cell = sorted(cell, key=lambda name: ("problem", "sampling", "method").index(name.split(".")[0]))
-    frame = raw[[*cell, *measured]].copy()
-    for name in frame.columns:
-        frame[name] = _tidy(frame[name])
+    frame = typed_frame(rows, [*cell, *measured])
     order = [name for name in [*cell, "seed"] if frame[name].nunique(dropna=False) > 1]
     if order:
         frame = frame.sort_values(order, key=_sortable, kind="stable", ignore_index=True)
@@ -60,14 +58,19 @@ def cell_columns(frame: pd.DataFrame, *prefixes: str) -> list[str]:
     return [name for name in names if (name.startswith(prefixes) if prefixes else is_cell_column(name))]
 
 
-def _tidy(column: "pd.Series[Any]") -> "pd.Series[Any]":
-    """Whole numbers stay whole where some are missing; all other numbers are floats; text and flags stay."""
-    present = column.dropna()
-    if len(present) and present.map(type).isin({int}).all() and present.map(abs).max() < 2**63:
-        return column.astype("Int64")
-    if not len(present) or present.map(type).isin({int, float}).all():
-        return column.astype("float64")
-    return column.astype(object).where(column.notna(), None)
+def typed_frame(rows: Sequence[Row], names: Sequence[str]) -> pd.DataFrame:
+    """The columns ``names`` of rows, each of the type its values have."""
+    return pd.DataFrame({name: _column([row.get(name) for row in rows]) for name in names})
+
+
+def _column(values: list[Any]) -> Any:
+    """Whole numbers stay whole where some are missing; other numbers are floats; text and flags stay."""
+    types = set(map(type, values)) - {type(None)}
+    if types == {int} and all(value is None or abs(int(value)) < 2**63 for value in values):
+        return pd.array(values, dtype="Int64")
+    if types <= {int, float}:
+        return np.array([np.nan if value is None else value for value in values], dtype=np.float64)
+    return pd.Series(values, dtype=object)
 
 
 def _sortable(column: "pd.Series[Any]") -> "pd.Series[Any]":
@@ -173,12 +176,6 @@ def _summary(frame: pd.DataFrame, keys: list[str], columns: Sequence[str]) -> pd
     wide = pd.DataFrame({f"{c}_{name}": part[c] for c in columns for name, part in quantiles.items()})
     joined: pd.DataFrame = counts.join(wide).reset_index()
     return joined
-
-
-def derive(rows: Sequence[Row], timings: Sequence[Row]) -> dict[str, pd.DataFrame]:
-    """Every table of a results folder by name."""
-    frame, clock = frame_of(rows), pd.DataFrame.from_records(list(timings))
-    return {name: table(frame, clock) for name, table in TABLES.items()}
 
 
 def to_csv(name: str, table: pd.DataFrame) -> bytes:

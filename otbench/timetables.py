@@ -4,8 +4,8 @@ from collections.abc import Callable, Sequence
 
 import pandas as pd
 
-from otbench.rows import Results, Row
-from otbench.tables import derive
+from otbench.rows import Row
+from otbench.tables import typed_frame
 
 #: A time is believed when its quartiles lie within this share of the median and the load within the cores.
 STEADY = 0.25
@@ -13,7 +13,7 @@ STEADY = 0.25
 
 def timing_frame(rows: Sequence[Row], meta: dict[str, object]) -> pd.DataFrame:
     """Measurements with ``timing_valid``: IQR/median <= 25 % and no more load than cores."""
-    frame = pd.DataFrame(list(rows)).convert_dtypes(convert_string=False, convert_floating=False)
+    frame = typed_frame(rows, list(dict.fromkeys(name for row in rows for name in row)))
     frame = frame.sort_values(["kind", "machine", "key"], key=_numbers_in_order, ignore_index=True)
     machines = meta.get("machines", {})
     assert isinstance(machines, dict)
@@ -44,15 +44,6 @@ def scaling(frame: pd.DataFrame) -> pd.DataFrame:
         "flop_per_second", "share_of_product_rate", "peak_bytes", "timing_valid",
     ]  # fmt: skip
     return rows[columns].reset_index(drop=True)
-
-
-def folder_tables(results: Results) -> dict[str, pd.DataFrame]:
-    """Every table of a results folder by name, be it of a matrix or of measurements."""
-    measured = results.measurements()
-    if measured:
-        frame = timing_frame(measured, results.meta())
-        return {name: table(frame) for name, table in TIMING_TABLES.items()}
-    return derive(results.rows(), results.timings())
 
 
 #: The tables of a timing folder by file name.

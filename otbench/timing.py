@@ -4,7 +4,7 @@ import gc
 import os
 import statistics
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, ClassVar, Literal
 
@@ -20,7 +20,7 @@ from otbench.spec import Spec
 BLOCK_SECONDS = 0.4
 
 #: Samples an exact solve and a critic's arrival are timed on.
-SEEDS = 5
+SEEDS = 3
 
 #: The share of its final slope at which a critic is said to have arrived.
 ARRIVED = 0.9
@@ -35,17 +35,18 @@ class TimingPlan(Spec):
     widths: list[int] = Field(min_length=1)
     critics: list[int] = Field(min_length=1)
     batch: int = Field(64, ge=1)
-    engines: list[Literal["plain", "batched"]] = Field(min_length=1)
+    engines: list[Literal["plain", "batched", "compiled", "graph"]] = Field(min_length=1)
     exact_n: list[int] = Field(default_factory=list)
     exact_dims: list[int] = Field(default_factory=list)
     arrival_dims: list[int] = Field(default_factory=list)
     repeats: int = Field(5, ge=3)
 
 
-def plan_keys(plan: TimingPlan) -> list[str]:
-    """The measurements of a plan by name, in order."""
-    training = [f"training {e} {w} {c}" for w in plan.widths for e in plan.engines
-                for c in (plan.critics if e == "batched" else [1])]  # fmt: skip
+def plan_keys(plan: TimingPlan, device: str) -> list[str]:
+    """The measurements of a plan on a device by name, in order: graphs are a GPU's, the plain loop trains one."""
+    engines = [engine for engine in plan.engines if engine != "graph" or device.startswith("cuda")]
+    training = [f"training {e} {w} {c}" for w in plan.widths for e in engines
+                for c in (plan.critics if e != "plain" else [1])]  # fmt: skip
     exact = [f"exact {d} {n}" for d in plan.exact_dims for n in plan.exact_n]
     return training + exact + [f"arrival {d}" for d in plan.arrival_dims]
 
@@ -114,16 +115,23 @@ def _engine(engine: str, method: Any, dim: int, critics: int, device: str) -> An
     if engine == "plain":
         return PlainLoop(pair, method, device)
     count = max(2, critics)  # the engine never trains one critic alone: its twin is part of the price
-    return Engine([pair] * count, [method] * count, list(range(count)), device)
+    several = [pair] * count, [method] * count, list(range(count))
+    if engine == "compiled":
+        from otbench.critics.compiled import CompiledEngine
+
+        return CompiledEngine(*several, device, graphs=False)
+    return Engine(*several, device, graphs=engine == "graph")
 
 
 def _in_turns(works: Sequence[Callable[[int], Any]], repeats: int, device: str) -> list[list[float]]:
     """Seconds per unit of each work, one block of each after the other, ``repeats`` times, after a warm-up."""
     counts = []
     for work in works:
-        work(16)
-        once = _clock(work, 16, device) / 16
-        counts.append(max(1, min(4096, round(BLOCK_SECONDS / once))))
+        work(1)
+        count = 1
+        for _ in range(2):  # the second estimate is of a warm machine
+            count = max(1, min(4096, round(BLOCK_SECONDS * count / _clock(work, count, device))))
+        counts.append(count)
     seconds: list[list[float]] = [[] for _ in works]
     for _ in range(repeats):
         for k, (work, count) in enumerate(zip(works, counts, strict=True)):
@@ -185,7 +193,7 @@ def _arrival(plan: TimingPlan, dim: int, device: str) -> Row:
         exact.append(solve_cost(cost, pair.a, pair.b).seconds)
         ladder, method = Ladder(cost, pair.a, pair.b), WeightClip()
         with one_thread():
-            engine = _engine("batched", method, dim, 1, device)
+            engine = _engine("graph" if device.startswith("cuda") else "batched", method, dim, 1, device)
             slopes, clock = [], []
             for first in range(0, method.steps, STEPS_A_BLOCK):
                 clock.append(_clock(partial(_steps, engine, first), STEPS_A_BLOCK, device))
@@ -223,7 +231,7 @@ def _memory(device: str) -> int:
     return int(torch.cuda.max_memory_allocated(device))
 
 
-def missing(plan: TimingPlan, done: Sequence[Row], machine: str) -> Iterator[str]:
-    """The measurements of the plan this machine has not made yet."""
+def missing(plan: TimingPlan, done: Sequence[Row], machine: str, device: str) -> list[str]:
+    """The measurements of the plan this machine, which is of one device, has not made yet."""
     there = {row["key"] for row in done if row["machine"] == machine}
-    return (key for key in plan_keys(plan) if key not in there)
+    return [key for key in plan_keys(plan, device) if key not in there]

@@ -7,10 +7,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from otbench.experiment import Experiment, load_experiment
 from otbench.render import write_tables
 from otbench.rows import Results, dump
 from otbench.run import run_experiment
+from otbench.tables import TABLES, frame_of
 
 SMALL = """
 question = "Do the parts fit together?"
@@ -99,3 +102,8 @@ TIMING = {
     "schema": 1, "key": "k", "seconds_draw": 0.1, "seconds_exact": 0.1, "seconds_fit": 0.1, "seconds_evaluate": 0.1,
     "critics_in_batch": 2, "machine": "m", "device": "cpu", "workers": 1,
 }  # fmt: skip
+
+
+def derive(rows: list[Line], timings: list[Line]) -> dict[str, pd.DataFrame]:
+    """Every table of rows and timings, by name."""
+    return {name: table(frame_of(rows), pd.DataFrame(timings)) for name, table in TABLES.items()}

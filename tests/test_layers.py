@@ -18,6 +18,7 @@ FLOORS: list[set[str]] = [
     {"exact", "bounds", "rows", "problems", "critics", "promises"},
     {"methods.base", "solutions", "tables", "auditing"},
     {"timetables"},
+    {"stored"},
     {"critics.training", "check", "render", "figures"},
     {"methods", "verdict", "quotes"},
     {"cells", "timing"},

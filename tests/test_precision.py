@@ -46,3 +46,15 @@ def test_tf32_products_are_named_and_leave_the_setting_as_it_was():
     rough = train(PAIR, method.model_copy(update={"dtype": "tf32"}), seed=1, device="cuda").critic.weights
     assert torch.backends.cuda.matmul.allow_tf32 == before
     assert any(not np.array_equal(a, b) for a, b in zip(fine, rough, strict=True))
+
+
+@pytest.mark.slow
+def test_the_compiled_step_is_the_engines_step_to_rounding():
+    from otbench.critics.compiled import CompiledEngine
+    from otbench.critics.engine import Engine
+
+    several = [PAIR] * 3, [WeightClip(widths=(16, 16), batch=32, clip=c, eps=1e-4) for c in (0.01, 0.1, 1.0)], [0, 1, 2]
+    plain, compiled = Engine(*several, "cpu"), CompiledEngine(*several, "cpu")
+    plain.run(0, 50)
+    compiled.run(0, 50)
+    np.testing.assert_allclose(compiled.stack.parameters.numpy(), plain.stack.parameters.numpy(), atol=2e-6)

@@ -4,14 +4,14 @@ import re
 from pathlib import Path
 
 import pytest
-from small import declare, lines
+from small import declare, derive, lines
 
 from otbench.errors import InputError, OtbenchError, ResultsError
 from otbench.quotes import check_quotes, rewrite_quotes
 from otbench.render import by_clip, markdown
 from otbench.rows import Results
 from otbench.run import run_experiment
-from otbench.tables import derive, load
+from otbench.tables import load
 
 NUMBER = "small/clip slope_over_w1_median where dim=2 clip=0.1 mode=coupled as .3f"
 MANY = "small/matrix c_transform_over_w1 max where critic=potential as .2f"

@@ -13,7 +13,7 @@ from otbench.figures import write_figures
 from otbench.render import write_tables
 from otbench.rows import Results
 from otbench.run import run_timing
-from otbench.timetables import folder_tables
+from otbench.stored import Stored
 from otbench.timing import plan_keys
 
 PLAN = """
@@ -47,17 +47,18 @@ def measured(tmp_path_factory) -> Path:
 
 def test_a_plan_is_every_engine_width_and_number_of_critics_once():
     plan = load_experiment("timing").timing
-    keys = plan_keys(plan)
+    keys = plan_keys(plan, "cpu")
     assert len(keys) == len(set(keys))
     assert sum(key.startswith("training batched") for key in keys) == len(plan.widths) * len(plan.critics)
     assert sum(key.startswith("training plain") for key in keys) == len(plan.widths)
+    assert not any("graph" in key for key in keys)
+    assert any("graph" in key for key in plan_keys(plan, "cuda"))
 
 
 def test_every_measurement_is_there_and_the_checker_agrees(measured):
     results = Results(measured)
-    assert [row["key"] for row in results.measurements()] == plan_keys(
-        load_experiment(str(measured.parent.parent / "speed.toml")).timing
-    )
+    plan = load_experiment(str(measured.parent.parent / "speed.toml")).timing
+    assert [row["key"] for row in results.measurements()] == plan_keys(plan, "cpu")
     found = check_results(results)
     assert {rule: list(map(str, violations)) for rule, violations in found.items()} == {
         "measurements": [], "complete": [], "tables": []
@@ -65,7 +66,7 @@ def test_every_measurement_is_there_and_the_checker_agrees(measured):
 
 
 def test_scaling_follows_from_the_measurements(measured):
-    tables = folder_tables(Results(measured))
+    tables = Stored(Results(measured)).tables
     rows = tables["scaling"]
     for row in Results(measured).measurements():
         if row["kind"] == "training":
@@ -121,7 +122,7 @@ def test_the_time_to_arrive_is_counted_in_steps_and_seconds(monkeypatch):
     [
         ('question = "?"', r"give either \[\[block\]\] tables or one \[timing\] table"),
         (PLAN.replace("repeats = 3", "repeats = 2"), "repeats: input should be greater than or equal to 3"),
-        (PLAN.replace('"batched"', '"bached"'), "engines.1: input should be 'plain' or 'batched'"),
+        (PLAN.replace('"batched"', '"bached"'), "engines.1: input should be 'plain', 'batched', 'compiled' or 'graph'"),
         (PLAN.replace("exact_n", "exactn"), "unknown field of timing table 'exactn': did you mean 'exact_n'"),
     ],
 )

@@ -35,13 +35,20 @@ class Engine:
     """E critics in training: parameters, minibatches, optimiser and box; ``run`` does their steps.
 
     Methods agree in all but clip, rate and eps; at least two critics, because BLAS takes a path with other
-    rounding for a single one.
+    rounding for a single one. ``graphs``: captured CUDA graphs; used where there is a GPU unless said otherwise.
     """
 
     def __init__(
-        self, pairs: list[SamplePair], methods: list["WeightClip"], seeds: list[int], device: str
+        self,
+        pairs: list[SamplePair],
+        methods: list["WeightClip"],
+        seeds: list[int],
+        device: str,
+        *,
+        graphs: bool | None = None,
     ) -> None:
         assert len(pairs) >= 2
+        self.uses_graphs = device.startswith("cuda") if graphs is None else graphs
         self.method, self.device = methods[0], torch.device(device)
         dtype, products = DTYPES[self.method.dtype]
         shapes = self.method.shapes(pairs[0].dim)
@@ -86,7 +93,7 @@ class Engine:
     def run(self, first: int, last: int) -> None:
         """Steps first ... last - 1; nothing is read back from the device on the way."""
         with _tf32(self.method.dtype == "tf32"):
-            steps = self._graphed if self.device.type == "cuda" else self._eager
+            steps = self._graphed if self.uses_graphs else self._eager
             for start in range(first, last, STEPS_A_BLOCK):
                 count = min(STEPS_A_BLOCK, last - start)
                 self.source.draw(start, count)

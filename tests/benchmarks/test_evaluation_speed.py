@@ -2,6 +2,7 @@
 
 import numpy as np
 from side_by_side import take_turns
+from small import derive
 
 from otbench.bounds import Ladder, alignment
 from otbench.check import check_results
@@ -11,7 +12,6 @@ from otbench.exact import cost_matrix, solve_cost
 from otbench.methods import WeightClip
 from otbench.problems import problem
 from otbench.rows import Results
-from otbench.tables import derive
 
 
 def test_a_critic_is_read_within_sixty_milliseconds(benchmark):

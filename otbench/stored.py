@@ -1,0 +1,43 @@
+"""A results folder as it is read: its rows, their frame and its tables, each worked out once."""
+
+from functools import cached_property
+from typing import Any
+
+import pandas as pd
+
+from otbench.rows import Results, Row
+from otbench.tables import TABLES, frame_of
+from otbench.timetables import TIMING_TABLES, timing_frame
+
+
+class Stored:
+    """What a results folder holds, be it of a matrix or of measurements."""
+
+    def __init__(self, results: Results) -> None:
+        self.results = results
+
+    @cached_property
+    def rows(self) -> list[Row]:
+        return self.results.rows()
+
+    @cached_property
+    def meta(self) -> dict[str, Any]:
+        return self.results.meta()
+
+    @cached_property
+    def measurements(self) -> list[Row]:
+        """The lines of a timing experiment; [] of any other."""
+        return self.results.measurements()
+
+    @cached_property
+    def frame(self) -> pd.DataFrame:
+        """The rows, or the measurements, with their derived columns."""
+        return timing_frame(self.measurements, self.meta) if self.measurements else frame_of(self.rows)
+
+    @cached_property
+    def tables(self) -> dict[str, pd.DataFrame]:
+        """Every table by name."""
+        if self.measurements:
+            return {name: table(self.frame) for name, table in TIMING_TABLES.items()}
+        clock = pd.DataFrame.from_records(self.results.timings())
+        return {name: table(self.frame, clock) for name, table in TABLES.items()}
