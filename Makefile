@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 EXPERIMENT ?= quick
 
-.PHONY: run test bench check lint clean
+.PHONY: run test bench check clean
 
 run: $(VENV)/.run                 ## run an experiment: make run EXPERIMENT=matrix
 	$(BIN)/otbench run $(EXPERIMENT)
@@ -24,7 +24,7 @@ clean:                            ## remove the virtual environment
 	rm -rf $(VENV)
 
 # Versions are pinned by constraints.txt; with a GPU, lift the pins and take torch's CUDA build:
-#     make run CONSTRAINTS= TORCH_INDEX=
+#     make clean && make run CONSTRAINTS= TORCH_INDEX=
 CONSTRAINTS ?= -c constraints.txt
 TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
 PIP := $(BIN)/python -m pip --disable-pip-version-check

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from otbench.declared import declaration_digest, experiments, read_toml
 from otbench.errors import InputError, ResultsError
 from otbench.promises import Promise
 from otbench.rows import Results, Row, cell_key, keys_digest
@@ -48,11 +49,13 @@ def check_results(results: Results | Stored) -> dict[str, list[Violation]]:
         return {
             "measurements": list(measurements(stored.frame)),
             "complete": list(all_measured(stored.measurements, stored.meta)),
+            "declaration": list(declaration(stored.results.folder.name, stored.meta)),
             "tables": list(tables(stored)),
         }
     found: dict[str, list[Violation]] = {name: list(rule(stored.frame)) for name, rule in RULES.items()}
     found["keys"] = list(keys(stored.rows))
     found["complete"] = list(complete(stored.rows, stored.meta))
+    found["declaration"] = list(declaration(stored.results.folder.name, stored.meta))
     found["tables"] = list(tables(stored))
     found["agreement"] = list(agreement(stored.frame, stored.meta.get("agree", [])))
     return found
@@ -84,8 +87,12 @@ def ladder(frame: pd.DataFrame) -> Iterator[Violation]:
     product = ok["slope_constant"] * ok["primal"]
     yield from _at_most("raw <= S W1", ok, ok["raw"], product * (1 + TOLERANCE) + ok["raw_error"])
     yield from _at_most("spectral <= clip constant", ok, ok["spectral_constant"], ok["clip_constant"] * (1 + 1e-9))
-    required = ["raw", "raw_error", "scale", "c_transform", "nearest"]
+    required = ["raw", "raw_error", "scale", "c_transform", "nearest", "grad_norm_max"]
     yield from _holds("ladder", ok, ok[required].notna().all(axis=1), "a missing rung", "complete")
+    moved = ok["cosine"].notna() | ~(ok["primal"] > 0)
+    yield from _holds("cosine", ok, moved, "missing", "there where mass moves")
+    trained = ok["critic"] == "weight_clip"
+    yield from _holds("slope at half budget", ok, ok["slope_half"].notna() | ~trained, "missing", "there")
 
 
 def ranges(frame: pd.DataFrame) -> Iterator[Violation]:
@@ -112,9 +119,14 @@ def closed_forms(frame: pd.DataFrame) -> Iterator[Violation]:
     error = (frame["primal"] - frame["coupled_w1"]).abs()
     yield from _at_most("|primal - coupled W1| <= sampling floor", frame, error, frame["sampling_floor"] + slack)
     coupled = frame["sampling.mode"] == "coupled"
+    sound = frame["status"] != "refused"
+    known = frame[["coupled_w1", "coupled_stderr", "population_w1"]].notna()
+    whole = (known.all(axis=1) & (frame["sampling_floor"].notna() | ~sound)) | (~known["coupled_w1"] & ~coupled)
+    yield from _holds("closed form", frame, whole, "missing in part", "whole, or absent")
     floor = frame["sampling_floor"].where(coupled)
     yield from _at_most("floor is 0 when coupled", frame, floor.abs(), 0.0)
-    error = (frame["coupled_w1"] - frame["population_w1"]).abs()
+    told = (frame["coupled_w1"] > 0) | ~(frame["population_overlap"] > 0)  # a sample in which nothing moved is silent
+    error = (frame["coupled_w1"] - frame["population_w1"]).abs().where(told)
     tolerance = SIGMAS * frame["coupled_stderr"] + slack
     yield from _at_most("|coupled W1 - population W1| <= 6 standard errors", frame, error, tolerance)
     yield from _at_most("standard error >= 0", frame, -frame["coupled_stderr"], 0.0)
@@ -225,8 +237,15 @@ def tables(stored: Stored) -> Iterator[Violation]:
             yield Violation("tables re-derive", file.name, "other bytes", "those the rows give")
 
 
+def declaration(name: str, meta: dict[str, Any]) -> Iterator[Violation]:
+    """The experiment of that name, where it is found, still declares what it did when it ran."""
+    file = experiments().get(name)
+    if file is not None and meta and meta.get("declaration") != declaration_digest(read_toml(file)):
+        yield Violation("the results are of the experiment", file.name, "changed since", "as when it ran: run it again")
+
+
 def agreement(frame: pd.DataFrame, promises: Any) -> Iterator[Violation]:
-    """The designated cells reach their dual/primal ratio in the median."""
+    """The designated cells reach their dual/primal ratio in the median; one that diverged or was refused counts 0."""
     for promise in _promises(promises):
         where, ratio, least = promise.where, promise.ratio, promise.at_least
         place = ", ".join(f"{name} = {value}" for name, value in where.items())
@@ -239,7 +258,7 @@ def agreement(frame: pd.DataFrame, promises: Any) -> Iterator[Violation]:
         for name, value in where.items():
             fits &= (frame[name] == value).fillna(False)
         rows = frame[fits]
-        median = rows[ratio].median()
+        median = rows[ratio].where(rows["status"] == "ok", 0.0).median()
         if not median >= least:
             yield Violation(f"{ratio} agreement", place, f"{median:.6g} over {len(rows)} rows", f">= {least:g}")
 

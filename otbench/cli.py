@@ -44,6 +44,9 @@ def main() -> None:
     except OtbenchError as error:
         print(f"otbench: {error}", file=sys.stderr)
         sys.exit(2)
+    except OSError as error:  # a file we may not write, a full disk
+        print(f"otbench: {error.strerror}: {error.filename}; what was written before is kept", file=sys.stderr)
+        sys.exit(2)
 
 
 @app.command()
@@ -61,7 +64,7 @@ def run(
     from otbench.rows import Results
     from otbench.run import default_workers, missing_cells, preflight, run_experiment
 
-    declared, count = load_experiment(experiment), workers or default_workers()
+    declared, count = load_experiment(experiment), workers or (default_workers() if device == "cpu" else 1)
     folder = results / declared.name
     if declared.timing:
         _run_timing(declared, folder, device, dry_run)
@@ -70,7 +73,7 @@ def run(
         from otbench.estimate import expected_seconds, in_words
 
         todo = missing_cells(declared, Results(folder))
-        preflight(todo)
+        preflight(todo, count)
         done = len(declared.cells) - len(todo)
         seconds = in_words(expected_seconds(todo, count, device)) if todo else "0 s"
         print(f"{declared.name}: {len(declared.cells)} cells, {done} done, {len(todo)} to do")
@@ -88,10 +91,12 @@ def run(
         print(f"{done_now.stale} rows of cells no longer declared were set aside in stale.jsonl", file=sys.stderr)
     changed = write_tables(Results(folder), "csv")
     print(f"{declared.name}: {done_now.now} cells run, {done_now.before} were done; {changed} tables changed")
-    for count, what in ((done_now.diverged, "diverged"), (done_now.refused, "refused")):
-        if count:
-            print(f"{_many(count, 'cell')} {what}: see the status and reason columns")
+    for bad, what in ((done_now.diverged, "diverged"), (done_now.refused, "refused")):
+        if bad:
+            print(f"{_many(bad, 'cell')} {what}: see the status and reason columns")
     show([declared.name], results)
+    if done_now.refused:  # rows without a number; divergence is a result
+        raise typer.Exit(3)
 
 
 @app.command()
@@ -117,7 +122,7 @@ def tables(
                 print(f"{name}: {violation}")
             print(f"{name}: {'differs' if found else 'tables are what the rows give'}")
         else:
-            print(f"{name}: {write_tables(folder, format.value)} tables changed")
+            print(f"{name}: {_many(write_tables(folder, format.value), 'table')} changed")
     raise typer.Exit(1 if bad else 0)
 
 
@@ -132,14 +137,14 @@ def show(experiments: ExperimentsArgument = None, results: ResultsOption = RESUL
     from otbench.rows import Results
     from otbench.tables import load
 
-    console = Console(width=None if sys.stdout.isatty() else 110)
+    console = Console(width=None if sys.stdout.isatty() else 120)
     for name in _chosen(experiments, results):
         folder = Results(results / name)
         table = headline(load(folder.folder)) if not folder.measurements() else pd.DataFrame()
         if table.empty:
             print(f"{name}: no trained critics to show; see {folder.tables}")
             continue
-        drawn = Table(title=f"{name}: medians over problems' overlaps, seeds and learning rates; W1 is exact")
+        drawn = Table(title=f"{name}: medians over overlaps and seeds; W1 is exact")
         for column in table.columns:
             drawn.add_column(column, justify="right")
         for line in table.itertuples(index=False):
@@ -151,9 +156,9 @@ def show(experiments: ExperimentsArgument = None, results: ResultsOption = RESUL
 def check(
     experiments: ExperimentsArgument = None,
     results: ResultsOption = RESULTS,
-    readme: Annotated[Path, typer.Option(help="Text whose quoted numbers are re-derived, where it is there.")] = Path(
-        "README.md"
-    ),
+    readme: Annotated[
+        Path | None, typer.Option(help="Text whose quoted numbers are re-derived; README.md for all of results/.")
+    ] = None,
     junit: Annotated[Path | None, typer.Option(help="Write the outcome as JUnit XML.")] = None,
 ) -> None:
     """Re-check what is stored: certificates, the ladder, closed forms, tables, promises, quoted numbers.
@@ -169,7 +174,9 @@ def check(
     names = _chosen(experiments, results)
     read = {name: Stored(Results(results / name)) for name in names}
     verdict = {name: check_results(stored) for name, stored in read.items()}
-    if experiments is None and readme.is_file():
+    if readme is None and experiments is None and results == RESULTS and Path("README.md").is_file():
+        readme = Path("README.md")
+    if readme is not None:
         verdict[readme.name] = {"quoted numbers": check_quotes(readme, results, read)}
     if junit:
         write_junit(verdict, junit)
@@ -211,7 +218,7 @@ def quotes(
 @app.command("list")
 def list_() -> None:
     """List the experiments, problems and methods by name, with their fields."""
-    from otbench.experiment import experiments
+    from otbench.declared import experiments
     from otbench.methods import METHODS
     from otbench.problems import PROBLEMS
 

@@ -25,12 +25,12 @@ class UnknownNameError(InputError):
 class UncertifiedError(OtbenchError):
     """The exact solver's answer came without a proof of optimality, so there is no number."""
 
-    def __init__(self, rule: str, observed: float | str, bound: float | str) -> None:
+    def __init__(self, rule: str, observed: float | str, bound: float | str, remedy: str = "") -> None:
         shown = f"{observed:.3g}" if isinstance(observed, float) else str(observed)
-        limit = f"{bound:.3g}" if isinstance(bound, float) else str(bound)
+        limit = f"{bound:.3g} or less" if isinstance(bound, float) else bound
         super().__init__(
-            f"exact solution refused: {rule} is {shown}, must be {limit} or less; "
-            "rescale the data to a spread near 1, or report it if the spread is already ordinary"
+            f"exact solution refused: {rule} is {shown}, must be {limit}; "
+            f"{remedy or 'rescale the data to a spread near 1, or report it if the spread is already ordinary'}"
         )
 
 

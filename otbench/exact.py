@@ -1,6 +1,5 @@
 """The exact side: cost matrix, POT's network simplex, and the certificate without which there is no number."""
 
-import os
 import time
 import warnings
 from typing import Any
@@ -39,13 +38,14 @@ def cost_matrix(x: Array, y: Array) -> Array:
     return np.ldexp(cdist(np.ldexp(x, -exponent), np.ldexp(y, -exponent)), exponent)
 
 
-def check_memory(n: int, m: int) -> None:
-    """InputError when an exact solve of n x m points would need more memory than is free."""
-    needed, available = 8 * n * m * MATRICES_IN_A_SOLVE, psutil.virtual_memory().available
+def check_memory(n: int, m: int, solves: int = 1) -> None:
+    """InputError when so many exact solves of n x m points at once would need more memory than is free."""
+    needed, available = 8 * n * m * MATRICES_IN_A_SOLVE * solves, psutil.virtual_memory().available
     if needed > available:
+        several = f"{solves} exact solves" if solves > 1 else "an exact solve"
         raise InputError(
-            f"an exact solve of {n} x {m} points needs {needed / 2**30:.1f} GiB, "
-            f"{available / 2**30:.1f} GiB are free: use smaller samples"
+            f"{several} of {n} x {m} points need{'s' if solves == 1 else ''} {needed / 2**30:.1f} GiB, "
+            f"{available / 2**30:.1f} GiB are free: use smaller samples{' or fewer workers' if solves > 1 else ''}"
         )
 
 
@@ -122,7 +122,8 @@ def _network_simplex(cost: Array, a: Array, b: Array) -> tuple[Plan, Array, Arra
         scaled = np.ldexp(cost, -exponent)
         _, log = pot.emd2(a, b, scaled, numItermax=MAX_ITERATIONS, log=True, return_matrix=True)
     if log["result_code"] != 1:  # POT's OPTIMAL; its warning text says which other state it is
-        raise UncertifiedError("the solver's state", str(log["warning"]), "optimal")
+        state = str(log["warning"]).splitlines()[0]
+        raise UncertifiedError("the solver's state", state, "optimal", "use smaller samples, or report it")
     where = np.flatnonzero(log["G"])
     rows, cols = np.divmod(where, cost.shape[1])
     plan = Plan(rows, cols, log["G"].ravel()[where])
@@ -130,11 +131,7 @@ def _network_simplex(cost: Array, a: Array, b: Array) -> tuple[Plan, Array, Arra
 
 
 def _pot() -> Any:
-    """POT, imported at the first solve: half a second that reading a result never pays.
-
-    otbench hands POT numpy arrays only, so its optional backends stay unloaded.
-    """
-    os.environ.setdefault("POT_BACKEND_DISABLE_PYTORCH", "1")
+    """POT, imported at the first solve: a second that reading a result never pays."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", category=DeprecationWarning)  # POT 0.9.7: optional backends
         import ot
@@ -173,14 +170,15 @@ def _certified(
 
 def _check_plan(plan: Plan, n: int, m: int) -> None:
     """Refuse what is no plan at all: entries outside the samples, or negative mass, which proves any value."""
+    remedy = "pass the solution with the samples it was solved on"
     lengths = {np.shape(part) for part in (plan.rows, plan.cols, plan.mass)}
     if lengths != {(len(plan.mass),)}:
-        raise UncertifiedError("the plan's shape", str(sorted(lengths)), "one entry each of row, column and mass,")
+        raise UncertifiedError("the plan's shape", str(sorted(lengths)), "a row, a column and a mass an entry", remedy)
     for name, indices, size in (("row", plan.rows, n), ("column", plan.cols, m)):
         if len(indices) and not 0 <= indices.min() <= indices.max() < size:
-            raise UncertifiedError(f"a {name} of the plan", str(indices.max()), f"an index of {size} points,")
+            raise UncertifiedError(f"a {name} of the plan", str(indices.max()), f"an index of {size} points", remedy)
     if len(plan.mass) and not plan.mass.min() >= 0:
-        raise UncertifiedError("the negative of a plan's mass", float(-plan.mass.min()), 0.0)
+        raise UncertifiedError("a mass of the plan", f"{plan.mass.min():.3g}", "0 or more", remedy)
 
 
 def _largest_and_violation(cost: Array, u: Array, v: Array) -> tuple[float, float]:

@@ -2,28 +2,20 @@
 
 import itertools
 import math
-import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import Field, model_validator
 
 from otbench.cells import Cell, Sampling
+from otbench.declared import declaration_digest, find_experiment, read_toml
 from otbench.errors import InputError, UnknownNameError
 from otbench.methods import METHODS, Method
 from otbench.problems import PROBLEMS, Problem
 from otbench.promises import Promise
 from otbench.spec import Spec, is_sequence_field
 from otbench.timing import TimingPlan
-
-#: Where experiments are looked up by name: the working directory's, then those that came with otbench.
-FOLDERS = (
-    Path("experiments"),
-    Path(__file__).parent / "experiments",
-    Path(__file__).parent.parent / "experiments",
-)
 
 #: More cells than this in one file is a slip of the keyboard.
 MAX_CELLS = 200_000
@@ -59,10 +51,12 @@ class Declaration(Spec):
 
 @dataclass(frozen=True)
 class Experiment:
-    """A validated experiment: its name, question, promises and distinct cells in the declared order."""
+    """A validated experiment: its name, question, digest of its file's tables, promises, and distinct cells in the
+    declared order, or a timing plan."""
 
     name: str
     question: str
+    digest: str
     agree: tuple[Promise, ...]
     cells: tuple[Cell, ...]
     timing: TimingPlan | None = None
@@ -75,39 +69,15 @@ def load_experiment(name_or_path: str) -> Experiment:
         InputError: no such experiment, no such file, or anything in it that is not understood.
     """
     file = find_experiment(name_or_path)
-    try:
-        tables = tomllib.loads(file.read_text())
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InputError(f"{file} is not TOML: {error}") from None
-    except OSError as error:
-        raise InputError(f"{file} cannot be read: {error.strerror}") from None
+    tables = read_toml(file)
     try:
         declared = Declaration(**tables)
         cells = {cell.key: cell for block in declared.block for cell in _cells(block, str(file.parent))}
+        digest = declaration_digest(tables)
     except InputError as error:
         raise InputError(f"{file}: {error}") from None
-    return Experiment(file.stem, declared.question, tuple(declared.agree), tuple(cells.values()), declared.timing)
-
-
-def find_experiment(name_or_path: str) -> Path:
-    """The file of an experiment given by name or path."""
-    if name_or_path.endswith(".toml"):
-        if not Path(name_or_path).is_file():
-            raise InputError(f"no such experiment file: {name_or_path}")
-        return Path(name_or_path)
-    known = experiments()
-    if name_or_path not in known:
-        raise UnknownNameError("experiment", name_or_path, known, "or pass a path ending in .toml")
-    return known[name_or_path]
-
-
-def experiments() -> dict[str, Path]:
-    """Every experiment that can be run by name, the working directory's first."""
-    found: dict[str, Path] = {}
-    for folder in FOLDERS:
-        for file in sorted(folder.glob("*.toml")):
-            found.setdefault(file.stem, file)
-    return found
+    agree, distinct = tuple(declared.agree), tuple(cells.values())
+    return Experiment(file.stem, declared.question, digest, agree, distinct, declared.timing)
 
 
 def _cells(block: Block, folder: str) -> Iterator[Cell]:

@@ -73,9 +73,10 @@ def speed(frame: pd.DataFrame) -> Figure:
     figure, panels = plt.subplots(1, len(widths), figsize=(2.6 * len(widths), 3.2), sharey=True, layout="constrained")
     for panel, width in zip([panels] if len(widths) == 1 else panels, widths, strict=True):
         rows = frame[frame["width"] == width]
-        plain = rows[rows["engine"] == "plain"]["critic_steps_per_second"].median()
-        panel.axhline(plain, color="black", linestyle="--", linewidth=1, label="plain loop")
-        for k, (_, part) in enumerate(rows[rows["engine"] != "plain"].groupby(["device", "engine"])):
+        for (_, device), part in rows[rows["engine"] == "plain"].groupby(["machine", "device"]):
+            rate = part["critic_steps_per_second"].median()
+            panel.axhline(rate, color="black", linestyle="--", linewidth=1, label=f"plain loop, {device}")
+        for k, (_, part) in enumerate(rows[rows["engine"] != "plain"].groupby(["machine", "device", "engine"])):
             part = part.sort_values("critics")
             label = f"{part['engine'].iloc[0]}, {part['device'].iloc[0]}"
             rate = part["critic_steps_per_second"]

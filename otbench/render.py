@@ -2,6 +2,7 @@
 
 from typing import Literal
 
+import numpy as np
 import pandas as pd
 
 from otbench.errors import InputError
@@ -12,6 +13,7 @@ from otbench.tables import most_frequent, to_csv
 #: The headline: what a clipped critic prints and what it is worth, a line a dimension and clip value.
 HEADLINE = {
     "problem.dim": "dim",
+    "rate": "lr",
     "method.clip": "clip c",
     "c_over_c_star": "c/c*",
     "raw_over_w1": "raw/W1",
@@ -25,14 +27,16 @@ HEADLINE = {
 
 
 def headline(frame: pd.DataFrame) -> pd.DataFrame:
-    """Medians over everything else of trained clipped critics per dimension and clip value, as text cells; of the
-    problem and sampling mode with the most rows."""
+    """Medians over everything else of trained clipped critics per dimension, learning rate and clip value, as text
+    cells; of the problem and sampling mode with the most rows."""
     rows = most_frequent(frame[(frame["critic"] == "weight_clip") & (frame["status"] == "ok")])
     if rows.empty:
         return pd.DataFrame(columns=list(HEADLINE.values()))
-    table = rows.groupby(["problem.dim", "method.clip"])[list(HEADLINE)[2:]].median().reset_index()
-    table = table.rename(columns=HEADLINE)
-    for name in table.columns[1:]:
+    unit = np.where(rows["method.lr_unit"] == "clip", " c", "")
+    rows = rows.assign(rate=rows["method.lr"].map("{:g}".format) + unit)
+    keys = ["problem.dim", "rate", "method.clip"]
+    table = rows.groupby(keys)[list(HEADLINE)[len(keys) :]].median().reset_index().rename(columns=HEADLINE)
+    for name in table.columns[2:]:
         table[name] = table[name].map(short)
     return table
 

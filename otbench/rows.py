@@ -30,6 +30,7 @@ class Results:
         self.folder = Path(folder)
         self.rows_file, self.packed_file = self.folder / "rows.jsonl", self.folder / "rows.jsonl.gz"
         self.timing_file, self.meta_file = self.folder / "timing.jsonl", self.folder / "meta.json"
+        self.stale_file = self.folder / "stale.jsonl"
         self.measurements_file = self.folder / "measurements.jsonl"
         self.tables = self.folder / "tables"
 
@@ -120,20 +121,40 @@ class Results:
         for file, lines in ((self.timing_file, timings), (self.rows_file, rows)):
             append_lines(file, lines)
 
-    def set_aside(self, keys: set[str]) -> int:
-        """Move rows of cells that are not in ``keys`` to stale.jsonl, where nothing reads them; how many."""
-        rows = self.rows_so_far()
-        stale = [row for row in rows if row["key"] not in keys]
-        if stale:
-            with (self.folder / "stale.jsonl").open("ab") as handle:
-                handle.writelines(dump(row) + b"\n" for row in stale)
-            self._replace([row for row in rows if row["key"] in keys])
-        return len(stale)
+    def known_keys(self) -> set[str]:
+        """The keys of all rows there are, those set aside included."""
+        return {str(row["key"]) for row in [*self.rows_so_far(), *self._stale()]}
+
+    def sort_out(self, keys: set[str]) -> int:
+        """Move rows of cells that are not in ``keys`` to stale.jsonl, and take back from there those that are;
+        how many were set aside."""
+        rows, stale = self.rows_so_far(), self._stale()
+        there = {row["key"] for row in rows}
+        back = list({row["key"]: row for row in stale if row["key"] in keys - there}.values())
+        out = [row for row in rows if row["key"] not in keys]
+        if out or back:
+            kept = [row for row in stale if row["key"] not in keys] + out
+            write_atomically(self.stale_file, b"".join(dump(row) + b"\n" for row in kept))
+            self._replace([row for row in rows if row["key"] in keys] + back)
+        return len(out)
+
+    def _stale(self) -> list[Row]:
+        rows = _parse(self.stale_file, _read_text(self.stale_file))
+        _validate(ROWS, rows, self.stale_file)
+        return rows
 
     def settle(self, order: list[str]) -> None:
-        """Put the rows of a finished run into the experiment's order, compressed when they are large."""
-        place = {key: k for k, key in enumerate(order)}
-        self._replace(sorted(self.rows(), key=lambda row: place[str(row["key"])]))
+        """Put the rows of a finished run into the experiment's order, compressed when they are large; files that
+        are so already are left alone."""
+        rows, place = self.rows_so_far(), {key: k for k, key in enumerate(order)}
+        ordered = sorted(rows, key=lambda row: place[str(row["key"])])
+        both = self.packed_file.is_file() and self.rows_file.is_file()
+        if ordered != rows or both or (rows and self.rows_file.is_file() and self._size(rows) > COMPRESS_ABOVE):
+            self._replace(ordered)
+
+    @staticmethod
+    def _size(rows: list[Row]) -> int:
+        return sum(len(dump(row)) + 1 for row in rows)
 
     def _replace(self, rows: list[Row]) -> None:
         text = b"".join(dump(row) + b"\n" for row in rows)

@@ -34,16 +34,16 @@ def default_workers() -> int:
 
 def missing_cells(experiment: Experiment, results: Results) -> list[Cell]:
     """The cells without a row, in the declared order."""
-    done = {row["key"] for row in results.rows_so_far()}
+    done = results.known_keys()
     return [cell for cell in experiment.cells if cell.key not in done]
 
 
-def preflight(cells: list[Cell]) -> None:
+def preflight(cells: list[Cell], workers: int) -> None:
     """InputError, before anything is drawn, for sizes a problem cannot give or memory cannot hold."""
     from otbench.exact import check_memory
 
     for cell in {cell.sample_key: cell for cell in cells}.values():
-        check_memory(*cell.sizes())
+        check_memory(*cell.sizes(), workers)
 
 
 def run_experiment(
@@ -70,9 +70,9 @@ def run_experiment(
             from otbench.critics.training import check_device
 
             check_device(device)
-            preflight(cells)
+            preflight(cells, workers)
         torn = results.mend()
-        stale = results.set_aside({cell.key for cell in experiment.cells})
+        stale = results.sort_out({cell.key for cell in experiment.cells})
         before, now = len(experiment.cells) - len(cells), 0
         on_progress(before, now, len(experiment.cells))
         statuses: list[object] = []
@@ -85,15 +85,15 @@ def run_experiment(
             machine = machine_id(facts)
             _write_meta(experiment, results, {machine: facts})
             work = partial(run_task, solutions=folder.parent / ".exact", device=device)
-            for done in run_everywhere(work, make_tasks(cells), workers):
+            for done in run_everywhere(work, make_tasks(cells, device), workers):
                 extra: Row = {"machine": machine, "device": device, "workers": workers}
                 results.append([row for row, _ in done], [timing | extra for _, timing in done])
                 statuses += [row["status"] for row, _ in done]
                 now += len(done)
                 on_progress(before, now, len(experiment.cells))
-            results.settle([cell.key for cell in experiment.cells])
         else:
             _write_meta(experiment, results, {})
+        results.settle([cell.key for cell in experiment.cells])
     return Summary(before, now, statuses.count("diverged"), statuses.count("refused"), torn, stale)
 
 
@@ -136,6 +136,7 @@ def _write_meta(
         "schema": SCHEMA,
         "experiment": experiment.name,
         "question": experiment.question,
+        "declaration": experiment.digest,
         "cells": len(experiment.cells),
         "keys": keys_digest(cell.key for cell in experiment.cells),
         "planned": old.get("planned", {}) | (planned or {}),  # measurements of a timing experiment, by machine

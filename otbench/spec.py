@@ -3,7 +3,7 @@
 import types
 import typing
 from collections.abc import Mapping
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic.fields import FieldInfo
@@ -64,12 +64,6 @@ def first_complaint(error: ValidationError, skip: int = 0) -> str:
 def is_sequence_field(field: FieldInfo) -> bool:
     """Whether one value of the field is itself a list (``widths``), so that an axis is a list of lists."""
     return any(typing.get_origin(t) is tuple for t in _alternatives(field.annotation))
-
-
-def choices(field: FieldInfo) -> tuple[Any, ...]:
-    """The permitted values of a Literal field, () for any other."""
-    annotation = field.annotation
-    return typing.get_args(annotation) if typing.get_origin(annotation) is Literal else ()
 
 
 def _alternatives(annotation: Any) -> tuple[Any, ...]:

@@ -120,9 +120,13 @@ def agreement(frame: pd.DataFrame, timings: pd.DataFrame) -> pd.DataFrame:
 
 
 def clip(frame: pd.DataFrame, timings: pd.DataFrame) -> pd.DataFrame:
-    """Per problem, dimension and clip value, over overlaps and seeds: what is printed, what it is worth, and K."""
+    """Per problem, dimension and clip value, over overlaps and seeds: what is printed, what it is worth, and K.
+
+    The overlap of shared mass is summed over; every other field that varies has a line of its own.
+    """
     trained = frame[frame["critic"] == "weight_clip"]
-    varying = [name for name in cell_columns(trained, "method.") if trained[name].nunique() > 1]
+    varying = [name for name in cell_columns(trained, "problem.", "method.") if trained[name].nunique() > 1]
+    varying = [name for name in varying if name != "problem.overlap"]
     keys = ["problem.name", "problem.dim", "sampling.mode", "method.clip", *varying]
     columns = (
         "raw_over_w1", "slope_over_w1", "clip_constant", "c_over_c_star", "saturation_start", "saturation",

@@ -21,6 +21,8 @@ from otbench.types import ExactSolution, SamplePair
 #: Trained critics a task aims at: enough to fill a batch and to forget the hand-over, few enough for progress.
 CRITICS_A_TASK = 32
 
+CRITICS_A_GPU_TASK = 1024
+
 #: The cells of one sample.
 Group = Sequence[Cell]
 
@@ -37,8 +39,9 @@ class Sample:
     seconds_exact: float
 
 
-def make_tasks(cells: Iterable[Cell]) -> list[list[Group]]:
-    """The cells grouped by sample, and samples packed into tasks of about CRITICS_A_TASK trained critics.
+def make_tasks(cells: Iterable[Cell], device: str) -> list[list[Group]]:
+    """The cells grouped by sample, and samples packed into tasks of about CRITICS_A_TASK trained critics, or as many
+    as are worth a GPU's while.
 
     A sample is never split, so that it is solved once; consecutive samples of equal dimension share a task.
     """
@@ -46,12 +49,12 @@ def make_tasks(cells: Iterable[Cell]) -> list[list[Group]]:
     for cell in cells:
         groups.setdefault(cell.sample_key, []).append(cell)
     tasks: list[list[Group]] = []
-    room, dim = 0, 0
+    room, dim, size = 0, 0, CRITICS_A_TASK if device == "cpu" else CRITICS_A_GPU_TASK
     for group in groups.values():
         weight = max(1, sum(cell.method.trained for cell in group))
         if weight > room or group[0].problem.dim != dim:
             tasks.append([])
-            room, dim = CRITICS_A_TASK, group[0].problem.dim
+            room, dim = size, group[0].problem.dim
         tasks[-1].append(group)
         room -= weight
     return tasks
@@ -189,7 +192,8 @@ def _row(cell: Cell, measured: Row, sample: Sample, fit: Fitted | None) -> Row:
 
 
 def _timing(cell: Cell, sample: Sample, fit: Fitted | None, sharers: int, seconds: float) -> Row:
-    """Wall seconds of one cell by phase; drawing and solving are shared equally by the sample's cells."""
+    """Wall seconds of one cell by phase; drawing its sample and getting its exact value (cost matrix, solve or
+    re-proof of a stored one, sampling floor) are shared equally by the sample's cells."""
     return {
         "schema": SCHEMA,
         "key": cell.key,

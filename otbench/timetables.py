@@ -19,7 +19,7 @@ def timing_frame(rows: Sequence[Row], meta: dict[str, object]) -> pd.DataFrame:
     assert isinstance(machines, dict)
     cores = frame["machine"].map(lambda name: machines.get(name, {}).get("cores", 0)).astype(float)
     steady = pd.Series(True, frame.index)
-    for name in ("seconds_per_step", "exact_seconds", "arrival_seconds"):
+    for name in ("seconds_per_step", "plain_seconds_per_step", "product_seconds", "exact_seconds", "arrival_seconds"):
         if f"{name}_median" in frame:
             spread = (frame[f"{name}_q3"] - frame[f"{name}_q1"]) / frame[f"{name}_median"]
             steady &= ~(spread > STEADY)
@@ -38,10 +38,10 @@ def scaling(frame: pd.DataFrame) -> pd.DataFrame:
     rows["critic_steps_per_second"] = rows["critics"] / rows["seconds_per_step_median"]
     rows["times_plain"] = rows["critic_steps_per_second"] * rows["plain_seconds_per_step_median"]
     rows["flop_per_second"] = rows["flop_per_step"] / rows["seconds_per_step_median"]
-    rows["share_of_product_rate"] = rows["flop_per_second"] / rows["product_flop_per_second"]
+    rows["share_of_product_rate"] = rows["flop_per_second"] * rows["product_seconds_median"] / rows["product_flop"]
     columns = [
         "device", "machine", "dim", "batch", "width", "engine", "critics", "critic_steps_per_second", "times_plain",
-        "flop_per_second", "share_of_product_rate", "peak_bytes", "timing_valid",
+        "flop_per_second", "share_of_product_rate", "memory_bytes", "timing_valid",
     ]  # fmt: skip
     return rows[columns].reset_index(drop=True)
 

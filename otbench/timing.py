@@ -2,7 +2,8 @@
 
 import gc
 import os
-import statistics
+import shutil
+import sys
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -12,12 +13,23 @@ import numpy as np
 import psutil
 from pydantic import Field
 
+from otbench.bounds import Ladder
 from otbench.columns import SCHEMA
+from otbench.critics.functions import on_union
+from otbench.exact import cost_matrix, solve_cost
+from otbench.problems import problem
 from otbench.rows import Row
 from otbench.spec import Spec
+from otbench.types import SamplePair
 
 #: Seconds one timed block of steps should last: long against a clock tick, short against a neighbour's burst.
 BLOCK_SECONDS = 0.4
+
+#: Side of the square matrices whose product is the rate a step is held against: large enough to fill the device.
+PRODUCT_SIDE = {"cpu": 1024, "cuda": 8192}
+
+#: Steps between two readings of a critic on its way.
+STEPS_A_READING = 64
 
 #: Samples an exact solve and a critic's arrival are timed on.
 SEEDS = 3
@@ -43,12 +55,19 @@ class TimingPlan(Spec):
 
 
 def plan_keys(plan: TimingPlan, device: str) -> list[str]:
-    """The measurements of a plan on a device by name, in order: graphs are a GPU's, the plain loop trains one."""
+    """The measurements of a plan on a device by name, in order: graphs are a GPU's, the plain loop trains one.
+
+    A name says all that the measurement depends on, so that another plan's rows are never taken for this one's.
+    """
     engines = [engine for engine in plan.engines if engine != "graph" or device.startswith("cuda")]
-    training = [f"training {e} {w} {c}" for w in plan.widths for e in engines
-                for c in (plan.critics if e != "plain" else [1])]  # fmt: skip
-    exact = [f"exact {d} {n}" for d in plan.exact_dims for n in plan.exact_n]
-    return training + exact + [f"arrival {d}" for d in plan.arrival_dims]
+    if "compiled" in engines and device == "cpu" and not any(map(shutil.which, ("g++", "c++", "clang++"))):
+        print("no C++ compiler is there: the compiled engine is left out", file=sys.stderr)
+        engines.remove("compiled")
+    how = f"d={plan.dim} batch={plan.batch} repeats={plan.repeats}"
+    training = [f"training {engine} {width} {count} {how}" for width in plan.widths for engine in engines
+                for count in (plan.critics if engine != "plain" else [1])]  # fmt: skip
+    exact = [f"exact {dim} {n}" for dim in plan.exact_dims for n in plan.exact_n]
+    return training + exact + [f"arrival {dim}" for dim in plan.arrival_dims]
 
 
 def measure(plan: TimingPlan, key: str, device: str) -> Row:
@@ -58,9 +77,9 @@ def measure(plan: TimingPlan, key: str, device: str) -> Row:
     if kind == "training":
         measured = _training(plan, rest[0], int(rest[1]), int(rest[2]), device)
     elif kind == "exact":
-        measured = _exact(plan, int(rest[0]), int(rest[1]))
+        measured = _exact(int(rest[0]), int(rest[1]))
     else:
-        measured = _arrival(plan, int(rest[0]), device)
+        measured = _arrival(int(rest[0]), device)
     load = max(load, os.getloadavg()[0])
     return {"schema": SCHEMA, "key": key, "kind": kind, "device": device, "threads": 1, "load": load, **measured}
 
@@ -74,14 +93,17 @@ def _training(plan: TimingPlan, engine: str, width: int, critics: int, device: s
     from otbench.methods import WeightClip
 
     method = WeightClip(widths=(width, width), batch=plan.batch)
+    pair = problem("translation", dim=plan.dim).sample(1024, mode="coupled")
     layers = sum(i * o for i, o in method.shapes(plan.dim))
+    side = PRODUCT_SIDE["cpu" if device == "cpu" else "cuda"]
     with one_thread():
         gc.collect()
-        before, start = _memory(device), time.perf_counter()
-        subject = _engine(engine, method, plan.dim, critics, device)
-        build = time.perf_counter() - start
-        plain = _engine("plain", method, plan.dim, 1, device)
-        square = torch.rand(1024, 1024, device=device)
+        before, start = _memory(device, reset=True), time.perf_counter()
+        subject = _engine(engine, method, [pair] * critics, device)
+        subject.prepare()
+        build, grown = time.perf_counter() - start, _memory(device) - before
+        plain = _engine("plain", method, [pair], device)
+        square = torch.rand(side, side, device=device)
 
         def product(count: int) -> None:
             for _ in range(count):
@@ -89,7 +111,6 @@ def _training(plan: TimingPlan, engine: str, width: int, critics: int, device: s
 
         works: list[Callable[[int], Any]] = [lambda k: subject.run(0, k), lambda k: plain.run(0, k), product]
         seconds = _in_turns(works, plan.repeats, device)
-        memory = _memory(device) - before
     return {
         "engine": engine,
         "dim": plan.dim,
@@ -97,25 +118,24 @@ def _training(plan: TimingPlan, engine: str, width: int, critics: int, device: s
         "batch": plan.batch,
         "critics": critics,
         "repeats": plan.repeats,
-        "build_seconds": build,
+        "build_seconds": build,  # with what only a first step does: compiling, capturing, loading
+        "memory_bytes": grown,  # of the process or the device, by building the engine and its first steps
         **_quartiles("seconds_per_step", seconds[0]),
         **_quartiles("plain_seconds_per_step", seconds[1]),
+        **_quartiles("product_seconds", seconds[2]),
         "flop_per_step": 6.0 * 2 * plan.batch * layers * critics,  # forwards 2, backwards 4 a weight and row
-        "product_flop_per_second": 2 * 1024.0**3 / statistics.median(seconds[2]),
-        "peak_bytes": memory,
+        "product_flop": 2.0 * side**3,
     }
 
 
-def _engine(engine: str, method: Any, dim: int, critics: int, device: str) -> Any:
+def _engine(engine: str, method: Any, pairs: list[SamplePair], device: str, seed: int = 0) -> Any:
     from otbench.critics.engine import Engine
     from otbench.critics.plain import PlainLoop
-    from otbench.problems import problem
 
-    pair = problem("translation", dim=dim).sample(1024, mode="coupled")
     if engine == "plain":
-        return PlainLoop(pair, method, device)
-    count = max(2, critics)  # the engine never trains one critic alone: its twin is part of the price
-    several = [pair] * count, [method] * count, list(range(count))
+        return PlainLoop(pairs[0], method, device)
+    pairs = pairs if len(pairs) > 1 else pairs * 2  # the engine never trains one critic alone: its twin is a price
+    several = pairs, [method] * len(pairs), [seed + k for k in range(len(pairs))]
     if engine == "compiled":
         from otbench.critics.compiled import CompiledEngine
 
@@ -152,11 +172,8 @@ def _clock(work: Callable[[int], Any], count: int, device: str) -> float:
     return now() - start
 
 
-def _exact(plan: TimingPlan, dim: int, n: int) -> Row:
+def _exact(dim: int, n: int) -> Row:
     """Seconds of an exact solve, certificate included, of n independent points a side; cost matrix apart."""
-    from otbench.exact import cost_matrix, solve_cost
-    from otbench.problems import problem
-
     costs, solves, gaps = [], [], []
     for seed in range(SEEDS):
         pair = problem("translation", dim=dim).sample(n, seed=seed)
@@ -176,32 +193,20 @@ def _exact(plan: TimingPlan, dim: int, n: int) -> Row:
     }
 
 
-def _arrival(plan: TimingPlan, dim: int, device: str) -> Row:
+def _arrival(dim: int, device: str) -> Row:
     """Steps and seconds one critic takes to stay above ARRIVED of its final slope, beside the exact solve."""
-    from otbench.bounds import Ladder
-    from otbench.critics.engine import STEPS_A_BLOCK
-    from otbench.critics.functions import on_union
     from otbench.critics.training import one_thread
-    from otbench.exact import cost_matrix, solve_cost
-    from otbench.methods import WeightClip
-    from otbench.problems import problem
 
     steps, seconds, exact = [], [], []
     for seed in range(SEEDS):
         pair = problem("translation", dim=dim).sample(1024, mode="coupled", seed=seed)
         cost = cost_matrix(pair.x, pair.y)
         exact.append(solve_cost(cost, pair.a, pair.b).seconds)
-        ladder, method = Ladder(cost, pair.a, pair.b), WeightClip()
         with one_thread():
-            engine = _engine("graph" if device.startswith("cuda") else "batched", method, dim, 1, device)
-            slopes, clock = [], []
-            for first in range(0, method.steps, STEPS_A_BLOCK):
-                clock.append(_clock(partial(_steps, engine, first), STEPS_A_BLOCK, device))
-                (critic, *_) = engine.stack.read(engine.stack.parameters, engine.clip.tolist())
-                slopes.append(ladder.slope(*on_union(critic, pair.x, pair.y)[:2])[1])
+            slopes, clock = _climb(pair, Ladder(cost, pair.a, pair.b), seed, device)
         below = np.flatnonzero(np.array(slopes) < ARRIVED * slopes[-1])
         blocks = int(below[-1]) + 2 if len(below) else 1
-        steps.append(float(blocks * STEPS_A_BLOCK))
+        steps.append(float(blocks * STEPS_A_READING))
         seconds.append(sum(clock[:blocks]))
     return {
         "dim": dim,
@@ -213,6 +218,20 @@ def _arrival(plan: TimingPlan, dim: int, device: str) -> Row:
     }
 
 
+def _climb(pair: SamplePair, ladder: Ladder, seed: int, device: str) -> tuple[list[float], list[float]]:
+    """The slope of one critic after every STEPS_A_READING steps, and the seconds these took; readings apart."""
+    from otbench.methods import WeightClip
+
+    method, slopes, clock = WeightClip(), [], []
+    engine = _engine("graph" if device.startswith("cuda") else "batched", method, [pair], device, seed)
+    engine.prepare()
+    for first in range(0, method.steps, STEPS_A_READING):
+        clock.append(_clock(partial(_steps, engine, first), STEPS_A_READING, device))
+        (critic, *_) = engine.stack.read(engine.stack.parameters, engine.clip.tolist())
+        slopes.append(ladder.slope(*on_union(critic, pair.x, pair.y)[:2])[1])
+    return slopes, clock
+
+
 def _steps(engine: Any, first: int, count: int) -> None:
     engine.run(first, first + count)
 
@@ -222,12 +241,14 @@ def _quartiles(name: str, values: Sequence[float]) -> Row:
     return {f"{name}_q1": float(q1), f"{name}_median": float(median), f"{name}_q3": float(q3)}
 
 
-def _memory(device: str) -> int:
-    """Bytes in use: of this process on a CPU, the largest so far on a GPU."""
+def _memory(device: str, reset: bool = False) -> int:
+    """Bytes in use: of this process on a CPU; the most since the last reset on a GPU."""
     if device == "cpu":
         return int(psutil.Process().memory_info().rss)
     import torch
 
+    if reset:
+        torch.cuda.reset_peak_memory_stats(device)
     return int(torch.cuda.max_memory_allocated(device))
 
 

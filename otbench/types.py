@@ -160,8 +160,9 @@ class Bounds:
     ``c_transform`` are lower bounds of ``primal`` in this order. ``clip_constant``,
     ``spectral_constant`` and ``slope_constant`` are the Lipschitz constants raw is divided by
     (infinite slope: f differs on coincident points, the rung is 0). ``scale`` is the s at which
-    the c-transform bound is reached, k_eff = 1/scale. ``raw_error`` bounds the float64 rounding of
-    raw; the two rungs with analytic constants divide raw - raw_error, so that rounding noise of a
+    the c-transform bound is reached, k_eff = 1/scale. ``raw_error`` allows for the float64 rounding of
+    raw, 256 units in the last place of the largest value; the two rungs with analytic constants divide
+    raw - raw_error, so that rounding noise of a
     dead critic is never sold as a bound.
     """
 

@@ -4,6 +4,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
+from otbench.errors import ResultsError
+
 T = TypeVar("T")
 
 #: Measured choices: a saturation above 1 blames an innocent queued task for a dead worker; nannies kill cells
@@ -18,8 +20,8 @@ DASK = {
 }
 
 
-def run_everywhere(work: Callable[..., T], tasks: Sequence[Any], workers: int, *shared: Any) -> Iterator[T]:
-    """``work(task, *shared)`` for every task, results as they finish.
+def run_everywhere(work: Callable[..., T], tasks: Sequence[Any], workers: int) -> Iterator[T]:
+    """``work(task)`` for every task, results as they finish.
 
     One worker means this process. Several are processes with one thread each: two threads on two shared cores
     were a hundred times slower than one.
@@ -27,10 +29,10 @@ def run_everywhere(work: Callable[..., T], tasks: Sequence[Any], workers: int, *
     if workers == 1 or len(tasks) <= 1:
         with _one_thread():
             for task in tasks:
-                yield work(task, *shared)
+                yield work(task)
         return
     import dask
-    from distributed import Client, LocalCluster, as_completed
+    from distributed import Client, KilledWorker, LocalCluster, as_completed
 
     with (
         dask.config.set(DASK),
@@ -41,9 +43,16 @@ def run_everywhere(work: Callable[..., T], tasks: Sequence[Any], workers: int, *
         Client(cluster) as client,
     ):  # fmt: skip
         client.run(_limit_threads)
-        futures = [client.submit(work, task, *shared, pure=False, retries=0) for task in tasks]
+        futures = [client.submit(work, task, pure=False, retries=0) for task in tasks]
         for future in as_completed(futures):
-            yield future.result()
+            try:
+                done = future.result()
+            except KilledWorker:
+                raise ResultsError(
+                    "a worker died twice on one task, of memory most likely; what was done is kept: "
+                    "run again with fewer workers or smaller samples"
+                ) from None
+            yield done
             future.release()
 
 

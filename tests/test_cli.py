@@ -30,7 +30,7 @@ def test_a_run_writes_rows_and_tables_and_shows_the_headline(otbench: Otbench) -
     declare(Path())
     third = otbench("run", "tiny.toml")
     assert "1 rows of cells no longer declared were set aside in stale.jsonl\n" in third.err
-    assert "tiny: no trained critics; see its tables" in third.out
+    assert "tiny: no trained critics to show; see " in third.out
 
 
 def test_a_run_tells_of_a_torn_line_and_of_bad_ends(otbench: Otbench) -> None:
@@ -63,11 +63,11 @@ def test_a_dry_run_counts_and_runs_nothing(otbench: Otbench, small_results: Path
 
 def test_check_says_yes_with_0_and_no_with_1(otbench: Otbench, copy: Results) -> None:
     done = otbench("check", "small", "--results", copy.folder.parent)
-    assert done == (0, "small: 10 rules, 0 violations\n", "")
+    assert done == (0, "small: 11 rules, 0 violations\n", "")
     change(copy, lambda row: row["method.name"] == "linear", cosine=1.5)
     done = otbench("check", "small", "--results", copy.folder.parent)
     assert done.code == 1
-    assert done.out.startswith("small: 10 rules, 3 violations\n  cosine <= 1: name shared_mass, dim 2, name linear")
+    assert done.out.startswith("small: 11 rules, 3 violations\n  cosine <= 1: name shared_mass, dim 2, name linear")
     assert "tables re-derive: matrix.csv: observed other bytes" in done.out
 
 
@@ -87,16 +87,16 @@ def test_check_writes_junit_and_a_page_for_ci(
     assert "cosine <= 1: " in str(failed["ranges"])
     page = Path("page.md").read_text()
     assert page.startswith("before\n## otbench check\n")
-    assert "| small | 10 | 3 |" in page
+    assert "| small | 11 | 3 |" in page
     assert "cosine &lt;= 1" in page
 
 
 def test_check_without_names_reads_the_quotes_of_the_readme(otbench: Otbench, copy: Results) -> None:
     Path("README.md").write_text("<!--quote small/matrix key count as d-->112<!--/-->\n")
-    done = otbench("check", "--results", copy.folder.parent)
+    done = otbench("check", "--results", copy.folder.parent, "--readme", "README.md")
     assert (done.code, "quoted number: README.md, line 1: observed 112, must be 113" in done.out) == (1, True)
     assert otbench("quotes", "--results", copy.folder.parent).out == "README.md: 1 quote changed\n"
-    assert otbench("check", "--results", copy.folder.parent).code == 0
+    assert otbench("check", "--results", copy.folder.parent, "--readme", "README.md").code == 0
 
 
 def test_tables_verifies_and_repairs(otbench: Otbench, copy: Results) -> None:
@@ -107,7 +107,7 @@ def test_tables_verifies_and_repairs(otbench: Otbench, copy: Results) -> None:
     assert (done.code, done.out.splitlines()[-1]) == (1, "small: differs")
     assert "clip.csv: observed other bytes" in done.out
     assert (copy.tables / "clip.csv").read_text() == "tampered"
-    assert otbench("tables", *where) == (0, "small: 1 tables changed\n", "")
+    assert otbench("tables", *where) == (0, "small: 1 table changed\n", "")
     assert otbench("tables", "--format", "latex", *where).code == 0
     assert otbench("tables", "--format", "markdwn", *where).code == 2
 

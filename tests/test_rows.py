@@ -244,12 +244,9 @@ def test_packing_gives_the_same_bytes_at_any_time_and_appending_goes_on(
     assert not copy.rows_file.exists()
 
 
-@pytest.mark.parametrize("now", ["pack", "unpack"])
-def test_a_run_killed_as_it_packs_doubles_no_row(
-    now: str, copy: Results, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    rows = packed(monkeypatch, copy) if now == "unpack" else copy.rows()
-    monkeypatch.setattr(otbench.rows, "COMPRESS_ABOVE", 100 if now == "pack" else 10**9)
+def test_a_run_killed_as_it_packs_doubles_no_row(copy: Results, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = copy.rows()
+    monkeypatch.setattr(otbench.rows, "COMPRESS_ABOVE", 100)
 
     def killed(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
@@ -266,12 +263,14 @@ def test_a_run_killed_as_it_packs_doubles_no_row(
 def test_rows_that_are_set_aside_are_kept_in_another_file(copy: Results) -> None:
     rows = copy.rows()
     keys = {str(row["key"]) for row in rows[::2]}
-    assert copy.set_aside(keys) == len(rows) - len(keys)
+    assert copy.sort_out(keys) == len(rows) - len(keys)
     assert copy.rows() == rows[::2]
-    assert copy.set_aside(keys) == 0
-    assert copy.set_aside({str(row["key"]) for row in rows[::4]}) == len(rows[::2]) - len(rows[::4])
+    assert copy.sort_out(keys) == 0
+    assert copy.sort_out({str(row["key"]) for row in rows[::4]}) == len(rows[::2]) - len(rows[::4])
     stale = lines(copy.folder / "stale.jsonl")
     assert sorted(map(dump, stale + copy.rows())) == sorted(map(dump, rows))
+    assert copy.sort_out({str(row["key"]) for row in rows}) == 0
+    assert sorted(map(dump, copy.rows())) == sorted(map(dump, rows)), "a cell declared again finds its row"
 
 
 def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(

@@ -50,7 +50,7 @@ def test_a_run_that_is_stopped_and_resumed_writes_the_bytes_of_one_go(
 
     with pytest.raises(KeyboardInterrupt):
         run_experiment(declared, results.folder, on_progress=stop)
-    kept = len(results.rows()) if results.exists() else 0
+    kept = len(results.rows_so_far())
     assert seen[-1] == (0, kept, len(declared.cells))
     assert (kept > 0) == (stop_after > 0)
     assert len(missing_cells(declared, results)) == len(declared.cells) - kept
@@ -68,7 +68,7 @@ def test_a_run_that_is_killed_is_finished_by_the_next(tmp_path: Path) -> None:
     declared = declare(
         tmp_path, f'{{ name = "segments", dim = {list(range(2, 42))} }}', method=METHODS, name="long"
     )
-    assert len(make_tasks(declared.cells)) == 40
+    assert len(make_tasks(declared.cells, "cpu")) == 40
     whole = Results(tmp_path / "whole" / "long")
     run_experiment(declared, whole.folder)
     killed = Results(tmp_path / "killed" / "long")
@@ -218,10 +218,10 @@ def test_samples_that_cannot_be_are_refused_before_anything_is_written(
 ) -> None:
     good = declare(tmp_path, seeds="[0]")
     bad = declare(tmp_path, problem=problem, sampling=sampling)
-    both = type(good)("both", "?", (), good.cells + bad.cells)
+    both = type(good)("both", "?", "", (), good.cells + bad.cells)
     with pytest.raises(InputError, match=said):
         run_experiment(both, tmp_path / "results" / "both")
-    assert not Results(tmp_path / "results" / "both").exists()
+    assert not Results(tmp_path / "results" / "both").rows_so_far()
     assert {file.name for file in (tmp_path / "results" / "both").iterdir()} <= {".lock"}
 
 
@@ -239,19 +239,19 @@ def test_a_device_that_is_not_there_is_refused_before_anything_is_written(device
     with pytest.raises(InputError, match=f"device {device!r} cannot be used: .*; use --device cpu") as refused:
         run_experiment(declare(tmp_path, method=CLIPPED), tmp_path / "results" / "tiny", device=device)
     assert "\n" not in str(refused.value)
-    assert not Results(tmp_path / "results" / "tiny").exists()
+    assert not Results(tmp_path / "results" / "tiny").rows_so_far()
 
 
 def test_a_run_does_not_enter_a_folder_in_use(tmp_path: Path) -> None:
     folder = tmp_path / "results" / "tiny"
     with Results(folder).locked(), pytest.raises(ResultsInUseError):
         run_experiment(declare(tmp_path), folder)
-    assert not Results(folder).exists()
+    assert not Results(folder).rows_so_far()
 
 
 def test_a_sample_is_never_split_between_tasks(small_results: Path) -> None:
     cells = load_experiment(str(small_results.parent.parent / "small.toml")).cells
-    tasks = make_tasks(cells)
+    tasks = make_tasks(cells, "cpu")
     places = [{cell.sample_key for group in task for cell in group} for task in tasks]
     assert sum(map(len, places)) == len(set().union(*places)) == 17
     assert sorted(cell.key for task in tasks for group in task for cell in group) == sorted(c.key for c in cells)

@@ -61,7 +61,7 @@ def test_every_measurement_is_there_and_the_checker_agrees(measured):
     assert [row["key"] for row in results.measurements()] == plan_keys(plan, "cpu")
     found = check_results(results)
     assert {rule: list(map(str, violations)) for rule, violations in found.items()} == {
-        "measurements": [], "complete": [], "tables": []
+        "measurements": [], "complete": [], "declaration": [], "tables": []
     }  # fmt: skip
 
 

@@ -1,6 +1,6 @@
 """The engine: one batch of clipped critics stepped together, eagerly on a CPU, by captured graphs on a GPU."""
 
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING
 
 import torch
@@ -63,6 +63,7 @@ class Engine:
         self.high = self.stack.spread(self.clip, biases=free)
         self.low = -self.high
         self.optimise = self._optimiser(methods)
+        self.graphs: list[torch.cuda.CUDAGraph] = []
         self.clip_to_box()
 
     def _optimiser(self, methods: list["WeightClip"]) -> RMSProp | Adam | SGD:
@@ -92,7 +93,7 @@ class Engine:
 
     def run(self, first: int, last: int) -> None:
         """Steps first ... last - 1; nothing is read back from the device on the way."""
-        with _tf32(self.method.dtype == "tf32"):
+        with _tf32(self.method.dtype == "tf32"), self._current_device():
             steps = self._graphed if self.uses_graphs else self._eager
             for start in range(first, last, STEPS_A_BLOCK):
                 count = min(STEPS_A_BLOCK, last - start)
@@ -105,7 +106,7 @@ class Engine:
 
     def _graphed(self, count: int) -> None:
         """Whole graphs of STEPS_A_GRAPH steps; what is left over step by step."""
-        if not hasattr(self, "graphs"):
+        if not self.graphs:
             self.graphs = self._capture()
         whole = count // STEPS_A_GRAPH
         for graph in self.graphs[:whole]:
@@ -122,16 +123,27 @@ class Engine:
             for k in range(3):
                 self.step(k)
         torch.cuda.current_stream(self.device).wait_stream(side)
-        graphs = []
+        graphs: list[torch.cuda.CUDAGraph] = []
         for first in range(0, STEPS_A_BLOCK, STEPS_A_GRAPH):
             graph = torch.cuda.CUDAGraph()
-            with torch.cuda.graph(graph):
+            with torch.cuda.graph(graph, pool=graphs[0].pool() if graphs else None):
                 for k in range(first, first + STEPS_A_GRAPH):
                     self.step(k)
             graphs.append(graph)
         for tensor, before in zip(self._state(), state, strict=True):
             tensor.copy_(before)
         return graphs
+
+    def prepare(self) -> None:
+        """Do what only a first step has to: compile, capture, load. No parameter changes."""
+        state = [t.clone() for t in self._state()]
+        self.run(0, STEPS_A_GRAPH)
+        for tensor, before in zip(self._state(), state, strict=True):
+            tensor.copy_(before)
+
+    def _current_device(self) -> AbstractContextManager[object]:
+        """Graphs are captured on a stream of the current device, whichever the tensors are on."""
+        return torch.cuda.device(self.device) if self.device.type == "cuda" else nullcontext()
 
     def _state(self) -> list[Tensor]:
         """Every tensor a step changes and a later one reads."""

@@ -115,8 +115,11 @@ class TorchFunction:
         import torch
 
         points = torch.from_numpy(np.array(z)).requires_grad_()
-        (gradient,) = torch.autograd.grad(self.module(points).sum(), points)
-        found: Array = gradient.numpy()
+        total = self.module(points).sum()
+        if not total.requires_grad:  # the module does not look at its points
+            return np.zeros_like(z)
+        (gradient,) = torch.autograd.grad(total, points, allow_unused=True)
+        found: Array = np.zeros_like(z) if gradient is None else gradient.numpy()
         return found
 
     def constants(self) -> tuple[float | None, float | None]:
@@ -185,6 +188,7 @@ def on_union(
 
 
 def _flat_values(output: Any, count: int) -> Array:
+    output = output.detach().cpu() if hasattr(output, "detach") else output  # a function may answer in tensors
     values = np.asarray(output, dtype=np.float64)
     if values.shape not in ((count,), (count, 1)):
         raise InputError(

@@ -26,6 +26,10 @@ class PlainLoop:
         self.x, self.y = (torch.from_numpy(z).float().to(device) for z in (pair.x, pair.y))
         self.clip, self.batch = method.clip, int(method.batch)
 
+    def prepare(self) -> None:
+        """A first step, which sets up autograd and the optimiser."""
+        self.run(0, 1)
+
     def run(self, first: int, last: int) -> None:
         """Steps first ... last - 1."""
         for _ in range(first, last):

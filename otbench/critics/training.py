@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from otbench.critics.engine import Engine
+from otbench.critics.engine import STEPS_A_BLOCK, Engine
 from otbench.critics.network import CPU_ROWS
 from otbench.errors import InputError
 from otbench.methods.base import Fitted
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 #: calls (many at once), large ones by the second-level cache (few at once).
 CPU_WORKING_SET = 4 * 2**20
 
-#: Share of a GPU's free memory one batch may take.
+#: Share of a GPU's memory one batch may take.
 GPU_SHARE = 0.5
 
 
@@ -61,6 +61,9 @@ def train_many(
         )
     if not pairs:
         return []
+    for method in methods:
+        if not hasattr(method, "clip"):
+            raise InputError(f"train takes a WeightClip; got {type(method).__name__}, which experiments run by name")
     if len({(m.batch_key(), p.dim) for m, p in zip(methods, pairs, strict=True)}) > 1:
         raise InputError(
             "critics trained together must agree in dimension and in all but clip, lr, lr_unit and eps: "
@@ -84,8 +87,9 @@ def batch_size(pair: SamplePair, method: "WeightClip", device: str) -> int:
     parameters = sum(i * o + o for i, o in method.shapes(pair.dim))
     width = sum(method.widths) + max(method.widths, default=0)  # every layer's outputs, and one buffer to spare
     if device.startswith("cuda"):
-        free, _ = torch.cuda.mem_get_info(device)
-        return max(1, int(GPU_SHARE * free) // (8 * (7 * parameters + rows * (pair.dim + width))))
+        _, total = torch.cuda.mem_get_info(device)  # all of it: what is free counts memory torch keeps for reuse
+        draws = 0 if method.batch == "full" else 8 * 8 * STEPS_A_BLOCK * rows  # 64-bit numbers and what makes them
+        return max(2, int(GPU_SHARE * total) // (8 * (7 * parameters + rows * (pair.dim + width)) + draws))
     floats = 7 * parameters + min(rows, CPU_ROWS) * width  # 7: theta, g, v, a temporary, rate, both walls
     return max(2, min(64, CPU_WORKING_SET // (4 * floats)))
 

@@ -1,7 +1,7 @@
 """Baselines, in the same rows as the trained critics: no critic, the best linear one, the exact potential."""
 
 from collections.abc import Sequence
-from typing import ClassVar, Literal, Self
+from typing import Literal, Self
 
 import numpy as np
 
@@ -40,10 +40,9 @@ class Linear(Method):
 class Potential(Method):
     """The exact dual potential, extended to all of R^d (McShane): every rung of its ladder is W1.
 
-    ``version`` 1. Source: Villani 2009, Thm 5.10 (optimal potentials are c-concave).
+    Source: Villani 2009, Thm 5.10 (optimal potentials are c-concave).
     """
 
-    version: ClassVar[int] = 1
     name: Literal["potential"] = "potential"
 
     @classmethod

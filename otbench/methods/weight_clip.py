@@ -16,7 +16,8 @@ class WeightClip(Method):
 
     The defaults are the procedure its readers copy: RMSProp with lr 5e-5, 64 points of each sample a step,
     loss -mean f(x) + mean f(y), every parameter clipped to [-clip, clip] after the step; the network starts
-    as torch's Linear layers do and is clipped once before the first step.
+    as torch's Linear layers do and is clipped once before the first step. First weights and minibatches follow
+    from the seed alone: critics that differ in clip value or problem are compared on common random numbers.
     """
 
     name: Literal["weight_clip"] = "weight_clip"

@@ -48,8 +48,8 @@ class Problem(Spec):
     ) -> SamplePair:
         """x (n, dim) from P and y (m, dim) from Q; the same arguments give the same points.
 
-        ``mode="coupled"``: y_i = T(x_i), no sampling error. ``mode="independent"``: fresh y, as a user's
-        data are.
+        ``mode="coupled"``: y_i = T(x_i), and W1 of the samples is known in closed form. ``mode="independent"``:
+        fresh y, as a user's data are.
 
         Raises:
             InputError: sizes the problem cannot give; coupled with n != m.

@@ -1,0 +1,55 @@
+"""Where declared experiments lie, and what they declare as one number; nothing of what they mean."""
+
+import hashlib
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from otbench.errors import InputError, UnknownNameError
+from otbench.rows import dump
+
+#: Where experiments are looked up by name: the working directory's, then those that came with otbench.
+FOLDERS = (
+    Path("experiments"),
+    Path(__file__).parent / "experiments",
+    Path(__file__).parent.parent / "experiments",
+)
+
+
+def experiments() -> dict[str, Path]:
+    """Every experiment that can be run by name, the working directory's first."""
+    found: dict[str, Path] = {}
+    for folder in FOLDERS:
+        for file in sorted(folder.glob("*.toml")):
+            found.setdefault(file.stem, file)
+    return found
+
+
+def find_experiment(name_or_path: str) -> Path:
+    """The file of an experiment given by name or path."""
+    if name_or_path.endswith(".toml"):
+        if not Path(name_or_path).is_file():
+            raise InputError(f"no such experiment file: {name_or_path}")
+        return Path(name_or_path)
+    known = experiments()
+    if name_or_path not in known:
+        raise UnknownNameError("experiment", name_or_path, known, "or pass a path ending in .toml")
+    return known[name_or_path]
+
+
+def read_toml(file: Path) -> dict[str, Any]:
+    """The tables of an experiment file; InputError where it cannot be read."""
+    try:
+        return tomllib.loads(file.read_text())
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InputError(f"{file} is not TOML: {error}") from None
+    except OSError as error:
+        raise InputError(f"{file} cannot be read: {error.strerror}") from None
+
+
+def declaration_digest(tables: dict[str, Any]) -> str:
+    """SHA-256 of what a file declares, whatever its comments and layout."""
+    try:
+        return hashlib.sha256(dump(tables)).hexdigest()
+    except (TypeError, ValueError):  # dates, NaN: nothing an experiment can mean
+        raise InputError("an experiment holds text, numbers, flags, lists and tables; found a date or NaN") from None
