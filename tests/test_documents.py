@@ -1,0 +1,89 @@
+"""What README and CONTRIBUTING show works as shown."""
+
+import importlib.util
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from otbench.experiment import load_experiment
+from otbench.methods import Job
+from otbench.problems import Problem
+
+ROOT = Path(__file__).parent.parent
+README, CONTRIBUTING = (ROOT / name for name in ("README.md", "CONTRIBUTING.md"))
+
+
+def blocks(file: Path, language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", file.read_text(), re.S)
+
+
+def module(source: str, name: str, folder: Path):
+    file = folder / f"{name}.py"
+    file.write_text(source)
+    spec = importlib.util.spec_from_file_location(name, file)
+    loaded = importlib.util.module_from_spec(spec)
+    sys.modules[name] = loaded
+    spec.loader.exec_module(loaded)
+    return loaded
+
+
+def test_the_example_of_the_readme_prints_a_ladder_in_order(tmp_path):
+    (source,) = blocks(README, "python")
+    shorter = source.replace("clip=0.01", "clip=0.01, steps=200").replace("sample(1024", "sample(128")
+    done = subprocess.run([sys.executable, "-c", shorter], capture_output=True, text=True, cwd=tmp_path)
+    assert done.stderr == ""
+    raw, slope, c_transform, primal, skill, cosine = map(float, done.stdout.split())
+    assert 0 < slope <= c_transform <= primal
+    assert raw < 1
+    assert 0 <= skill <= 1
+    assert -1 <= cosine <= 1
+
+
+def test_the_experiment_of_the_readme_is_one(tmp_path):
+    (text,) = blocks(README, "toml")
+    np.save(tmp_path / "real.npy", np.zeros((5, 2)))
+    (tmp_path / "generated.csv").write_text("1,2\n3,4\n")
+    (tmp_path / "mine.toml").write_text(text)
+    cells = load_experiment(str(tmp_path / "mine.toml")).cells
+    assert len(cells) == 3 * (1 + 2 * 2)
+    assert {cell.sizes() for cell in cells} == {(5, 2)}
+
+
+def test_the_problem_of_contributing_is_one(tmp_path):
+    shear = module(blocks(CONTRIBUTING, "python")[0], "shear", tmp_path).Shear(dim=3, amount=2.0)
+    assert isinstance(shear, Problem)
+    pair = shear.sample(64, mode="coupled")
+    import otbench
+
+    assert otbench.solve_exact(pair.x, pair.y).w1 == pytest.approx(pair.coupled_w1, rel=1e-12)
+    assert shear.population_w1 == pytest.approx(shear.sample(10**5, mode="coupled").coupled_w1, rel=0.02)
+
+
+def test_the_method_of_contributing_is_one(tmp_path):
+    import otbench
+
+    nearest = module(blocks(CONTRIBUTING, "python")[1], "nearest", tmp_path).Nearest()
+    pair = otbench.problem("spheres", dim=2).sample(32)
+    exact = otbench.solve_exact(pair.x, pair.y)
+    (fitted,) = type(nearest).fit([nearest], [Job(pair, 0, exact)], "cpu")
+    assert otbench.audit(fitted, pair.x, pair.y).slope_constant <= 1 + 1e-12
+
+
+def test_every_command_of_the_readme_is_one():
+    from otbench.cli import app
+
+    known = {command.name or command.callback.__name__ for command in app.registered_commands}
+    used = set(re.findall(r"^otbench (\w+)", "\n".join(blocks(README, "sh")), re.M))
+    assert used <= known
+    assert {"run", "tables", "check"} <= used
+
+
+def test_the_readme_is_short_and_every_link_leads_somewhere():
+    text = README.read_text()
+    assert len(text.splitlines()) <= 150
+    for target in re.findall(r"\]\(([^)#:]+)\)", text):
+        assert (ROOT / target).exists(), target
