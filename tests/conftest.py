@@ -4,6 +4,7 @@ import shutil
 import sys
 from pathlib import Path
 
+import hypothesis
 import pytest
 import torch
 from command_line import Done, Otbench
@@ -13,6 +14,12 @@ from otbench.cli import main
 from otbench.rows import Results
 
 torch.set_num_threads(1)
+
+
+# the same examples every time; to look for new ones: pytest --hypothesis-profile=explore
+hypothesis.settings.register_profile("fixed", derandomize=True, deadline=None)
+hypothesis.settings.register_profile("explore", deadline=None)
+hypothesis.settings.load_profile("fixed")
 
 
 @pytest.fixture(scope="session")
