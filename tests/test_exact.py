@@ -5,7 +5,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given, reject, settings
 from hypothesis import strategies as st
 from scipy.optimize import linear_sum_assignment
 from scipy.spatial.distance import cdist
@@ -23,7 +23,7 @@ law = settings(max_examples=40, deadline=None)
 def samples(draw, parts=2, most=40, dims=6, decades=9, weighted=True, equal=False):
     """``parts`` weighted samples of one scale: duplicates within and across, zero weights, single points."""
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
-    dim, scale = draw(st.integers(1, dims)), 10.0 ** draw(st.integers(-decades, min(decades, 3)))
+    dim, scale = draw(st.integers(1, dims)), 10.0 ** draw(st.integers(-decades, decades))
     lattice, zeros = draw(st.booleans()), draw(st.booleans())
     uniform, first = not weighted or draw(st.booleans()), draw(st.integers(1, most))
     made = []
@@ -39,8 +39,16 @@ def samples(draw, parts=2, most=40, dims=6, decades=9, weighted=True, equal=Fals
     return scale, made
 
 
+def answer(x, y, a=None, b=None):
+    """The solution; beyond a spread of 1e3 rounding may pass the absolute 1e-9, and a refusal is right as well."""
+    try:
+        return solve_exact(x, y, a, b)
+    except UncertifiedError:
+        return reject() if max(np.abs(x).max(), np.abs(y).max()) > 1e3 else pytest.fail("refused")
+
+
 def w1(first, second):
-    return solve_exact(first[0], second[0], first[1], second[1]).w1
+    return answer(first[0], second[0], first[1], second[1]).w1
 
 
 def close(value, scale):
@@ -51,7 +59,7 @@ def close(value, scale):
 @law
 def test_any_solution_carries_a_certificate_that_holds(drawn):
     scale, ((x, a), (y, b)) = drawn
-    s = solve_exact(x, y, a, b)
+    s = answer(x, y, a, b)
     a, b = (np.full(len(z), 1 / len(z)) if w is None else w for z, w in ((x, a), (y, b)))
     cost = cdist(x, y)
     plan = np.zeros_like(cost)
@@ -71,28 +79,28 @@ def test_any_solution_carries_a_certificate_that_holds(drawn):
 def test_any_uniform_solution_of_equal_sizes_is_the_linear_assignment(drawn):
     scale, ((x, _), (y, _)) = drawn
     cost = cdist(x, y)
-    assert solve_exact(x, y).w1 == close(cost[linear_sum_assignment(cost)].mean(), scale)
+    assert answer(x, y).w1 == close(cost[linear_sum_assignment(cost)].mean(), scale)
 
 
 @given(samples(dims=1))
 @law
 def test_any_solution_on_the_line_is_that_of_the_distribution_functions(drawn):
     scale, ((x, a), (y, b)) = drawn
-    assert solve_exact(x, y, a, b).w1 == close(wasserstein_distance(x[:, 0], y[:, 0], a, b), scale)
+    assert answer(x, y, a, b).w1 == close(wasserstein_distance(x[:, 0], y[:, 0], a, b), scale)
 
 
 @given(samples(dims=1, weighted=False, equal=True))
 @law
 def test_any_uniform_solution_on_the_line_is_that_of_sorted_points(drawn):
     scale, ((x, _), (y, _)) = drawn
-    assert solve_exact(x, y).w1 == close(abs(np.sort(x, axis=0) - np.sort(y, axis=0)).mean(), scale)
+    assert answer(x, y).w1 == close(abs(np.sort(x, axis=0) - np.sort(y, axis=0)).mean(), scale)
 
 
 @given(samples(most=6, decades=0))
 @law
 def test_any_small_weighted_solution_is_that_of_the_linear_program(drawn):
     _, ((x, a), (y, b)) = drawn
-    assert solve_exact(x, y, a, b).w1 == pytest.approx(wasserstein_distance_nd(x, y, a, b), abs=1e-7)
+    assert answer(x, y, a, b).w1 == pytest.approx(wasserstein_distance_nd(x, y, a, b), abs=1e-7)
 
 
 @given(samples(parts=3))
@@ -103,7 +111,7 @@ def test_w1_is_symmetric_and_obeys_the_triangle(drawn):
     assert w1(p, r) <= w1(p, q) + w1(q, r) + 1e-9 * scale
 
 
-@given(samples(decades=3))  # beyond, rounding near the largest cost may break the absolute 1e-9: refused
+@given(samples())
 @law
 def test_w1_of_a_sample_to_itself_is_zero(drawn):
     scale, (p, _) = drawn
@@ -115,10 +123,10 @@ def test_w1_of_a_sample_to_itself_is_zero(drawn):
 def test_splitting_an_atom_or_adding_one_of_no_weight_changes_nothing(drawn):
     scale, ((x, a), (y, b)) = drawn
     a = np.full(len(x), 1 / len(x)) if a is None else a
-    expected = solve_exact(x, y, a, b).w1
+    expected = answer(x, y, a, b).w1
     split = np.concatenate([a[:1] / 2, a[1:], a[:1] / 2])
-    assert solve_exact(np.concatenate([x, x[:1]]), y, split, b).w1 == close(expected, scale)
-    idle = solve_exact(np.concatenate([x, 5 * scale + x]), y, np.concatenate([a, 0 * a]), b)
+    assert answer(np.concatenate([x, x[:1]]), y, split, b).w1 == close(expected, scale)
+    idle = answer(np.concatenate([x, 5 * scale + x]), y, np.concatenate([a, 0 * a]), b)
     assert idle.w1 == close(expected, scale)
 
 
