@@ -15,13 +15,16 @@ from otbench.types import SamplePair
 
 
 class Sampling(Spec):
-    """How points are drawn: n from P, m from Q (left out: 1024 of a law, all rows of data), coupled or not."""
+    """How points are drawn: n from P, m from Q (left out: 1024 of a law, all rows of data), coupled or not.
+
+    In mode "population" critics train on fresh draws at every step, and are read on n coupled points.
+    """
 
     kind: ClassVar[str] = "sampling"
 
     n: int | None = Field(None, ge=1, le=2**31 - 1)
     m: int | None = Field(None, ge=1, le=2**31 - 1)
-    mode: Literal["coupled", "independent"] = "independent"
+    mode: Literal["coupled", "independent", "population"] = "independent"
 
 
 @dataclass(frozen=True)

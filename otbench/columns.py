@@ -30,6 +30,7 @@ class RowColumns(BaseModel):
     n: Whole
     m: Whole
     population_w1: float | None
+    population_stderr: float | None = None
     population_overlap: float | None
     coincident: float
     coupled_w1: float | None
@@ -50,6 +51,9 @@ class RowColumns(BaseModel):
     c_transform: float | None
     nearest: float | None
     cosine: float | None
+    gradient_l2: float | None = None
+    gradient_l2_repaired: float | None = None
+    gradient_scale: float | None = None
     coincident_atoms: Whole | None
     grad_norm_mean: float | None
     grad_norm_min: float | None
@@ -71,6 +75,7 @@ class TimingColumns(BaseModel):
     seconds_fit: float
     seconds_evaluate: float
     critics_in_batch: Whole
+    compiled: bool = False
     machine: str
     device: str
     workers: Whole

@@ -86,7 +86,7 @@ def _cells(block: Block, folder: str) -> Iterator[Cell]:
     methods = [m for table in _tables(block.method) for m in _expand_method(table)]
     _affordable(len(problems) * len(samplings) * len(methods) * len(block.seeds))
     for problem, sampling, seed, method in itertools.product(problems, samplings, block.seeds, methods):
-        yield Cell(problem, sampling, method, seed)
+        yield Cell(problem, sampling, method.at(problem.dim), seed)
 
 
 def _expand_problem(table: Mapping[str, Any], folder: str) -> list[Problem]:

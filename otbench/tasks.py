@@ -23,6 +23,12 @@ CRITICS_A_TASK = 32
 
 CRITICS_A_GPU_TASK = 1024
 
+#: Floating-point operations of a critic that counts as one; a larger one counts as many.
+WORK_A_CRITIC = 1e11
+
+#: Trained critics a task holds at least, where there are so many: an engine never trains one alone.
+FEWEST = 2
+
 #: The cells of one sample.
 Group = Sequence[Cell]
 
@@ -41,7 +47,7 @@ class Sample:
 
 def make_tasks(cells: Iterable[Cell], device: str) -> list[list[Group]]:
     """The cells grouped by sample, and samples packed into tasks of about CRITICS_A_TASK trained critics, or as many
-    as are worth a GPU's while.
+    as are worth a GPU's while; those that take longest first, so that no worker is left with one at the end.
 
     A sample is never split, so that it is solved once; consecutive samples of equal dimension share a task.
     """
@@ -49,15 +55,25 @@ def make_tasks(cells: Iterable[Cell], device: str) -> list[list[Group]]:
     for cell in cells:
         groups.setdefault(cell.sample_key, []).append(cell)
     tasks: list[list[Group]] = []
-    room, dim, size = 0, 0, CRITICS_A_TASK if device == "cpu" else CRITICS_A_GPU_TASK
+    weights: list[float] = []
+    size, trained, dim = CRITICS_A_TASK if device == "cpu" else CRITICS_A_GPU_TASK, 0, 0
     for group in groups.values():
-        weight = max(1, sum(cell.method.trained for cell in group))
-        if weight > room or group[0].problem.dim != dim:
+        weight = max(1.0, sum(_weight(cell) for cell in group))
+        full = weights and weights[-1] + weight > size and trained >= FEWEST
+        if full or group[0].problem.dim != dim:
             tasks.append([])
-            room, dim = size, group[0].problem.dim
+            weights.append(0.0)
+            trained, dim = 0, group[0].problem.dim
         tasks[-1].append(group)
-        room -= weight
-    return tasks
+        weights[-1] += weight
+        trained += sum(cell.method.trained for cell in group)
+    order = sorted(range(len(tasks)), key=lambda k: -weights[k])
+    return [tasks[k] for k in order]
+
+
+def _weight(cell: Cell) -> float:
+    """How many small critics' worth of training a cell is."""
+    return max(1.0, cell.method.work(cell.problem.dim) / WORK_A_CRITIC) if cell.method.trained else 0.0
 
 
 def run_task(task: Sequence[Group], solutions: Path, device: str) -> list[tuple[Row, Row]]:
@@ -103,7 +119,7 @@ def _sampling_floor(pair: SamplePair, cell: Cell, solutions: Path) -> float:
     By the triangle inequality |W1(x, y) - W1(x, images)| is no larger, and the latter is known in closed form.
     """
     assert pair.images is not None
-    if cell.sampling.mode == "coupled":
+    if cell.sampling.mode != "independent":
         return 0.0
     images = SamplePair(pair.images, pair.y, pair.a, pair.b)
     return exact_solution(images, f"{cell.sample_key}-floor", solutions).w1
@@ -117,8 +133,9 @@ def _fit(task: Sequence[Group], samples: Sequence[Sample], device: str) -> dict[
             continue
         sizes = (sample.pair.dim, len(sample.pair.x), len(sample.pair.y))
         for cell in group:
-            key = (type(cell.method), cell.method.batch_key(), sizes)
-            batches.setdefault(key, []).append((cell, Job(sample.pair, cell.seed, sample.exact)))
+            law = cell.problem if cell.sampling.mode == "population" else None
+            key = (type(cell.method), cell.method.batch_key(), sizes, law is None)
+            batches.setdefault(key, []).append((cell, Job(sample.pair, cell.seed, sample.exact, law)))
     fitted: dict[str, Fitted] = {}
     for batch in batches.values():
         methods, jobs = [cell.method for cell, _ in batch], [job for _, job in batch]
@@ -201,5 +218,6 @@ def _timing(cell: Cell, sample: Sample, fit: Fitted | None, sharers: int, second
         "seconds_exact": sample.seconds_exact / sharers,
         "seconds_fit": fit.seconds if fit else 0.0,
         "critics_in_batch": fit.batch if fit else 0,
+        "compiled": fit.compiled if fit else False,
         "seconds_evaluate": seconds,
     }

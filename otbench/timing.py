@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 import psutil
@@ -39,14 +39,16 @@ ARRIVED = 0.9
 
 
 class TimingPlan(Spec):
-    """What to measure: engines × widths × critics, exact solves over n, and critics on their way to their slope."""
+    """What to measure: engines × shapes × critics, exact solves over n, and critics on their way to their slope.
+
+    A shape is [width, batch]: two hidden layers of that width, that many points of either sample a step.
+    """
 
     kind: ClassVar[str] = "timing table"
 
     dim: int = Field(16, ge=1)
-    widths: list[int] = Field(min_length=1)
+    shapes: list[Annotated[list[Annotated[int, Field(ge=1)]], Field(min_length=2, max_length=2)]] = Field(min_length=1)
     critics: list[int] = Field(min_length=1)
-    batch: int = Field(64, ge=1)
     engines: list[Literal["plain", "batched", "compiled", "graph"]] = Field(min_length=1)
     exact_n: list[int] = Field(default_factory=list)
     exact_dims: list[int] = Field(default_factory=list)
@@ -63,8 +65,8 @@ def plan_keys(plan: TimingPlan, device: str) -> list[str]:
     if "compiled" in engines and device == "cpu" and not any(map(shutil.which, ("g++", "c++", "clang++"))):
         print("no C++ compiler is there: the compiled engine is left out", file=sys.stderr)
         engines.remove("compiled")
-    how = f"d={plan.dim} batch={plan.batch} repeats={plan.repeats}"
-    training = [f"training {engine} {width} {count} {how}" for width in plan.widths for engine in engines
+    training = [f"training {engine} {width} {count} d={plan.dim} batch={batch} repeats={plan.repeats}"
+                for width, batch in plan.shapes for engine in engines
                 for count in (plan.critics if engine != "plain" else [1])]  # fmt: skip
     exact = [f"exact {dim} {n}" for dim in plan.exact_dims for n in plan.exact_n]
     return training + exact + [f"arrival {dim}" for dim in plan.arrival_dims]
@@ -75,7 +77,8 @@ def measure(plan: TimingPlan, key: str, device: str) -> Row:
     load = os.getloadavg()[0]
     kind, *rest = key.split()
     if kind == "training":
-        measured = _training(plan, rest[0], int(rest[1]), int(rest[2]), device)
+        batch = int(rest[4].removeprefix("batch="))
+        measured = _training(plan, rest[0], int(rest[1]), int(rest[2]), batch, device)
     elif kind == "exact":
         measured = _exact(int(rest[0]), int(rest[1]))
     else:
@@ -84,7 +87,7 @@ def measure(plan: TimingPlan, key: str, device: str) -> Row:
     return {"schema": SCHEMA, "key": key, "kind": kind, "device": device, "threads": 1, "load": load, **measured}
 
 
-def _training(plan: TimingPlan, engine: str, width: int, critics: int, device: str) -> Row:
+def _training(plan: TimingPlan, engine: str, width: int, critics: int, batch: int, device: str) -> Row:
     """Seconds a step of ``critics`` critics in one batch, with the plain loop's and the matrix-product rate of the same
     minutes: the three are timed in turns."""
     import torch
@@ -92,7 +95,7 @@ def _training(plan: TimingPlan, engine: str, width: int, critics: int, device: s
     from otbench.critics.training import one_thread
     from otbench.methods import WeightClip
 
-    method = WeightClip(widths=(width, width), batch=plan.batch)
+    method = WeightClip(widths=(width, width), batch=batch)
     pair = problem("translation", dim=plan.dim).sample(1024, mode="coupled")
     layers = sum(i * o for i, o in method.shapes(plan.dim))
     side = PRODUCT_SIDE["cpu" if device == "cpu" else "cuda"]
@@ -115,7 +118,7 @@ def _training(plan: TimingPlan, engine: str, width: int, critics: int, device: s
         "engine": engine,
         "dim": plan.dim,
         "width": width,
-        "batch": plan.batch,
+        "batch": batch,
         "critics": critics,
         "repeats": plan.repeats,
         "build_seconds": build,  # with what only a first step does: compiling, capturing, loading
@@ -123,7 +126,7 @@ def _training(plan: TimingPlan, engine: str, width: int, critics: int, device: s
         **_quartiles("seconds_per_step", seconds[0]),
         **_quartiles("plain_seconds_per_step", seconds[1]),
         **_quartiles("product_seconds", seconds[2]),
-        "flop_per_step": 6.0 * 2 * plan.batch * layers * critics,  # forwards 2, backwards 4 a weight and row
+        "flop_per_step": 6.0 * 2 * batch * layers * critics,  # forwards 2, backwards 4 a weight and row
         "product_flop": 2.0 * side**3,
     }
 
@@ -136,11 +139,7 @@ def _engine(engine: str, method: Any, pairs: list[SamplePair], device: str, seed
         return PlainLoop(pairs[0], method, device)
     pairs = pairs if len(pairs) > 1 else pairs * 2  # the engine never trains one critic alone: its twin is a price
     several = pairs, [method] * len(pairs), [seed + k for k in range(len(pairs))]
-    if engine == "compiled":
-        from otbench.critics.compiled import CompiledEngine
-
-        return CompiledEngine(*several, device, graphs=False)
-    return Engine(*several, device, graphs=engine == "graph")
+    return Engine(*several, device, graphs=engine == "graph", compiled=engine == "compiled")
 
 
 def _in_turns(works: Sequence[Callable[[int], Any]], repeats: int, device: str) -> list[list[float]]:

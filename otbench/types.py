@@ -1,7 +1,7 @@
 """Frozen values shared by every room: samples, exact solutions with their proof, lower bounds."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -119,6 +119,18 @@ class SamplePair:
         p = np.bincount(where[: len(self.x)], self.a, size)
         q = np.bincount(where[len(self.x) :], self.b, size)
         return float(np.minimum(p, q).sum())
+
+
+class Law(Protocol):
+    """What fresh points are drawn from: a problem."""
+
+    def fresh(self, n: int, m: int, seed: int, step: int) -> tuple[Array, Array]:
+        """Independent draws x (n, d) of P and y (m, d) of Q for one training step."""
+        ...
+
+    def model_dump_json(self) -> Any:
+        """The law's description: equal ones draw equal points."""
+        ...
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,6 +1,7 @@
 """The small experiment that tests share, and ways to damage its results."""
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -92,9 +93,11 @@ def change(results: Results, where: Callable[[Line], bool], **columns: Any) -> i
     return index
 
 
-def python(code: str, *arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
-    """A fresh interpreter running ``code``."""
-    return subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, cwd=cwd)
+def python(code: str, *arguments: str, cwd: Path | None = None, **set: str) -> subprocess.CompletedProcess[str]:
+    """A fresh interpreter running ``code``, with variables ``set`` in its environment."""
+    environment = {**os.environ, **set}
+    command = [sys.executable, "-c", code, *arguments]
+    return subprocess.run(command, capture_output=True, text=True, cwd=cwd, env=environment)
 
 
 #: A timing line of no cell.

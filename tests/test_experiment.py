@@ -17,6 +17,7 @@ from otbench.experiment import Experiment, load_experiment
 from otbench.methods import WeightClip
 from otbench.problems.shared_mass import SharedMass
 from otbench.promises import Promise
+from otbench.spec import Spec
 
 COMMITTED = sorted((Path(__file__).parent.parent / "experiments").glob("*.toml"))
 
@@ -141,10 +142,10 @@ def test_every_field_moves_the_key_and_only_the_points_own_fields_move_the_sampl
 
 
 @pytest.mark.parametrize("described", [SharedMass, WeightClip])
-def test_a_new_version_moves_the_key(described: type, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_new_version_moves_the_key(described: type[Spec], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = cell_of(tmp_path, method=CLIPPED)
     key, sample = before.key, before.sample_key
-    monkeypatch.setattr(described, "version", 2)
+    monkeypatch.setattr(described, "version", described.version + 1)
     after = cell_of(tmp_path, method=CLIPPED)
     assert after.key != key
     assert (after.sample_key != sample) == (described is SharedMass)

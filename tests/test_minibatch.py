@@ -28,8 +28,8 @@ PUBLISHED = [
 ]
 
 
-def source(pairs: list[SamplePair], seeds: list[int], batch: int | str, steps: int = 1) -> MinibatchSource:
-    return MinibatchSource(pairs, seeds, batch, steps, torch.zeros(1, dtype=torch.float64))
+def source(pairs: list[SamplePair], seeds: list[int], batch: int | str) -> MinibatchSource:
+    return MinibatchSource(pairs, seeds, batch, torch.zeros(1, dtype=torch.float64))
 
 
 def numbered(n: int, m: int, a: Array | None = None, b: Array | None = None) -> SamplePair:
@@ -39,9 +39,12 @@ def numbered(n: int, m: int, a: Array | None = None, b: Array | None = None) -> 
 
 def drawn(pairs: list[SamplePair], seeds: list[int], batch: int, first: int, count: int) -> Array:
     """The numbered points (count, E, 2 batch) of steps first ... first + count - 1."""
-    taken = source(pairs, seeds, batch, count)
-    taken.draw(first, count)
-    return np.stack([taken.points(step)[:, :, 0].numpy().copy() for step in range(count)])
+    taken, found = source(pairs, seeds, batch), []
+    for start in range(first, first + count, taken.block):
+        size = min(taken.block, first + count - start)
+        taken.draw(start, size)
+        found += [taken.points(step)[:, :, 0].numpy().copy() for step in range(size)]
+    return np.stack(found)
 
 
 def test_the_stream_is_splitmix64_without_its_eleven_low_bits() -> None:

@@ -2,7 +2,9 @@
 
 import numpy as np
 import pytest
+from small import python
 
+from otbench.critics.engine import Engine
 from otbench.critics.training import train
 from otbench.errors import InputError
 from otbench.methods import WeightClip
@@ -48,13 +50,43 @@ def test_tf32_products_are_named_and_leave_the_setting_as_it_was():
     assert any(not np.array_equal(a, b) for a, b in zip(fine, rough, strict=True))
 
 
-@pytest.mark.slow
-def test_the_compiled_step_is_the_engines_step_to_rounding():
-    from otbench.critics.compiled import CompiledEngine
-    from otbench.critics.engine import Engine
+CLIPS = (0.01, 0.1, 1.0, 0.03, 0.3)
 
-    several = [PAIR] * 3, [WeightClip(widths=(16, 16), batch=32, clip=c, eps=1e-4) for c in (0.01, 0.1, 1.0)], [0, 1, 2]
-    plain, compiled = Engine(*several, "cpu"), CompiledEngine(*several, "cpu")
-    plain.run(0, 50)
+
+def engine(count, **how):
+    methods = [WeightClip(widths=(16, 16), batch=32, clip=c, eps=e) for c, e in zip(CLIPS, EPSILONS, strict=True)]
+    return Engine([PAIR] * count, methods[:count], [k // 2 for k in range(count)], "cpu", **how)
+
+
+EPSILONS = (1e-4, 1e-4, 1e-3, 1e-4, 1e-2)
+
+
+def test_the_compiled_step_is_the_engines_step_to_rounding():
+    eager, compiled = engine(5), engine(5, compiled=True)
+    assert compiled.compiled is not None
+    eager.run(0, 50)
     compiled.run(0, 50)
-    np.testing.assert_allclose(compiled.stack.parameters.numpy(), plain.stack.parameters.numpy(), atol=2e-6)
+    np.testing.assert_allclose(compiled.stack.parameters.numpy(), eager.stack.parameters.numpy(), atol=2e-6)
+
+
+def test_a_critic_of_a_compiled_batch_does_not_depend_on_the_others_bit_for_bit():
+    large, small = engine(5, compiled=True), engine(2, compiled=True)
+    large.run(0, 64)
+    small.run(0, 64)
+    both = [e.stack.by_critic(e.stack.parameters)[:2].numpy() for e in (large, small)]
+    np.testing.assert_array_equal(*both)
+
+
+def test_without_a_compiler_the_step_is_the_eager_one_and_the_log_says_so(tmp_path):
+    script = """
+import logging, sys
+logging.basicConfig(stream=sys.stdout, level="WARNING")
+import otbench
+from otbench.critics.compiled import COMPILE_FROM
+pair = otbench.problem("translation", dim=2).sample(64, mode="coupled")
+fitted = otbench.train(pair, otbench.WeightClip(widths=(4,), steps=COMPILE_FROM), seed=0)
+print(fitted.status, fitted.compiled)
+"""
+    done = python(script, CXX=str(tmp_path / "no-such-compiler"), TORCHINDUCTOR_CACHE_DIR=str(tmp_path))
+    assert "the training step is not compiled" in done.stdout
+    assert done.stdout.splitlines()[-1] == "ok False"

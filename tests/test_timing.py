@@ -20,8 +20,7 @@ PLAN = """
 question = "How fast?"
 [timing]
 dim = 3
-batch = 8
-widths = [4, 8]
+shapes = [[4, 8], [8, 8]]
 critics = [1, 4]
 engines = ["plain", "batched"]
 exact_dims = [2]
@@ -49,8 +48,8 @@ def test_a_plan_is_every_engine_width_and_number_of_critics_once():
     plan = load_experiment("timing").timing
     keys = plan_keys(plan, "cpu")
     assert len(keys) == len(set(keys))
-    assert sum(key.startswith("training batched") for key in keys) == len(plan.widths) * len(plan.critics)
-    assert sum(key.startswith("training plain") for key in keys) == len(plan.widths)
+    assert sum(key.startswith("training batched") for key in keys) == len(plan.shapes) * len(plan.critics)
+    assert sum(key.startswith("training plain") for key in keys) == len(plan.shapes)
     assert not any("graph" in key for key in keys)
     assert any("graph" in key for key in plan_keys(plan, "cuda"))
 

@@ -1,31 +1,73 @@
-"""The written-out step as one compiled function: what a compiler makes of it, measured beside the engine."""
+"""The whole training step as one compiled function, for the recipe most critics are trained by."""
 
-from typing import Any
+import functools
+import logging
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
-from otbench.critics.engine import Engine
+from otbench.critics.network import CPU_ROWS
 from otbench.critics.optimisers import RMSProp
 
+if TYPE_CHECKING:
+    from otbench.critics.engine import Engine
 
-class CompiledEngine(Engine):
-    """The engine with its whole step given to torch.compile: ReLU, RMSProp, every parameter clipped after the step.
+#: Steps from which compiling pays: a shape takes seconds to compile once a process, and saves a tenth of each step.
+COMPILE_FROM = 2000
 
-    ``otbench run timing`` measures both. Runs use the engine: a compilation takes seconds for every shape and
-    number of critics, and the last digits of what it computes belong to the compiler that was there.
+#: Hidden width up to which it pays: wider layers spend their time in matrix products, which it leaves alone.
+WIDEST = 64
+
+#: torch gives a function up after eight shapes; a matrix has more.
+SHAPES = 256
+
+
+def worth_compiling(method: Any, device: str) -> bool:
+    """Whether a run compiles the step of this method: a question of its fields alone, so that a critic's numbers do
+    not depend on the critics trained beside it."""
+    recipe = (method.activation, method.optimiser, method.clip_when, method.dtype, device)
+    usual = recipe == ("relu", "rmsprop", "after", "float32", "cpu")
+    small = 0 < max(method.widths, default=0) <= WIDEST and method.batch != "full" and 2 * method.batch <= CPU_ROWS
+    return usual and small and method.steps >= COMPILE_FROM
+
+
+def compiled_step(engine: "Engine") -> Callable[[Tensor], None] | None:
+    """The engine's step as a function of its points (E, R, d); None, and a line in the log, where no compiler is.
+
+    One compilation serves every number of critics: the first axis is dynamic. It computes what ``Engine.step`` does
+    up to float32 rounding, the same bits for a critic whatever the batch.
     """
+    assert isinstance(engine.optimise, RMSProp)
+    optimiser, views = engine.optimise, engine.stack.views
+    flats = (optimiser.parameters, optimiser.square, optimiser.down, optimiser.eps, engine.low, engine.high)
+    parts = [[view for part in views(flat) for view in part] for flat in flats]
+    pull = engine.source.pull
+    for tensor in [pull, *(view for part in parts for view in part)]:
+        torch._dynamo.mark_dynamic(tensor, 0)
 
-    def step(self, k: int) -> None:
-        """Step k of the block last drawn."""
-        if not hasattr(self, "compiled"):
-            assert isinstance(self.optimise, RMSProp)
-            flats = (self.stack.parameters, self.optimise.square, self.optimise.down, self.low, self.high)
-            self.parts = [[t for part in self.stack.views(flat) for t in part] for flat in flats]
-            self.eps = float(self.optimise.eps[0])
-            torch.compiler.reset()  # torch stops compiling one function after eight shapes
-            self.compiled: Any = torch.compile(_step, fullgraph=True, dynamic=False)
-        self.compiled(self.source.points(k), self.source.pull, *self.parts, self.method.smoothing, self.eps)
+    def step(points: Tensor) -> None:
+        _compiled()(points, pull, *parts, optimiser.smoothing)
+
+    points = engine.source.points(0)
+    torch._dynamo.mark_dynamic(points, 0)
+    before = [(t, t.clone()) for t in (optimiser.parameters, optimiser.square)]
+    try:
+        with torch._dynamo.config.patch(recompile_limit=SHAPES):
+            step(points)
+    except (torch._dynamo.exc.BackendCompilerFailed, torch._inductor.exc.InductorError) as error:
+        reason = " ".join(str(error).split())[:200]
+        logging.getLogger("otbench").warning("the training step is not compiled: %s", reason)
+        return None
+    for tensor, value in before:
+        tensor.copy_(value)
+    return step
+
+
+@functools.cache
+def _compiled() -> Any:
+    return torch.compile(_step, fullgraph=True)
 
 
 def _step(
@@ -34,10 +76,10 @@ def _step(
     parameters: list[Tensor],
     squares: list[Tensor],
     downs: list[Tensor],
+    epsilons: list[Tensor],
     lows: list[Tensor],
     highs: list[Tensor],
     smoothing: float,
-    eps: float,
 ) -> None:
     """One step of ``Engine``, as pure arithmetic until the last line; each list holds weights, then biases."""
     layers = len(parameters) // 2
@@ -45,17 +87,16 @@ def _step(
     inputs = [points]
     for layer in range(layers - 1):
         inputs.append(torch.relu(torch.bmm(inputs[-1], weights[layer]) + biases[layer]))
-    gradients: list[Tensor | None] = [None] * len(parameters)
+    gradients: list[Tensor] = [points] * len(parameters)
     for layer in range(layers - 1, -1, -1):
         gradients[layer] = torch.bmm(inputs[layer].mT, pull)
         gradients[layers + layer] = pull.sum(1, keepdim=True)
         if layer > 0:
             back = pull * weights[layer].mT if pull.shape[2] == 1 else torch.bmm(pull, weights[layer].mT)
             pull = torch.where(inputs[layer] > 0, back, 0.0)
-    for theta, square, down, low, high, gradient in zip(
-        parameters, squares, downs, lows, highs, gradients, strict=True
+    for theta, square, down, eps, low, high, gradient in zip(
+        parameters, squares, downs, epsilons, lows, highs, gradients, strict=True
     ):
-        assert gradient is not None
         moment = smoothing * square + (1 - smoothing) * gradient * gradient
         square.copy_(moment)
         theta.copy_(torch.clamp(theta + down * gradient / (torch.sqrt(moment) + eps), low, high))

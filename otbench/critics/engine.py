@@ -6,20 +6,19 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from otbench.critics.compiled import compiled_step
 from otbench.critics.minibatch import MinibatchSource
 from otbench.critics.network import Stack, initial_parameters
 from otbench.critics.optimisers import SGD, Adam, RMSProp
-from otbench.types import SamplePair
+from otbench.critics.population import PopulationSource
+from otbench.types import Law, SamplePair
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from otbench.methods.weight_clip import WeightClip
 
-#: Steps whose minibatches are drawn at once: long enough to forget the call, small enough for the cache.
-STEPS_A_BLOCK = 64
-
-#: Steps in one captured CUDA graph; divides STEPS_A_BLOCK.
+#: Steps in one captured CUDA graph; divides every source's block.
 STEPS_A_GRAPH = 16
 
 #: The dtype parameters are kept in, and that of the matrix products, by the method's ``dtype``.
@@ -35,7 +34,9 @@ class Engine:
     """E critics in training: parameters, minibatches, optimiser and box; ``run`` does their steps.
 
     Methods agree in all but clip, rate and eps; at least two critics, because BLAS takes a path with other
-    rounding for a single one. ``graphs``: captured CUDA graphs; used where there is a GPU unless said otherwise.
+    rounding for a single one. ``laws``: critic k sees fresh draws of laws[k] at every step, not its sample. ``graphs``:
+    captured CUDA graphs; used where there is a GPU unless said otherwise. ``compiled``: the step is given to a
+    compiler, where there is one.
     """
 
     def __init__(
@@ -45,7 +46,9 @@ class Engine:
         seeds: list[int],
         device: str,
         *,
+        laws: "Sequence[Law] | None" = None,
         graphs: bool | None = None,
+        compiled: bool = False,
     ) -> None:
         assert len(pairs) >= 2
         self.uses_graphs = device.startswith("cuda") if graphs is None else graphs
@@ -55,7 +58,7 @@ class Engine:
         boxes = [m.clip if m.init == "box" else None for m in methods]
         initial = torch.stack([initial_parameters(shapes, s, box) for s, box in zip(seeds, boxes, strict=True)])
         self.clip = torch.tensor([m.clip for m in methods], dtype=dtype, device=self.device)
-        self.source = MinibatchSource(pairs, seeds, self.method.batch, STEPS_A_BLOCK, initial.to(self.device, dtype))
+        self.source = self._source(pairs, seeds, laws, initial.to(self.device, dtype))
         self.stack = Stack(
             initial.to(self.device, dtype), shapes, self.method.activation, self.source.points_a_step, products
         )
@@ -65,6 +68,15 @@ class Engine:
         self.optimise = self._optimiser(methods)
         self.graphs: list[torch.cuda.CUDAGraph] = []
         self.clip_to_box()
+        self.compiled = compiled_step(self) if compiled else None
+
+    def _source(
+        self, pairs: list[SamplePair], seeds: list[int], laws: "Sequence[Law] | None", like: Tensor
+    ) -> MinibatchSource | PopulationSource:
+        if laws is None:
+            return MinibatchSource(pairs, seeds, self.method.batch, like)
+        assert self.method.batch != "full"
+        return PopulationSource(laws, seeds, self.method.batch, pairs[0].dim, like)
 
     def _optimiser(self, methods: list["WeightClip"]) -> RMSProp | Adam | SGD:
         parameters, shared = self.stack.parameters, self.method
@@ -84,6 +96,9 @@ class Engine:
 
     def step(self, k: int) -> None:
         """Step k of the block last drawn."""
+        if self.compiled is not None:
+            self.compiled(self.source.points(k))
+            return
         if self.method.clip_when == "before":
             self.clip_to_box()
         self.stack.backward(self.source.points(k), self.source.pull)
@@ -95,8 +110,8 @@ class Engine:
         """Steps first ... last - 1; nothing is read back from the device on the way."""
         with _tf32(self.method.dtype == "tf32"), self._current_device():
             steps = self._graphed if self.uses_graphs else self._eager
-            for start in range(first, last, STEPS_A_BLOCK):
-                count = min(STEPS_A_BLOCK, last - start)
+            for start in range(first, last, self.source.block):
+                count = min(self.source.block, last - start)
                 self.source.draw(start, count)
                 steps(count)
 
@@ -124,7 +139,7 @@ class Engine:
                 self.step(k)
         torch.cuda.current_stream(self.device).wait_stream(side)
         graphs: list[torch.cuda.CUDAGraph] = []
-        for first in range(0, STEPS_A_BLOCK, STEPS_A_GRAPH):
+        for first in range(0, self.source.block, STEPS_A_GRAPH):
             graph = torch.cuda.CUDAGraph()
             with torch.cuda.graph(graph, pool=graphs[0].pool() if graphs else None):
                 for k in range(first, first + STEPS_A_GRAPH):

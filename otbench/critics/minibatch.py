@@ -14,16 +14,20 @@ MIX_1 = 0xBF58476D1CE4E5B9 - 2**64
 MIX_2 = 0x94D049BB133111EB - 2**64
 
 
+#: Steps whose minibatches are drawn at once: long enough to forget the call, small enough for the cache.
+STEPS_A_BLOCK = 64
+
+
 class MinibatchSource:
     """The points of each step: ``batch`` draws with replacement from either sample a critic, or all of both.
 
     ``pull`` (E, R, 1) is d loss / d f at those points: minus the share of a point of x, plus that of y.
-    ``steps`` steps are drawn at once, into buffers that stay where they are.
+    ``block`` steps are drawn at once, into buffers that stay where they are.
     """
 
-    def __init__(
-        self, pairs: list[SamplePair], seeds: list[int], batch: int | str, steps: int, like: Tensor
-    ) -> None:
+    block = STEPS_A_BLOCK
+
+    def __init__(self, pairs: list[SamplePair], seeds: list[int], batch: int | str, like: Tensor) -> None:
         distinct = list({id(p): p for p in pairs}.values())
         n, m = {len(p.x) for p in distinct}, {len(p.y) for p in distinct}
         if len(n) > 1 or len(m) > 1:
@@ -43,7 +47,7 @@ class MinibatchSource:
         critics, per_critic = len(pairs), self.n + self.m if self.full else 2 * self.size
         self.points_a_step = per_critic
         drawn = 0 if self.full else critics * per_critic
-        self.rows = torch.zeros(steps, drawn, dtype=torch.long, device=like.device)
+        self.rows = torch.zeros(self.block, drawn, dtype=torch.long, device=like.device)
         self.chosen = torch.empty(critics * per_critic, atoms.shape[2], dtype=like.dtype, device=like.device)
         if self.full:
             self.chosen.copy_(atoms[self.sample].flatten(0, 1))

@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from otbench.critics.engine import STEPS_A_BLOCK, Engine
+from otbench.critics.compiled import worth_compiling
+from otbench.critics.engine import Engine
+from otbench.critics.minibatch import STEPS_A_BLOCK
 from otbench.critics.network import CPU_ROWS
 from otbench.errors import InputError
 from otbench.methods.base import Fitted
-from otbench.types import SamplePair
+from otbench.types import Law, SamplePair
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,10 +30,13 @@ CPU_WORKING_SET = 4 * 2**20
 GPU_SHARE = 0.5
 
 
-def train(pair: SamplePair, method: "WeightClip", *, seed: int = 0, device: str = "cpu") -> Fitted:
+def train(
+    pair: SamplePair, method: "WeightClip", *, seed: int = 0, device: str = "cpu", law: Law | None = None
+) -> Fitted:
     """Train one clipped critic on one pair of samples; the same arguments give the same critic.
 
-    The loss is -mean f(x) + mean f(y), so f is large on x and small on y.
+    The loss is -mean f(x) + mean f(y), so f is large on x and small on y. ``law``: a problem, of which every step
+    sees fresh draws; the pair then gives the dimension only.
 
     Returns:
         Fitted, its ``critic`` a float64 function; status "diverged" when a parameter is not finite.
@@ -41,13 +46,18 @@ def train(pair: SamplePair, method: "WeightClip", *, seed: int = 0, device: str 
 
     Source: Arjovsky, Chintala, Bottou 2017, Algorithm 1.
     """
-    return train_many([pair], [method], [seed], device=device)[0]
+    return train_many([pair], [method], [seed], device=device, laws=None if law is None else [law])[0]
 
 
 def train_many(
-    pairs: Sequence[SamplePair], methods: Sequence["WeightClip"], seeds: Sequence[int], *, device: str = "cpu"
+    pairs: Sequence[SamplePair],
+    methods: Sequence["WeightClip"],
+    seeds: Sequence[int],
+    *,
+    device: str = "cpu",
+    laws: Sequence[Law] | None = None,
 ) -> list[Fitted]:
-    """Train critic k on pairs[k] by methods[k] with seeds[k], all in batched calls.
+    """Train critic k on pairs[k], or fresh draws of laws[k], by methods[k] with seeds[k], all in batched calls.
 
     The methods may differ in clip, learning rate and eps only, the pairs must agree in sizes. On a CPU a critic's
     parameters do not depend, bit for bit, on the critics it shares a batch with.
@@ -55,15 +65,17 @@ def train_many(
     Raises:
         InputError: critics that cannot share a batch; a device that is not there.
     """
-    if not len(pairs) == len(methods) == len(seeds):
-        raise InputError(
-            f"train_many takes one pair, method and seed a critic; got {len(pairs)}, {len(methods)}, {len(seeds)}"
-        )
+    counts = [len(part) for part in (pairs, methods, seeds, *([] if laws is None else [laws]))]
+    if len(set(counts)) > 1:
+        raise InputError(f"train_many takes one pair, method, seed (and law) a critic; got {counts}")
     if not pairs:
         return []
     for method in methods:
         if not hasattr(method, "clip"):
             raise InputError(f"train takes a WeightClip; got {type(method).__name__}, which experiments run by name")
+    methods = [method.at(pair.dim) for method, pair in zip(methods, pairs, strict=True)]
+    if laws is not None and methods[0].batch == "full":
+        raise InputError("fresh draws have no full batch: give batch a number, or train on a sample")
     if len({(m.batch_key(), p.dim) for m, p in zip(methods, pairs, strict=True)}) > 1:
         raise InputError(
             "critics trained together must agree in dimension and in all but clip, lr, lr_unit and eps: "
@@ -77,7 +89,7 @@ def train_many(
     with one_thread():
         for some in np.array_split(np.arange(len(pairs)), -(-len(pairs) // size)):  # batches of almost equal size
             chosen = [pairs[k] for k in some], [methods[k] for k in some], [seeds[k] for k in some]
-            fitted += _train_batch(*chosen, device)
+            fitted += _train_batch(*chosen, None if laws is None else [laws[k] for k in some], device)
     return fitted
 
 
@@ -117,13 +129,13 @@ def one_thread() -> "Iterator[None]":
 
 
 def _train_batch(
-    pairs: list[SamplePair], methods: list["WeightClip"], seeds: list[int], device: str
+    pairs: list[SamplePair], methods: list["WeightClip"], seeds: list[int], laws: list[Law] | None, device: str
 ) -> list[Fitted]:
-    start = time.perf_counter()
     count, steps = len(pairs), methods[0].steps
     if count == 1:  # never alone: see Engine
-        pairs, methods, seeds = pairs * 2, methods * 2, seeds * 2
-    engine = Engine(pairs, methods, seeds, device)
+        pairs, methods, seeds, laws = pairs * 2, methods * 2, seeds * 2, laws and laws * 2
+    engine = Engine(pairs, methods, seeds, device, laws=laws, compiled=worth_compiling(methods[0], device))
+    start = time.perf_counter()
     saturation_start = engine.saturation()
     engine.run(0, steps // 2)
     halfway = engine.stack.parameters.clone()
@@ -143,6 +155,7 @@ def _train_batch(
             saturation=saturation[k] if finite[k] else None,
             seconds=seconds,
             batch=count,
+            compiled=engine.compiled is not None,
         )
         for k in range(count)
     ]

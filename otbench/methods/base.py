@@ -7,7 +7,7 @@ from typing import ClassVar, Literal, Self
 from otbench.critics.functions import Critic
 from otbench.errors import InputError
 from otbench.spec import Spec
-from otbench.types import Array, ExactSolution, SamplePair
+from otbench.types import Array, ExactSolution, Law, SamplePair
 
 
 @dataclass(frozen=True, eq=False)
@@ -18,7 +18,8 @@ class Fitted:
 
     ``halfway`` is the critic at half the step budget; ``saturation_start`` and ``saturation`` are the shares of
     clipped parameters with |theta| >= 0.999 c before the first step and at the end; ``seconds`` is this
-    critic's share of the training time and ``batch`` the number of critics that shared it.
+    critic's share of the training time, ``batch`` the number of critics that shared it, and ``compiled`` whether
+    their step was.
     """
 
     critic: Critic | None
@@ -29,6 +30,7 @@ class Fitted:
     saturation: float | None = None
     seconds: float = 0.0
     batch: int = 1
+    compiled: bool = False
 
     def values(self, z: Array) -> Array:
         """f(z) (k,) at points z (k, d)."""
@@ -50,11 +52,13 @@ class Fitted:
 
 @dataclass(frozen=True, eq=False)
 class Job:
-    """One critic to fit: where, with which seed, and the exact solution for methods that are given it."""
+    """One critic to fit: where, with which seed, and the exact solution for methods that are given it. ``law``: the
+    problem whose fresh draws a training step sees, None where it sees the pair's points."""
 
     pair: SamplePair
     seed: int
     exact: ExactSolution
+    law: Law | None = None
 
 
 class Method(Spec):
@@ -72,10 +76,18 @@ class Method(Spec):
         """Methods with equal keys may be fitted in one call."""
         return (self.name,)
 
+    def at(self, dim: int) -> Self:
+        """The method on R^dim, with the fields filled in that depend on the dimension."""
+        return self
+
     @property
     def trained(self) -> bool:
         """Whether fitting takes training time, so that batches should be balanced by it."""
         return False
+
+    def work(self, dim: int) -> float:
+        """Floating-point operations that fitting one critic on R^dim takes, about."""
+        return 0.0
 
     @classmethod
     def fit(cls, methods: Sequence[Self], jobs: Sequence[Job], device: str) -> list[Fitted]:

@@ -22,7 +22,9 @@ class WeightClip(Method):
 
     name: Literal["weight_clip"] = "weight_clip"
     clip: float = Field(0.01, gt=0, description="c, the half side of the box")
+    clip_over_c_star: float | None = Field(None, gt=0, description="c in units of c*, instead of clip")
     widths: tuple[int, ...] = Field((64, 64), description="hidden widths h_1, ..., h_{L-1}; [] is linear")
+    width_per_dim: int = Field(0, ge=0, description="hidden widths are at least this many times the dimension")
     depth: int = Field(2, ge=0, description="hidden layers; repeats a single width")
     activation: Activation = "relu"
     clip_parameters: Literal["all", "weights"] = Field("all", description="biases too, or not")
@@ -38,6 +40,7 @@ class WeightClip(Method):
     steps: int = Field(4000, ge=0, description="0: the untrained critic")
     dtype: Literal["float32", "tf32", "bfloat16", "float64"] = Field("float32", description="of the products")
 
+    version: ClassVar[int] = 2
     source: ClassVar[str] = "Arjovsky, Chintala, Bottou 2017, Algorithm 1"
 
     @model_validator(mode="before")
@@ -69,7 +72,17 @@ class WeightClip(Method):
             raise ValueError(f"betas must lie in [0, 1); got {list(self.betas)}")
         if self.batch != "full" and self.batch < 1:
             raise ValueError(f'batch must be at least 1, or "full"; got {self.batch}')
+        if self.clip_over_c_star is not None and "clip" in self.model_fields_set:
+            raise ValueError("give clip or clip_over_c_star, not both")
         return self
+
+    def at(self, dim: int) -> Self:
+        """The method on R^dim: widths no smaller than width_per_dim times dim, and clip = clip_over_c_star c*."""
+        widths = tuple(max(width, self.width_per_dim * dim) for width in self.widths)
+        placed = self.model_copy(update={"widths": widths})
+        if self.clip_over_c_star is None:
+            return placed
+        return placed.model_copy(update={"clip": self.clip_over_c_star * placed.certified_clip(dim)})
 
     @property
     def rate(self) -> float:
@@ -91,15 +104,20 @@ class WeightClip(Method):
 
     def batch_key(self) -> tuple[object, ...]:
         """Clip value, learning rate and eps may differ within a batch; all else is its shape or its program."""
-        own = {"clip", "lr", "lr_unit", "eps"}
+        own = {"clip", "clip_over_c_star", "lr", "lr_unit", "eps"}
         return tuple(sorted((k, v) for k, v in self.model_dump().items() if k not in own))
 
     @property
     def trained(self) -> bool:
         return self.steps > 0
 
+    def work(self, dim: int) -> float:
+        rows = 2 * (64 if self.batch == "full" else self.batch)
+        return 6.0 * rows * sum(fan_in * fan_out for fan_in, fan_out in self.shapes(dim)) * self.steps
+
     @classmethod
     def fit(cls, methods: Sequence[Self], jobs: Sequence[Job], device: str) -> list[Fitted]:
         from otbench.critics.training import train_many  # torch loads here, not when an experiment is read
 
-        return train_many([j.pair for j in jobs], methods, [j.seed for j in jobs], device=device)
+        laws = None if jobs[0].law is None else [job.law for job in jobs if job.law is not None]
+        return train_many([j.pair for j in jobs], methods, [j.seed for j in jobs], device=device, laws=laws)

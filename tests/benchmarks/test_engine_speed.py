@@ -4,6 +4,7 @@ import pytest
 import torch
 from side_by_side import take_turns
 
+from otbench.critics.compiled import worth_compiling
 from otbench.critics.engine import Engine
 from otbench.critics.plain import PlainLoop
 from otbench.critics.training import batch_size
@@ -17,7 +18,7 @@ PAIR = problem("translation", dim=16).sample(1024, mode="coupled")
 def test_the_engine_outruns_the_plain_loop(width, batch, times_plain, share, benchmark):
     method = WeightClip(widths=(width, width), batch=batch)
     count = batch_size(PAIR, method, "cpu")
-    engine = Engine([PAIR] * count, [method] * count, list(range(count)), "cpu")
+    engine = Engine([PAIR] * count, [method] * count, list(range(count)), "cpu", compiled=worth_compiling(method, "cpu"))
     plain, square = PlainLoop(PAIR, method, "cpu"), torch.rand(1024, 1024)
     steps = 64 if benchmark.enabled else 4
     benchmark.pedantic(engine.run, (0, steps), rounds=3)
