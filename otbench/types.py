@@ -67,7 +67,8 @@ class SamplePair:
     """Two weighted samples of equal dimension: x (n, d) ~ P with a (n,), y (m, d) ~ Q with b (m,).
 
     ``images`` (n, d) are the points T(x_i) an optimal coupling of P and Q sends x_i to, where the problem
-    knows one: y itself under coupled sampling. Arrays are validated on construction.
+    knows one: y itself under coupled sampling. ``rays`` (n, d) are the unit gradients at x of the problem's optimal
+    potential, pointing where f grows, against the way to y; 0 where it has none. Arrays are validated on construction.
 
     Raises:
         InputError: empty, non-finite or non-numeric arrays, unequal dimensions, bad weights.
@@ -78,15 +79,18 @@ class SamplePair:
     a: Array
     b: Array
     images: Array | None
+    rays: Array | None
 
-    def __init__(self, x: Any, y: Any, a: Any = None, b: Any = None, images: Array | None = None) -> None:
+    def __init__(
+        self, x: Any, y: Any, a: Any = None, b: Any = None, images: Array | None = None, rays: Array | None = None
+    ) -> None:
         x, y = as_points("x", x), as_points("y", y)
         if x.shape[1] != y.shape[1]:
             raise InputError(
                 f"x and y must have the same dimension; got {x.shape[1]} and {y.shape[1]}"
             )
-        values = {"x": x, "y": y, "a": as_weights("a", a, len(x)), "b": as_weights("b", b, len(y)), "images": images}
-        for name, value in values.items():
+        weights = {"a": as_weights("a", a, len(x)), "b": as_weights("b", b, len(y))}
+        for name, value in {"x": x, "y": y, **weights, "images": images, "rays": rays}.items():
             object.__setattr__(self, name, value)
 
     @property
@@ -214,10 +218,13 @@ class Bounds:
 class Alignment:
     """How the critic's gradient points, and how long it is.
 
-    ``cosine`` = plan-weighted mean of cos(grad f(x_i), x_i - y_j) over the entries of the exact plan
-    that move mass, a zero gradient counting 0; None when no mass moves or no plan is known.
-    ``coincident_atoms`` counts the plan entries left out because x_i = y_j. ``grad_norm_*`` are
-    the Euclidean lengths of the gradients over both samples.
+    ``cosine`` = weighted mean of cos(grad f(x_i), r) over the transport rays r: the gradient of the problem's known
+    potential at x_i, else the ray x_i - y_j of the exact plan's entries that move mass; a zero gradient counts 0;
+    None when no mass moves or no ray is known. ``coincident_atoms`` counts the rays left out because they have no
+    direction: x_i = y_j. ``grad_norm_*`` are the Euclidean lengths of the gradients over both samples.
+
+    Where the potential is known, ``gradient_l2`` = mean |grad f(x_i) - r_i|^2, ``gradient_l2_repaired`` is its
+    minimum over s >= 0 for s grad f, what is left of the loss when scale is repaired, and ``gradient_scale`` that s.
     """
 
     cosine: float | None
@@ -225,3 +232,6 @@ class Alignment:
     grad_norm_mean: float
     grad_norm_min: float
     grad_norm_max: float
+    gradient_l2: float | None = None
+    gradient_l2_repaired: float | None = None
+    gradient_scale: float | None = None

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from random_ladders import Instance, breaks, instances, law, make
 
 from otbench import bounds as ladder_module
-from otbench.bounds import alignment, lower_bounds, maximise_concave
+from otbench.bounds import alignment, lower_bounds
+from otbench.concave import maximise_concave
 from otbench.critics.functions import Affine, McShane
 from otbench.errors import InputError
 from otbench.exact import solve_exact

@@ -14,7 +14,7 @@ HOUSE = Path(otbench.__file__).parent
 #: From the ground up. A module imports from lower floors and from its own package only.
 FLOORS: list[set[str]] = [
     {"errors", "columns", "machine", "progress"},
-    {"types", "spec", "workers"},
+    {"types", "spec", "concave", "workers"},
     {"exact", "bounds", "rows", "problems", "critics", "promises"},
     {"methods.base", "solutions", "tables", "auditing"},
     {"timetables"},

@@ -20,7 +20,7 @@ def one_line(caught):
     ("typo", "meant"),
     [("translatoin", "translation"), ("scalling", "scaling"), ("sphere", "spheres"), ("ball", "balls"),
      ("segment", "segments"), ("shared-mass", "shared_mass"), ("Lift", "lift"), ("digit", "digits"),
-     ("array", "arrays")],
+     ("array", "arrays"), ("funnel", "funnels")],
 )  # fmt: skip
 def test_an_unknown_problem_is_refused_with_the_nearest_name(typo, meant):
     message = f"unknown problem '{typo}': did you mean '{meant}'\\?"
@@ -30,7 +30,7 @@ def test_an_unknown_problem_is_refused_with_the_nearest_name(typo, meant):
 
 
 def test_a_name_near_to_nothing_is_refused_with_all_the_names():
-    with pytest.raises(UnknownNameError, match="known: arrays, balls, digits, lift, ") as caught:
+    with pytest.raises(UnknownNameError, match="known: arrays, balls, digits, funnels, lift, ") as caught:
         problem("zzzzzzzz", dim=2)
     assert all(name in one_line(caught) for name in PROBLEMS)
 
@@ -40,7 +40,8 @@ def test_a_name_near_to_nothing_is_refused_with_all_the_names():
     [("translation", "shfit", "shift"), ("translation", "dims", "dim"), ("scaling", "factors", "factor"),
      ("spheres", "iner", "inner"), ("balls", "outter", "outer"), ("segments", "teta", "theta"),
      ("shared_mass", "overlaps", "overlap"), ("lift", "rigth", "right"),
-     ("digits", "comparision", "comparison"), ("arrays", "sha", "sha256")],
+     ("digits", "comparision", "comparison"), ("arrays", "sha", "sha256"),
+     ("funnels", "powr", "power")],
 )  # fmt: skip
 def test_an_unknown_field_is_refused_with_the_nearest_name(name, typo, meant):
     message = f"unknown field of problem '{name}' '{typo}': did you mean '{meant}'\\?"
@@ -99,6 +100,14 @@ def test_a_dimension_below_one_is_refused_by_every_problem(name, dim):
         ("shared_mass", {"overlap": -0.01}, "overlap: .*greater than or equal to 0; got -0.01"),
         ("shared_mass", {"w1": 0.0}, "w1: .*greater than 0; got 0.0"),
         ("lift", {"scale": 0.0}, "scale: .*greater than 0; got 0.0"),
+        ("funnels", {"power": 0.99}, "power: .*greater than or equal to 1; got 0.99"),
+        ("funnels", {"funnels": 0}, "funnels: .*greater than or equal to 1; got 0"),
+        ("funnels", {"half_width": 0.0}, "half_width: .*greater than .*; got 0.0"),
+        ("funnels", {"half_width": 1e9}, "the map leaves its rays by .*, allowed are 1e-09: bring half_width .* to 1"),
+        ("funnels", {"bias_scale": 1e12}, "the map leaves its rays by .*, allowed are 1e-09: bring half_width .* to 1"),
+        ("funnels", {"sha256": "0"}, "sha256 names a pair from a file; own pairs have none: leave it out"),
+        ("funnels", {"origin": "file"}, 'a pair from a file needs pairs = "FILE.npz" and origin = "file"'),
+        ("funnels", {"origin": "own", "pairs": "a.npz"}, 'a pair from a file needs pairs = "FILE.npz" and origin = '),
         ("digits", {"dim": 63}, "dim: .*greater than or equal to 64; got 63"),
         ("digits", {"dim": 64, "digit": 10}, "digit: .*less than or equal to 9; got 10"),
         ("digits", {"dim": 64, "digit": 1, "other": 1}, "two classes must differ; got 1 twice"),

@@ -7,6 +7,7 @@ from otbench.problems.arrays import Arrays
 from otbench.problems.base import Mode, Problem
 from otbench.problems.concentric import Balls, Spheres
 from otbench.problems.digits import Digits
+from otbench.problems.funnels import Funnels
 from otbench.problems.lift import Lift
 from otbench.problems.scaling import Scaling
 from otbench.problems.segments import Segments
@@ -22,6 +23,7 @@ PROBLEMS: dict[str, type[Problem]] = {
     "segments": Segments,
     "shared_mass": SharedMass,
     "lift": Lift,
+    "funnels": Funnels,
     "digits": Digits,
     "arrays": Arrays,
 }

@@ -51,6 +51,8 @@ class Arrays(Problem):
         check_request(n, m, mode)
         if mode == "coupled":
             raise InputError('arrays have no known optimal coupling; use mode = "independent"')
+        if mode == "population":
+            raise InputError('arrays are data, with no law to draw fresh points from; use mode = "independent"')
         if (n or m) and (self.a or self.b):
             raise InputError("weighted arrays are used whole; leave n and m out")
         return data_size("n", n, len(self._pair.x)), data_size("m", m, len(self._pair.y))

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from functools import lru_cache
 from typing import ClassVar, Literal, get_args
 
 import numpy as np
@@ -11,7 +12,7 @@ from otbench.errors import InputError, UnknownNameError
 from otbench.spec import Spec
 from otbench.types import Array, SamplePair
 
-Mode = Literal["coupled", "independent"]
+Mode = Literal["coupled", "independent", "population"]
 
 
 class Problem(Spec):
@@ -35,6 +36,11 @@ class Problem(Spec):
         return None
 
     @property
+    def population_stderr(self) -> float | None:
+        """Standard error of ``population_w1``: 0 where it is a closed form, that of its Monte Carlo elsewhere."""
+        return None if self.population_w1 is None else 0.0
+
+    @property
     def population_overlap(self) -> float | None:
         """OVL(P, Q) = 1 - TV(P, Q); None where unknown."""
         return None
@@ -43,23 +49,49 @@ class Problem(Spec):
         """n draws (x_i, y_i) of an optimal coupling, each (n, dim), and weights (n,) or None."""
         raise NotImplementedError
 
+    def targets(self, rng: np.random.Generator, n: int) -> Array:
+        """n draws (n, dim) of Q alone, for a problem that has no weights."""
+        return self.coupling(rng, n)[1]
+
+    def potential_gradient(self, x: Array) -> Array | None:
+        """Unit gradients (n, dim), at points x of P, of the known potential f that is optimal: f(x) - f(T(x)) =
+        |x - T(x)|, so they point from T(x) to x; 0 where f has none; None where no such potential is known."""
+        return None
+
+    def fresh(self, n: int, m: int, seed: int, step: int) -> tuple[Array, Array]:
+        """Independent draws x (n, dim) of P and y (m, dim) of Q for one training step, the same in any order of calls.
+
+        Every (problem, seed, step) has streams of its own, one for x and one for y, in none of which a sample's
+        points lie.
+
+        Raises:
+            InputError: data without laws, or laws that are drawn with weights.
+        """
+        self.sizes(n, n, "population")
+        key = _stream_key(self)
+        # a counter's lowest word counts the draws, the others are the stream's name
+        of_x, of_y = (np.random.Philox(key=key, counter=[0, side, step, seed]) for side in (0, 1))
+        return self.coupling(np.random.Generator(of_x), n)[0], self.targets(np.random.Generator(of_y), m)
+
     def sample(
         self, n: int | None = None, m: int | None = None, *, mode: Mode = "independent", seed: int = 0
     ) -> SamplePair:
         """x (n, dim) from P and y (m, dim) from Q; the same arguments give the same points.
 
         ``mode="coupled"``: y_i = T(x_i), and W1 of the samples is known in closed form. ``mode="independent"``:
-        fresh y, as a user's data are.
+        fresh y, as a user's data are. ``mode="population"``: coupled points to read a critic on that is trained on
+        ``fresh`` ones.
 
         Raises:
-            InputError: sizes the problem cannot give; coupled with n != m.
+            InputError: sizes the problem cannot give; coupled with n != m; no laws to draw fresh points from.
         """
         n, m = self.sizes(n, m, mode)
         x, images, a = self.coupling(self._rng(f"{mode} x", n, m, seed), n)
-        if mode == "coupled":
-            return SamplePair(x, images, a, a, images)
+        rays = self.potential_gradient(x)
+        if mode != "independent":
+            return SamplePair(x, images, a, a, images, rays)
         _, y, b = self.coupling(self._rng(f"{mode} y", n, m, seed), m)
-        return SamplePair(x, y, a, b, images)
+        return SamplePair(x, y, a, b, images, rays)
 
     def sizes(self, n: int | None, m: int | None, mode: Mode) -> tuple[int, int]:
         """The sample sizes ``sample`` gives for these arguments, 1024 where none is asked, without drawing.
@@ -70,19 +102,29 @@ class Problem(Spec):
         check_request(n, m, mode)
         n = 1024 if n is None else int(n)
         m = n if m is None else int(m)
-        if mode == "coupled" and n != m:
-            raise InputError(f"coupled sampling pairs the points, so n must equal m; got {n} and {m}")
+        if mode != "independent" and n != m:
+            raise InputError(f"{mode} sampling pairs the points, so n must equal m; got {n} and {m}")
         return n, m
 
     def _rng(self, *purpose: object) -> np.random.Generator:
         """A stream of its own for this content and purpose: no global state, no shared streams."""
+        return np.random.default_rng(self._seed_of(*purpose))
+
+    def _seed_of(self, *purpose: object) -> int:
+        """128 bits of the hash of this content and purpose."""
         content = [self.model_dump(mode="json"), self.version, *purpose]
         digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).digest()
-        return np.random.default_rng(int.from_bytes(digest[:16], "little"))
+        return int.from_bytes(digest[:16], "little")
+
+
+@lru_cache(maxsize=256)
+def _stream_key(problem: Problem) -> int:
+    """The key of a problem's fresh draws, hashed once and not once a step."""
+    return problem._seed_of("fresh")
 
 
 def check_request(n: object, m: object, mode: str) -> None:
-    """InputError unless n and m are None or whole numbers of at least 1, and the mode is one of the two."""
+    """InputError unless n and m are None or whole numbers of at least 1, and the mode is a known one."""
     if mode not in get_args(Mode):
         raise UnknownNameError("sampling mode", mode, get_args(Mode))
     for name, size in (("n", n), ("m", m)):

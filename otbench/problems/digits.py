@@ -46,6 +46,8 @@ class Digits(Problem):
         check_request(n, m, mode)
         if mode == "coupled":
             raise InputError('digits have no known optimal coupling; use mode = "independent"')
+        if mode == "population":
+            raise InputError('digits are data, with no law to draw fresh points from; use mode = "independent"')
         first, second = len(_rows(self.digit)), len(_rows(self.other))
         if self.comparison == "halves":
             first, second = first // 2, first - first // 2

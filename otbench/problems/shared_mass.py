@@ -38,6 +38,8 @@ class SharedMass(Problem):
 
     def sizes(self, n: int | None, m: int | None, mode: Mode) -> tuple[int, int]:
         n, m = super().sizes(n, m, mode)
+        if self.weights == "mixture" and mode == "population":
+            raise InputError('fresh points are drawn without weights; use weights = "uniform"')
         if self.weights == "mixture" and min(n, m) < 2:
             raise InputError(f"mixture weights need at least 2 points, one a component; got n = {n}, m = {m}")
         return n, m

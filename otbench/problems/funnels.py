@@ -1,0 +1,157 @@
+"""Minimum of funnels: pairs in any dimension whose optimal potential and gradient are known."""
+
+import hashlib
+from collections.abc import Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, ClassVar, Literal, Self
+
+import numpy as np
+from pydantic import Field, PrivateAttr, model_validator
+
+from otbench.errors import InputError
+from otbench.problems.base import Problem
+from otbench.problems.funnel_map import FunnelMap
+from otbench.problems.pair_files import funnel_pairs
+from otbench.types import Array
+
+#: Points on which a map is certified when it is built.
+CERTIFIED_POINTS = 4096
+
+#: Largest error of the certificate.
+CERTIFICATE = 1e-9
+
+#: Points of the Monte Carlo integral E|T(Y) - Y|, drawn a block at a time.
+POPULATION_POINTS, POPULATION_BLOCK = 2**16, 2**10
+
+
+class Funnels(Problem):
+    """Q uniform on [-half_width, half_width]^d, P the law of T(Y), Y ~ Q, with T moving Y along the rays of
+    u(z) = min_k |z - a_k| + b_k towards its funnel's centre: from position t in [0, 1] of the ray to t^power.
+
+    f = -u is an optimal potential, so W1 = E|T(Y) - Y|, here by Monte Carlo on 2^16 points. ``origin="own"``: centres
+    uniform in the box and biases ``bias_scale`` N(0, 1), from numpy's ``default_rng([dim, funnels, pair_seed])``.
+    ``origin="file"``: a given pair (``from_file``), known by the SHA-256 of its centres and biases.
+    """
+
+    source: ClassVar[str] = "Korotin, Kolesov, Burnaev 2022 (ray-monotone maps of MinFunnel potentials)"
+
+    name: Literal["funnels"] = "funnels"
+    funnels: int = Field(4, ge=1, le=4096)
+    pair_seed: int = Field(0, ge=0, lt=2**63)
+    half_width: float = Field(2.5, ge=1e-100, le=1e100)
+    power: float = Field(8.0, ge=1)
+    bias_scale: float = Field(0.1, ge=0, le=1e100)
+    origin: Literal["own", "file"] = "own"
+    sha256: str = Field("", description="of a file's centres and biases as float64; filled in when left out")
+
+    _pair: bytes = PrivateAttr(b"")
+
+    @classmethod
+    def parse(cls, fields: Mapping[str, Any], folder: str) -> Self:
+        """``pairs = "FILE.npz"`` takes the pair of ``dim`` and ``funnels`` from a file (``funnel_pairs``)."""
+        if "pairs" not in fields and fields.get("origin") != "file":
+            return cls(**fields)
+        path = fields.get("pairs")
+        if not isinstance(path, str) or fields.get("origin", "file") != "file":
+            raise InputError('problem \'funnels\': a pair from a file needs pairs = "FILE.npz" and origin = "file"')
+        own = {name: value for name, value in fields.items() if name != "pairs"}
+        described = cls(**{**own, "origin": "file"})
+        return described._with_pair(Path(folder, path))
+
+    @classmethod
+    def from_file(cls, path: str | Path, dim: int, funnels: int, **fields: Any) -> Self:
+        """The pair of that dimension and number of funnels in an .npz file.
+
+        Raises:
+            InputError: the file is not what ``funnel_pairs`` reads, or lacks the pair.
+        """
+        return cls.parse({"pairs": str(path), "dim": dim, "funnels": funnels, **fields}, "")
+
+    def _with_pair(self, path: Path) -> Self:
+        pairs = funnel_pairs(path, self.half_width)
+        if (self.dim, self.funnels) not in pairs:
+            known = ", ".join(f"{dim}/{funnels}" for dim, funnels in pairs)
+            raise InputError(f"{path} has no pair of dim {self.dim} with {self.funnels} funnels; it has {known}")
+        pair = b"".join(part.astype("<f8").tobytes() for part in pairs[self.dim, self.funnels])
+        digest = hashlib.sha256(pair).hexdigest()
+        if self.sha256 not in ("", digest):
+            raise InputError(f"{path} changed; the sha256 of its pair is {digest}")
+        filled = self.model_copy(update={"sha256": digest})
+        filled._pair = pair
+        _geometry(filled)
+        return filled
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.origin == "own":
+            if self.sha256:
+                raise ValueError('sha256 names a pair from a file; own pairs have none: leave it out')
+            _geometry(self)
+        elif (self.pair_seed, self.bias_scale) != (0, 0.1):
+            raise ValueError("pair_seed and bias_scale make own pairs; leave them out for a pair from a file")
+        return self
+
+    @property
+    def population_w1(self) -> float:
+        return _population(self)[0]
+
+    @property
+    def population_stderr(self) -> float:
+        return _population(self)[1]
+
+    def potential(self, z: Array) -> Array:
+        """f(z) = -u(z) (n,), the optimal potential: f(T(y)) - f(y) = |T(y) - y|."""
+        return -_geometry(self).potential(z)
+
+    def potential_gradient(self, x: Array) -> Array:
+        return -_geometry(self).gradient(x)
+
+    def coupling(self, rng: np.random.Generator, n: int) -> tuple[Array, Array, None]:
+        y = self.targets(rng, n)
+        return _geometry(self).move(y), y, None
+
+    def targets(self, rng: np.random.Generator, n: int) -> Array:
+        return rng.uniform(-self.half_width, self.half_width, (n, self.dim))
+
+
+@lru_cache(maxsize=32)
+def _geometry(problem: Funnels) -> FunnelMap:
+    """The certified map of a pair, built once a process."""
+    k, dim = problem.funnels, problem.dim
+    if problem.origin == "own":
+        rng = np.random.default_rng([dim, k, problem.pair_seed])
+        centres = rng.uniform(-problem.half_width, problem.half_width, (k, dim))
+        biases = problem.bias_scale * rng.standard_normal(k)
+    elif problem._pair:
+        numbers = np.frombuffer(problem._pair, "<f8").astype(np.float64)
+        centres, biases = numbers[: k * dim].reshape(k, dim), numbers[k * dim :]
+    else:
+        raise InputError('funnels of origin "file" come with their file: use Funnels.from_file(path, dim, funnels)')
+    built = FunnelMap(centres, biases, problem.half_width, problem.power)
+    _certify(built)
+    return built
+
+
+def _certify(built: FunnelMap) -> None:
+    """InputError unless, on points of the box, u(y) - u(T(y)) = |y - T(y)| and |u(y) - u(z)| <= |y - z|."""
+    width = built.half_width
+    y = np.random.default_rng(0).uniform(-width, width, (CERTIFIED_POINTS, built.centres.shape[1]))
+    x, z = built.move(y), y[::-1]
+    u, limit = built.potential(y), CERTIFICATE * min(1.0, width)
+    off_ray = np.abs(u - built.potential(x) - np.linalg.norm(y - x, axis=1)).max()
+    steeper = (np.abs(u - u[::-1]) - np.linalg.norm(y - z, axis=1)).max()
+    for rule, error in (("the map leaves its rays", off_ray), ("the potential is steeper than 1", steeper)):
+        if not error <= limit:
+            raise InputError(f"{rule} by {error:.2g}, allowed are {limit:.2g}: bring half_width and biases nearer to 1")
+
+
+@lru_cache(maxsize=1024)
+def _population(problem: Funnels) -> tuple[float, float]:
+    """E|T(Y) - Y| and its standard error, on points of its own that are the same every time."""
+    rng, lengths = problem._rng("population w1"), []
+    for _ in range(POPULATION_POINTS // POPULATION_BLOCK):
+        x, y, _ = problem.coupling(rng, POPULATION_BLOCK)
+        lengths.append(np.linalg.norm(x - y, axis=1))
+    moved = np.concatenate(lengths)
+    return float(moved.mean()), float(moved.std() / POPULATION_POINTS**0.5)
