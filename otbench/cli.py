@@ -56,15 +56,20 @@ def run(
     workers: Annotated[int | None, typer.Option(min=1, help="Processes; the cores there are when left out.")] = None,
     device: Annotated[str, typer.Option(help="Where critics train: cpu, cuda, cuda:1.")] = "cpu",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would run and how long; run nothing.")] = False,
+    pairs: Annotated[Path | None, typer.Option(help="Funnel pairs (.npz) for an experiment that takes them.")] = None,
+    scores: Annotated[
+        Path | None, typer.Option(help="Published scores (.csv) of the pairs; metrics.csv beside them when left out.")
+    ] = None,
 ) -> None:
     """Run an experiment's missing cells, write its tables, and show the headline."""
     from otbench.experiment import load_experiment
     from otbench.progress import progress
+    from otbench.published import keep_scores
     from otbench.render import write_tables
     from otbench.rows import Results
     from otbench.run import default_workers, missing_cells, preflight, run_experiment
 
-    declared, count = load_experiment(experiment), workers or (default_workers() if device == "cpu" else 1)
+    declared, count = load_experiment(experiment, pairs), workers or (default_workers() if device == "cpu" else 1)
     folder = results / declared.name
     if declared.timing:
         _run_timing(declared, folder, device, dry_run)
@@ -89,6 +94,8 @@ def run(
         print("a torn last line of an interrupted run was dropped; its cell was run again", file=sys.stderr)
     if done_now.stale:
         print(f"{done_now.stale} rows of cells no longer declared were set aside in stale.jsonl", file=sys.stderr)
+    if pairs:
+        keep_scores(folder, pairs, scores)
     changed = write_tables(Results(folder), "csv")
     print(f"{declared.name}: {done_now.now} cells run, {done_now.before} were done; {changed} tables changed")
     for bad, what in ((done_now.diverged, "diverged"), (done_now.refused, "refused")):

@@ -4,6 +4,7 @@ import itertools
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import Field, model_validator
@@ -62,17 +63,18 @@ class Experiment:
     timing: TimingPlan | None = None
 
 
-def load_experiment(name_or_path: str) -> Experiment:
-    """The experiment of that name, or in that .toml file.
+def load_experiment(name_or_path: str, pairs: Path | None = None) -> Experiment:
+    """The experiment of that name, or in that .toml file; ``pairs``: the file of pairs for problems that take one.
 
     Raises:
         InputError: no such experiment, no such file, or anything in it that is not understood.
     """
     file = find_experiment(name_or_path)
     tables = read_toml(file)
+    data = None if pairs is None else str(pairs.resolve())
     try:
         declared = Declaration(**tables)
-        cells = {cell.key: cell for block in declared.block for cell in _cells(block, str(file.parent))}
+        cells = {cell.key: cell for block in declared.block for cell in _cells(block, str(file.parent), data)}
         digest = declaration_digest(tables)
     except InputError as error:
         raise InputError(f"{file}: {error}") from None
@@ -80,8 +82,8 @@ def load_experiment(name_or_path: str) -> Experiment:
     return Experiment(file.stem, declared.question, digest, agree, distinct, declared.timing)
 
 
-def _cells(block: Block, folder: str) -> Iterator[Cell]:
-    problems = [p for table in _tables(block.problem) for p in _expand_problem(table, folder)]
+def _cells(block: Block, folder: str, pairs: str | None) -> Iterator[Cell]:
+    problems = [p for table in _tables(block.problem) for p in _expand_problem(table, folder, pairs)]
     samplings = [Sampling(**fields) for table in _tables(block.sampling) for fields in _axes(Sampling, table)]
     methods = [m for table in _tables(block.method) for m in _expand_method(table)]
     _affordable(len(problems) * len(samplings) * len(methods) * len(block.seeds))
@@ -89,9 +91,11 @@ def _cells(block: Block, folder: str) -> Iterator[Cell]:
         yield Cell(problem, sampling, method.at(problem.dim), seed)
 
 
-def _expand_problem(table: Mapping[str, Any], folder: str) -> list[Problem]:
+def _expand_problem(table: Mapping[str, Any], folder: str, pairs: str | None) -> list[Problem]:
     chosen = _named("problem", PROBLEMS, table)
-    return [chosen.parse(fields, folder) for fields in _axes(chosen, table)]
+    return [
+        chosen.parse(fields, folder) for axes in _axes(chosen, table) for fields in chosen.instances(axes, pairs)
+    ]
 
 
 def _expand_method(table: Mapping[str, Any]) -> list[Method]:

@@ -179,6 +179,9 @@ def _critic_columns(sample: Sample, ladder: Ladder, fit: Fitted) -> Row:
         "scale": bounds.scale,
         "c_transform": bounds.c_transform,
         "cosine": rays.cosine if rays else None,
+        "gradient_l2": rays.gradient_l2 if rays else None,
+        "gradient_l2_repaired": rays.gradient_l2_repaired if rays else None,
+        "gradient_scale": rays.gradient_scale if rays else None,
         "coincident_atoms": rays.coincident_atoms if rays else None,
         "grad_norm_mean": rays.grad_norm_mean if rays else None,
         "grad_norm_min": rays.grad_norm_min if rays else None,
@@ -203,6 +206,7 @@ def _row(cell: Cell, measured: Row, sample: Sample, fit: Fitted | None) -> Row:
         "status": "refused" if fit is None else fit.status,
         "reason": sample.refusal if fit is None else fit.reason,
         "population_w1": cell.problem.population_w1,
+        "population_stderr": cell.problem.population_stderr,
         "population_overlap": cell.problem.population_overlap,
         **measured,
     }

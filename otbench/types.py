@@ -132,7 +132,7 @@ class Law(Protocol):
         """Independent draws x (n, d) of P and y (m, d) of Q for one training step."""
         ...
 
-    def model_dump_json(self) -> Any:
+    def model_dump_json(self) -> str:
         """The law's description: equal ones draw equal points."""
         ...
 

@@ -17,7 +17,7 @@ FLOORS: list[set[str]] = [
     {"types", "spec", "concave", "workers"},
     {"exact", "bounds", "rows", "problems", "critics", "promises"},
     {"methods.base", "solutions", "tables", "auditing"},
-    {"timetables"},
+    {"timetables", "published"},
     {"stored", "declared"},
     {"critics.training", "check", "render", "figures"},
     {"methods", "verdict", "quotes"},

@@ -2,8 +2,9 @@
 
 import hashlib
 import json
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
-from typing import ClassVar, Literal, get_args
+from typing import Any, ClassVar, Literal, get_args
 
 import numpy as np
 from pydantic import Field
@@ -29,6 +30,15 @@ class Problem(Spec):
 
     name: str
     dim: int = Field(ge=1)
+
+    @classmethod
+    def instances(cls, fields: Mapping[str, Any], pairs: str | None) -> Iterable[Mapping[str, Any]]:
+        """The descriptions a table of an experiment stands for: itself, or one for every pair in the file ``pairs``.
+
+        Raises:
+            InputError: a table that needs a file, and none was given.
+        """
+        return [fields]
 
     @property
     def population_w1(self) -> float | None:

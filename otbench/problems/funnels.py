@@ -1,7 +1,7 @@
 """Minimum of funnels: pairs in any dimension whose optimal potential and gradient are known."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
@@ -58,6 +58,21 @@ class Funnels(Problem):
         own = {name: value for name, value in fields.items() if name != "pairs"}
         described = cls(**{**own, "origin": "file"})
         return described._with_pair(Path(folder, path))
+
+    @classmethod
+    def instances(cls, fields: Mapping[str, Any], pairs: str | None) -> Iterable[Mapping[str, Any]]:
+        """With ``origin = "file"``, every pair in the file of the dimension and number of funnels asked for, if any."""
+        if fields.get("origin") != "file":
+            return [fields]
+        path = fields.get("pairs", pairs)
+        if not isinstance(path, str):
+            raise InputError("this experiment takes its pairs from a file: pass it with --pairs FILE.npz")
+        found = funnel_pairs(Path(path), cls.model_fields["half_width"].default)
+        asked = fields.get("dim"), fields.get("funnels")
+        wanted = [place for place in found if all(a in (None, b) for a, b in zip(asked, place, strict=True))]
+        if not wanted:
+            raise InputError(f"{path} has no pair of dim {asked[0]} with {asked[1]} funnels")
+        return [{**fields, "pairs": path, "dim": dim, "funnels": funnels} for dim, funnels in wanted]
 
     @classmethod
     def from_file(cls, path: str | Path, dim: int, funnels: int, **fields: Any) -> Self:
