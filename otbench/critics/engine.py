@@ -62,13 +62,18 @@ class Engine:
         self.stack = Stack(
             initial.to(self.device, dtype), shapes, self.method.activation, self.source.points_a_step, products
         )
-        free = torch.inf if self.method.clip_parameters == "weights" else None
-        self.high = self.stack.spread(self.clip, biases=free)
+        self.high = self.stack.spread(self.clip, biases=self._bias_wall())
         self.low = -self.high
         self.optimise = self._optimiser(methods)
         self.graphs: list[torch.cuda.CUDAGraph] = []
         self.clip_to_box()
         self.compiled = compiled_step(self) if compiled else None
+
+    def _bias_wall(self) -> float | None:
+        """Where biases are held instead of the clip value: nowhere, or at 0, which is to have none."""
+        if not self.method.biases:
+            return 0.0
+        return torch.inf if self.method.clip_parameters == "weights" else None
 
     def _source(
         self, pairs: list[SamplePair], seeds: list[int], laws: "Sequence[Law] | None", like: Tensor
@@ -166,7 +171,7 @@ class Engine:
 
     def saturation(self) -> list[float]:
         """Share of the clipped parameters of each critic with |theta| >= 0.999 c."""
-        clipped = torch.isfinite(self.high)
+        clipped = torch.isfinite(self.high) & (self.high > 0)
         at_wall = (self.stack.parameters.abs() >= 0.999 * self.high) & clipped
         walls, boxed = (self.stack.by_critic(flags.double()).sum(1) for flags in (at_wall, clipped))
         return (walls / boxed).tolist()

@@ -27,6 +27,7 @@ class WeightClip(Method):
     width_per_dim: int = Field(0, ge=0, description="hidden widths are at least this many times the dimension")
     depth: int = Field(2, ge=0, description="hidden layers; repeats a single width")
     activation: Activation = "relu"
+    biases: bool = Field(True, description="whether the layers have them")
     clip_parameters: Literal["all", "weights"] = Field("all", description="biases too, or not")
     clip_when: Literal["after", "before"] = Field("after", description="of the optimiser's step")
     optimiser: Literal["rmsprop", "adam", "sgd"] = "rmsprop"
