@@ -33,6 +33,9 @@ class RowColumns(BaseModel):
     population_stderr: float | None = None
     population_overlap: float | None
     coincident: float
+    shift: float | None = None
+    shift_l1: float | None = None
+    spread: float | None = None
     coupled_w1: float | None
     coupled_stderr: float | None
     sampling_floor: float | None

@@ -16,7 +16,7 @@ from otbench.exact import cost_matrix
 from otbench.methods import Fitted, Job
 from otbench.rows import Row
 from otbench.solutions import exact_solution
-from otbench.types import ExactSolution, SamplePair
+from otbench.types import ExactSolution, SamplePair, moments
 
 #: Trained critics a task aims at: enough to fill a batch and to forget the hand-over, few enough for progress.
 CRITICS_A_TASK = 32
@@ -150,6 +150,7 @@ def _sample_columns(sample: Sample) -> Row:
         "n": len(pair.x),
         "m": len(pair.y),
         "coincident": pair.coincident(),
+        **moments(pair),
         "coupled_w1": pair.coupled_w1,
         "coupled_stderr": pair.coupled_stderr,
         "sampling_floor": sample.sampling_floor,

@@ -125,6 +125,19 @@ class SamplePair:
         return float(np.minimum(p, q).sum())
 
 
+def moments(pair: SamplePair) -> dict[str, float]:
+    """``shift`` and ``shift_l1``, the Euclidean length and the sum of sizes of the difference of the means, and
+    ``spread``, the root of the mean squared distance from its own sample's mean, over both samples."""
+    mean_x, mean_y = pair.a @ pair.x, pair.b @ pair.y
+    shift = mean_x - mean_y
+    squares = pair.a @ (pair.x - mean_x) ** 2 + pair.b @ (pair.y - mean_y) ** 2
+    return {
+        "shift": float(np.linalg.norm(shift)),
+        "shift_l1": float(np.abs(shift).sum()),
+        "spread": float(np.sqrt(squares.sum() / 2)),
+    }
+
+
 class Law(Protocol):
     """What fresh points are drawn from: a problem."""
 

@@ -1,4 +1,4 @@
-"""What the clip value does to raw: c^L without biases, exactly c^2 for one hidden layer, when the rate scales with c."""
+"""What c does to raw when the rate scales with it: c^L without biases, exactly c^2 for one hidden layer."""
 
 import numpy as np
 import pytest
