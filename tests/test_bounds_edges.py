@@ -223,3 +223,54 @@ def test_gradients_at_atoms_without_mass_are_not_counted() -> None:
     pair = SamplePair([[0.0], [1.0]], [[2.0]], [1.0, 0.0])
     found = alignment(pair, None, np.array([[3.0], [100.0]]), np.array([[1.0]]))
     assert (found.grad_norm_mean, found.grad_norm_max) == (2.0, 3.0)
+
+
+def known(rays: Array, gradients: Array, a: Array | None = None) -> Alignment:
+    """Alignment on points whose own plan points elsewhere."""
+    x = np.arange(float(rays.size)).reshape(rays.shape)
+    pair = SamplePair(x, x + 1.0, a, a, rays=rays)
+    return alignment(pair, solve_exact(pair.x, pair.y, a, a).plan, gradients, np.zeros_like(x))
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.sampled_from([1e-150, 1e-9, 1.0, 1e9]), st.booleans())
+def test_the_scale_that_repairs_the_gradients_is_the_best_of_any(seed: int, size: float, weighted: bool) -> None:
+    rng = np.random.default_rng(seed)
+    rays, gradients = rng.standard_normal((2, 8, 3))
+    rays /= np.linalg.norm(rays, axis=1, keepdims=True)
+    a = rng.dirichlet(np.ones(8)) if weighted else np.full(8, 1 / 8)
+    found = known(rays, size * gradients, a)
+
+    def l2(s: float) -> float:
+        return float(a @ ((s * size * gradients - rays) ** 2).sum(axis=1))
+
+    cosines = np.einsum("nd,nd->n", rays, gradients) / np.linalg.norm(gradients, axis=1)
+    assert found.cosine == pytest.approx(a @ cosines, rel=1e-9, abs=1e-12)
+    assert found.gradient_l2 == pytest.approx(l2(1.0), rel=1e-9)
+    assert found.gradient_scale is not None
+    assert found.gradient_l2_repaired == pytest.approx(l2(found.gradient_scale), rel=1e-9)
+    slope = a @ np.einsum("nd,nd->n", rays, size * gradients)
+    scales = [0.0, 0.5 * found.gradient_scale, 1.5 * found.gradient_scale, abs(slope) / size**2]
+    assert min(map(l2, scales)) >= found.gradient_l2_repaired * (1 - 1e-12)
+    assert (found.gradient_scale > 0) == (slope > 0)
+
+
+def test_a_gradient_along_the_rays_is_repaired_wholly_one_against_them_and_a_dead_one_not_at_all() -> None:
+    rays = np.eye(3)
+    for factor, expected in ((50, (49.0**2, 0.0, 0.02)), (-1, (4.0, 1.0, 0.0)), (0, (1.0, 1.0, 0.0))):
+        found = known(rays, factor * rays)
+        assert (found.gradient_l2, found.gradient_l2_repaired, found.gradient_scale) == pytest.approx(expected)
+
+
+def test_points_without_a_known_ray_are_left_out_and_counted_and_without_any_there_are_no_scores() -> None:
+    rays = np.array([[1.0, 0.0], [0.0, 0.0]])
+    found = known(rays, np.array([[2.0, 0.0], [7.0, 7.0]]))
+    assert (found.cosine, found.coincident_atoms, found.gradient_l2, found.gradient_scale) == (1.0, 1, 1.0, 0.5)
+    none = known(0 * rays, rays)
+    assert (none.cosine, none.coincident_atoms, none.gradient_l2, none.gradient_l2_repaired) == (None, 2, None, None)
+
+
+def test_without_a_known_potential_the_gradient_has_no_l2() -> None:
+    pair = SamplePair([[0.0], [1.0]], [[10.0], [11.0]])
+    found = along(np.array([-1.0]), pair)
+    assert (found.gradient_l2, found.gradient_l2_repaired, found.gradient_scale) == (None, None, None)

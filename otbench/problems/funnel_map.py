@@ -34,14 +34,21 @@ class FunnelMap:
 
     def potential(self, z: Array) -> Array:
         """u(z) (n,)."""
-        return np.concatenate([self._values(rows) for rows in self._blocks(z)])
+        active, rays = self.rays(z)
+        values: Array = np.linalg.norm(rays, axis=1) + self.biases[active]
+        return values
 
     def gradient(self, z: Array) -> Array:
         """grad u(z) (n, d), the unit vector from the active centre to z; 0 at a centre, where u has a kink."""
-        rays = np.concatenate([rows - self.centres[self._active(rows)[0]] for rows in self._blocks(z)])
+        _, rays = self.rays(z)
         lengths = np.linalg.norm(rays, axis=1, keepdims=True)
         gradient: Array = np.divide(rays, lengths, out=np.zeros_like(rays), where=lengths > 0)
         return gradient
+
+    def rays(self, z: Array) -> tuple[Indices, Array]:
+        """The funnel k (n,) that attains u(z), and z - a_k (n, d)."""
+        active = np.concatenate([self._active(rows)[0] for rows in self._blocks(z)])
+        return active, z - self.centres[active]
 
     def move(self, y: Array) -> Array:
         """T(y) (n, d) for y (n, d) in the box."""
@@ -50,11 +57,6 @@ class FunnelMap:
     def _blocks(self, z: Array) -> Iterator[Array]:
         step = max(1, BLOCK // max(self.centres.shape))
         yield from (z[k : k + step] for k in range(0, len(z), step))
-
-    def _values(self, z: Array) -> Array:
-        active, _ = self._active(z)
-        values: Array = np.linalg.norm(z - self.centres[active], axis=1) + self.biases[active]
-        return values
 
     def _moved(self, y: Array) -> Array:
         active, products = self._active(y)
