@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 
 from otbench.rows import Results, Row
-from otbench.tables import TABLES, frame_of
+from otbench.tables import TABLES, frame_of, saturation
 from otbench.timetables import TIMING_TABLES, timing_frame
 
 
@@ -40,4 +40,5 @@ class Stored:
         if self.measurements:
             return {name: table(self.frame) for name, table in TIMING_TABLES.items()}
         clock = pd.DataFrame.from_records(self.results.timings())
-        return {name: table(self.frame, clock) for name, table in TABLES.items()}
+        found = {name: table(self.frame, clock) for name, table in TABLES.items()}
+        return found | ({"saturation": saturation(self.frame)} if self.frame["js"].notna().any() else {})
