@@ -1,7 +1,6 @@
 """Rows → violations: every theorem, certificate, closed form, table and promise, re-checked from what is stored."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,25 +13,10 @@ from otbench.rows import Results, Row, cell_key, keys_digest
 from otbench.stored import Stored
 from otbench.tables import cell_columns, to_csv
 from otbench.timetables import scaling
-
-#: Relative rounding allowance of every comparison: the certificate's own.
-TOLERANCE = 1e-9
+from otbench.violations import TOLERANCE, Violation, at_most, holds
 
 #: Standard errors between a closed form on a sample and the population's value.
 SIGMAS = 6.0
-
-
-@dataclass(frozen=True)
-class Violation:
-    """One broken rule: which, where, what was seen, what was allowed."""
-
-    rule: str
-    cell: str
-    observed: str
-    bound: str
-
-    def __str__(self) -> str:
-        return f"{self.rule}: {self.cell}: observed {self.observed}, must be {self.bound}"
 
 
 Rule = Callable[[pd.DataFrame], Iterator[Violation]]
@@ -64,13 +48,13 @@ def check_results(results: Results | Stored) -> dict[str, list[Violation]]:
 def certificates(frame: pd.DataFrame) -> Iterator[Violation]:
     """Exact side: gap and violation <= 1e-9 max(1, W1), marginal error <= 1e-9, and no sample refused."""
     limit = TOLERANCE * frame["primal"].clip(lower=1.0)
-    yield from _at_most("gap", frame, frame["gap"].abs(), limit)
-    yield from _at_most("violation", frame, frame["violation"], limit)
-    yield from _at_most("marginal error", frame, frame["marginal_error"].abs(), TOLERANCE)
-    yield from _holds("certificate", frame, frame["status"] != "refused", "refused", "certified")
+    yield from at_most("gap", frame, frame["gap"].abs(), limit)
+    yield from at_most("violation", frame, frame["violation"], limit)
+    yield from at_most("marginal error", frame, frame["marginal_error"].abs(), TOLERANCE)
+    yield from holds("certificate", frame, frame["status"] != "refused", "refused", "certified")
     missing = frame[["primal", "gap", "violation", "marginal_error"]].isna().any(axis=1)
-    yield from _holds("certificate", frame, ~missing | (frame["status"] == "refused"), "no certificate", "one")
-    yield from _at_most("primal", frame, -frame["primal"], 0.0)
+    yield from holds("certificate", frame, ~missing | (frame["status"] == "refused"), "no certificate", "one")
+    yield from at_most("primal", frame, -frame["primal"], 0.0)
 
 
 def ladder(frame: pd.DataFrame) -> Iterator[Violation]:
@@ -79,20 +63,20 @@ def ladder(frame: pd.DataFrame) -> Iterator[Violation]:
     slack = TOLERANCE * ok["primal"].clip(lower=1.0)
     rungs = ["clip_bound", "spectral", "slope", "c_transform", "primal"]
     for k, lower in enumerate(rungs):
-        yield from _at_most(f"{lower} >= 0", ok, -ok[lower], 0.0)
+        yield from at_most(f"{lower} >= 0", ok, -ok[lower], 0.0)
         # a rung whose constant is unknown is left out, so each is held to every later one
         for upper in rungs[k + 1 :]:
-            yield from _at_most(f"{lower} <= {upper}", ok, ok[lower], ok[upper] + slack)
-    yield from _at_most("nearest <= c_transform", ok, ok["nearest"], ok["c_transform"] + slack)
+            yield from at_most(f"{lower} <= {upper}", ok, ok[lower], ok[upper] + slack)
+    yield from at_most("nearest <= c_transform", ok, ok["nearest"], ok["c_transform"] + slack)
     product = ok["slope_constant"] * ok["primal"]
-    yield from _at_most("raw <= S W1", ok, ok["raw"], product * (1 + TOLERANCE) + ok["raw_error"])
-    yield from _at_most("spectral <= clip constant", ok, ok["spectral_constant"], ok["clip_constant"] * (1 + 1e-9))
+    yield from at_most("raw <= S W1", ok, ok["raw"], product * (1 + TOLERANCE) + ok["raw_error"])
+    yield from at_most("spectral <= clip constant", ok, ok["spectral_constant"], ok["clip_constant"] * (1 + 1e-9))
     required = ["raw", "raw_error", "scale", "c_transform", "nearest", "grad_norm_max"]
-    yield from _holds("ladder", ok, ok[required].notna().all(axis=1), "a missing rung", "complete")
+    yield from holds("ladder", ok, ok[required].notna().all(axis=1), "a missing rung", "complete")
     moved = ok["cosine"].notna() | ~(ok["primal"] > 0)
-    yield from _holds("cosine", ok, moved, "missing", "there where mass moves")
+    yield from holds("cosine", ok, moved, "missing", "there where mass moves")
     trained = ok["critic"] == "weight_clip"
-    yield from _holds("slope at half budget", ok, ok["slope_half"].notna() | ~trained, "missing", "there")
+    yield from holds("slope at half budget", ok, ok["slope_half"].notna() | ~trained, "missing", "there")
 
 
 def ranges(frame: pd.DataFrame) -> Iterator[Violation]:
@@ -102,34 +86,50 @@ def ranges(frame: pd.DataFrame) -> Iterator[Violation]:
         ("saturation", 0.0, 1.0), ("saturation_start", 0.0, 1.0),
     ):  # fmt: skip
         slack = 1e-3 if name == "skill" else TOLERANCE  # skill divides by as little as 1e-6 W1
-        yield from _at_most(f"{name} <= {high:g}", frame, frame[name], high + slack)
-        yield from _at_most(f"{name} >= {low:g}", frame, -frame[name], -low + slack)
+        yield from at_most(f"{name} <= {high:g}", frame, frame[name], high + slack)
+        yield from at_most(f"{name} >= {low:g}", frame, -frame[name], -low + slack)
     longest = frame["grad_norm_max"]
-    yield from _at_most("|grad| <= spectral", frame, longest, frame["spectral_constant"] * (1 + TOLERANCE))
-    yield from _at_most("mean |grad| <= max", frame, frame["grad_norm_mean"], longest * (1 + TOLERANCE))
-    yield from _at_most("min |grad| <= mean", frame, frame["grad_norm_min"], frame["grad_norm_mean"] * (1 + TOLERANCE))
-    yield from _at_most("|grad| >= 0", frame, -frame["grad_norm_min"], 0.0)
+    yield from at_most("|grad| <= spectral", frame, longest, frame["spectral_constant"] * (1 + TOLERANCE))
+    yield from at_most("mean |grad| <= max", frame, frame["grad_norm_mean"], longest * (1 + TOLERANCE))
+    yield from at_most("min |grad| <= mean", frame, frame["grad_norm_min"], frame["grad_norm_mean"] * (1 + TOLERANCE))
+    yield from at_most("|grad| >= 0", frame, -frame["grad_norm_min"], 0.0)
     roof = frame["primal"] + TOLERANCE * frame["primal"].clip(lower=1.0)
-    yield from _at_most("slope at half budget <= primal", frame, frame["slope_half"], roof)
+    yield from at_most("slope at half budget <= primal", frame, frame["slope_half"], roof)
 
 
 def closed_forms(frame: pd.DataFrame) -> Iterator[Violation]:
     """|W1 - coupled W1| <= sampling floor, 0 when coupled; the coupled W1 estimates the population's."""
     slack = TOLERANCE * frame["primal"].clip(lower=1.0)
     error = (frame["primal"] - frame["coupled_w1"]).abs()
-    yield from _at_most("|primal - coupled W1| <= sampling floor", frame, error, frame["sampling_floor"] + slack)
+    yield from at_most("|primal - coupled W1| <= sampling floor", frame, error, frame["sampling_floor"] + slack)
     coupled = frame["sampling.mode"] == "coupled"
     sound = frame["status"] != "refused"
     known = frame[["coupled_w1", "coupled_stderr", "population_w1"]].notna()
     whole = (known.all(axis=1) & (frame["sampling_floor"].notna() | ~sound)) | (~known["coupled_w1"] & ~coupled)
-    yield from _holds("closed form", frame, whole, "missing in part", "whole, or absent")
+    yield from holds("closed form", frame, whole, "missing in part", "whole, or absent")
     floor = frame["sampling_floor"].where(coupled)
-    yield from _at_most("floor is 0 when coupled", frame, floor.abs(), 0.0)
+    yield from at_most("floor is 0 when coupled", frame, floor.abs(), 0.0)
     told = (frame["coupled_w1"] > 0) | ~(frame["population_overlap"] > 0)  # a sample in which nothing moved is silent
     error = (frame["coupled_w1"] - frame["population_w1"]).abs().where(told)
     tolerance = SIGMAS * frame["coupled_stderr"] + slack
-    yield from _at_most("|coupled W1 - population W1| <= 6 standard errors", frame, error, tolerance)
-    yield from _at_most("standard error >= 0", frame, -frame["coupled_stderr"], 0.0)
+    yield from at_most("|coupled W1 - population W1| <= 6 standard errors", frame, error, tolerance)
+    yield from at_most("standard error >= 0", frame, -frame["coupled_stderr"], 0.0)
+
+
+def divergences(frame: pd.DataFrame) -> Iterator[Violation]:
+    """The old loss: JS <= TV log 2 for laws and samples, the laws' JS >= TV^2/2 and KL >= 2 TV^2 (Pinsker).
+
+    Source: Lin 1991, Thm 3.
+    """
+    tv, js = 1 - frame["population_overlap"], frame["population_js"]
+    yield from at_most("JS of the laws <= TV log 2", frame, js, tv * np.log(2) + TOLERANCE)
+    yield from at_most("TV^2 / 2 <= JS of the laws", frame, tv**2 / 2, js + TOLERANCE)
+    yield from at_most("2 TV^2 <= KL of the laws", frame, 2 * tv**2, frame["population_kl"] + TOLERANCE)
+    yield from at_most("JS estimate <= TV log 2", frame, frame["js"], (1 - frame["coincident"]) * np.log(2) + TOLERANCE)
+    logits = frame[(frame["method.name"] == "discriminator") & (frame["status"] == "ok")]
+    yield from holds("JS estimate", logits, logits["js"].notna(), "missing", "there")
+    yield from holds("its gradient", logits, logits["js_gradient"].notna() == logits["raw_gradient"].notna(),
+                     "missing", "there where raw's is")  # fmt: skip
 
 
 def same_points(frame: pd.DataFrame) -> Iterator[Violation]:
@@ -137,7 +137,7 @@ def same_points(frame: pd.DataFrame) -> Iterator[Violation]:
     points = [*cell_columns(frame, "problem.", "sampling."), "seed"]
     shared = [
         "n", "m", "primal", "gap", "violation", "marginal_error", "coincident", "coupled_w1", "coupled_stderr",
-        "sampling_floor", "nearest", "population_w1", "population_overlap",
+        "sampling_floor", "nearest", "population_w1", "population_overlap", "population_js", "population_kl",
     ]  # fmt: skip
     groups = frame.groupby(points, dropna=False, sort=False)
     distinct, first = groups[shared].nunique(dropna=False), groups["key"].first()
@@ -152,15 +152,15 @@ def clip_constants(frame: pd.DataFrame) -> Iterator[Violation]:
     if "method.widths" not in frame:
         return
     rows = frame[(frame["method.name"] == "weight_clip") & (frame["status"] == "ok")]
-    yield from _holds("spectral constant", rows, rows["spectral_constant"].notna(), "missing", "there")
+    yield from holds("spectral constant", rows, rows["spectral_constant"].notna(), "missing", "there")
     after = rows["method.clip_when"] == "after"  # clipped before the step, weights may end outside the box
-    yield from _holds("clip constant", rows, rows["clip_constant"].notna() | ~after, "missing", "there")
+    yield from holds("clip constant", rows, rows["clip_constant"].notna() | ~after, "missing", "there")
     widths = rows["method.widths"].map(lambda text: _product(str(text)))
     layers, dim, c = (pd.to_numeric(rows[f], errors="coerce").astype(float) for f in SHAPE)
     layers = layers + 1
     expected = c**layers * np.sqrt(dim) * widths
     error = (rows["clip_constant"] / expected - 1).abs()
-    yield from _at_most("K(c) = c^L sqrt(d) prod h", rows, error, 1e-7 * layers)
+    yield from at_most("K(c) = c^L sqrt(d) prod h", rows, error, 1e-7 * layers)
 
 
 #: The columns K(c) follows from, the widths apart.
@@ -179,6 +179,7 @@ RULES: dict[str, Rule] = {
     "ladder": ladder,
     "ranges": ranges,
     "closed forms": closed_forms,
+    "divergences": divergences,
     "same points": same_points,
     "clip constants": clip_constants,
 }
@@ -269,23 +270,3 @@ def _promises(stored: Any) -> list[Promise]:
     except (InputError, TypeError) as error:
         reason = f"meta.json: agree is damaged ({error}); restore it, or run the experiment again"
         raise ResultsError(reason) from None
-
-
-def _at_most(rule: str, frame: pd.DataFrame, observed: Any, bound: Any) -> Iterator[Violation]:
-    """A violation for every row where observed > bound; empty values are other rules' business."""
-    bounds = pd.Series(bound, index=frame.index) if np.isscalar(bound) else bound
-    for index in frame.index[(observed > bounds).fillna(False)]:
-        seen, limit = float(observed.loc[index]), float(bounds.loc[index])
-        yield Violation(rule, _place(frame.loc[index]), f"{seen:.12g}", f"<= {limit:.12g}")
-
-
-def _holds(rule: str, frame: pd.DataFrame, holds: Any, observed: str, bound: str) -> Iterator[Violation]:
-    for index in frame.index[~holds]:
-        yield Violation(rule, _place(frame.loc[index]), observed, bound)
-
-
-def _place(row: Any) -> str:
-    """A cell a reader can find: its names, then the start of its key."""
-    names = ("problem.name", "problem.dim", "method.name", "method.clip", "seed")
-    parts = [f"{name.split('.')[-1]} {row[name]}" for name in names if name in row and pd.notna(row[name])]
-    return ", ".join(parts) + f" [{str(row['key'])[:12]}]"

@@ -15,7 +15,8 @@ class RowColumns(BaseModel):
     """The measured columns of a row; its cell stands beside them as problem.*, sampling.*, method.* and seed.
 
     A column is None where it has no value: no closed form, no such constant, a diverged critic.
-    ``slope_constant`` None in an "ok" row means infinite. Ratios and rungs are derived (``tables``), not stored.
+    ``slope_constant`` None in an "ok" row means infinite, ``population_kl`` None where ``population_js`` is known too.
+    Ratios and rungs are derived (``tables``), not stored.
     """
 
     model_config = ConfigDict(extra="allow", strict=True, allow_inf_nan=False)
@@ -32,6 +33,8 @@ class RowColumns(BaseModel):
     population_w1: float | None
     population_stderr: float | None = None
     population_overlap: float | None
+    population_js: float | None
+    population_kl: float | None
     coincident: float
     shift: float | None = None
     shift_l1: float | None = None
@@ -64,6 +67,10 @@ class RowColumns(BaseModel):
     saturation_start: float | None
     saturation: float | None
     slope_half: float | None
+    raw_gradient: float | None
+    # the logit of a discriminator
+    js: float | None
+    js_gradient: float | None
 
 
 class TimingColumns(BaseModel):

@@ -7,7 +7,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from otbench.cells import Cell
-from otbench.methods import WeightClip
 from otbench.tasks import run_task
 
 #: Steps of the probe that measures an unseen kind of cell.
@@ -41,16 +40,21 @@ def _probe(some: Sequence[Cell], count: int, folder: Path, device: str) -> list[
     timings = [timing for _, timing in run_task(list(groups.values()), folder, device)]
     wall = time.perf_counter() - start
     fit = statistics.median(float(t["seconds_fit"] or 0) for t in timings)
-    steps = max((c.method.steps for c in some if isinstance(c.method, WeightClip)), default=0)
+    steps = max(_steps(cell) for cell in some)
     training = fit * steps / min(steps, PROBE_STEPS) if steps else fit
     return [count * training, count * max(0.0, wall / len(some) - fit)]
 
 
 def _shorten(cell: Cell) -> Cell:
-    if isinstance(cell.method, WeightClip) and cell.method.steps > PROBE_STEPS:
+    if _steps(cell) > PROBE_STEPS:
         method = cell.method.model_copy(update={"steps": PROBE_STEPS})
         return Cell(cell.problem, cell.sampling, method, cell.seed)
     return cell
+
+
+def _steps(cell: Cell) -> int:
+    """Training steps; 0 of what is not trained."""
+    return int(getattr(cell.method, "steps", 0))
 
 
 def in_words(seconds: float) -> str:

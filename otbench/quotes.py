@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pandas as pd
 
-from otbench.check import Violation
 from otbench.errors import InputError
 from otbench.render import by_clip, markdown
 from otbench.rows import Results
 from otbench.stored import Stored
+from otbench.violations import Violation
 
 QUOTE = re.compile(
     r"<!--quote (?P<experiment>[\w.-]+)/(?P<table>\w+) (?P<column>[\w.]+)"

@@ -7,7 +7,7 @@ import pandas as pd
 
 from otbench.published import SCORES_FILE, methods, published, read_scores
 from otbench.rows import Results, Row
-from otbench.tables import TABLES, frame_of
+from otbench.tables import TABLES, frame_of, saturation
 from otbench.timetables import TIMING_TABLES, timing_frame
 
 
@@ -42,6 +42,8 @@ class Stored:
             return {name: table(self.frame) for name, table in TIMING_TABLES.items()}
         clock = pd.DataFrame.from_records(self.results.timings())
         tables = {name: table(self.frame, clock) for name, table in TABLES.items()}
+        if self.frame["js"].notna().any():
+            tables["saturation"] = saturation(self.frame)
         if (self.results.folder / SCORES_FILE).is_file():
             scores = read_scores(self.results.folder / SCORES_FILE)
             tables |= {"published": published(self.frame, scores), "methods": methods(self.frame, scores)}

@@ -146,6 +146,32 @@ def exact(frame: pd.DataFrame, timings: pd.DataFrame) -> pd.DataFrame:
     return frame[[*points, *columns]].drop_duplicates([*points, "seed"], ignore_index=True)
 
 
+def saturation(frame: pd.DataFrame) -> pd.DataFrame:
+    """The old loss beside the new: closed forms, a discriminator's estimate, a critic's ladder, and what a generator
+    with parameter theta receives from each; medians and quartiles over seeds, a line a law and critic.
+
+    ``theta`` is the segments' and the translation's parameter. ``population_kl`` is infinite for laws whose supports
+    differ. ``raw_gradient_over_slope`` = raw_gradient / slope_constant: what is left of the gradient once the critic
+    is divided by its own largest slope, at most 1 in size where every point moves at unit speed.
+    """
+    rows = frame[frame["problem.name"].isin(frame[frame["js"].notna()]["problem.name"])].copy()
+    none = pd.Series(np.nan, rows.index)
+    rows["theta"] = rows.get("problem.theta", none).fillna(rows.get("problem.shift", none))
+    finite = rows["population_kl"].notna() | rows["population_js"].isna()
+    rows["population_kl"] = rows["population_kl"].where(finite, np.inf)
+    rows["population_tv"] = 1 - rows["population_overlap"]
+    rows["raw_gradient_over_slope"] = rows["raw_gradient"] / rows["slope_constant"].where(rows["slope_constant"] > 0)
+    rows = rows.sort_values(["problem.name", "theta", "method.name"], kind="stable")
+    varying = [c for c in cell_columns(rows, "problem.", "sampling.") if rows[c].nunique() > 1]
+    varying += [c for c in cell_columns(rows, "method.") if rows.groupby("critic")[c].nunique().max() > 1]
+    own = [c for c in varying if c not in {"problem.name", "problem.theta", "problem.shift"}]
+    closed = ["population_kl", "population_js", "population_tv", "population_w1"]
+    measured = (
+        "js", "js_gradient", "raw", "raw_gradient", "raw_gradient_over_slope", "slope", "c_transform", "primal",
+    )  # fmt: skip
+    return _summary(rows, ["problem.name", *own, "theta", "critic", *closed], measured)
+
+
 def timing(frame: pd.DataFrame, timings: pd.DataFrame) -> pd.DataFrame:
     """Wall seconds a critic by phase, and microseconds a training step: medians and quartiles over cells."""
     if timings.empty:

@@ -11,12 +11,13 @@ from otbench.bounds import Ladder, alignment
 from otbench.cells import Cell
 from otbench.columns import SCHEMA, RowColumns
 from otbench.critics.functions import Critic, on_union
+from otbench.divergences import js_estimate, js_gradient, raw_gradient
 from otbench.errors import UncertifiedError
 from otbench.exact import cost_matrix
-from otbench.methods import Fitted, Job
+from otbench.methods import Discriminator, Fitted, Job
 from otbench.rows import Row
 from otbench.solutions import exact_solution
-from otbench.types import ExactSolution, SamplePair, moments
+from otbench.types import Array, ExactSolution, SamplePair, moments
 
 #: Trained critics a task aims at: enough to fill a batch and to forget the hand-over, few enough for progress.
 CRITICS_A_TASK = 32
@@ -93,7 +94,7 @@ def run_task(task: Sequence[Group], solutions: Path, device: str) -> list[tuple[
         for cell in group:
             start = time.perf_counter()
             fit = fitted.get(cell.key)
-            columns = _critic_columns(sample, ladder, fit) if ladder is not None and fit is not None else {}
+            columns = _critic_columns(cell, sample, ladder, fit) if ladder is not None and fit is not None else {}
             row = _row(cell, shared | columns, sample, fit)
             done.append((row, _timing(cell, sample, fit, len(group), time.perf_counter() - start)))
     return done
@@ -161,7 +162,7 @@ def _sample_columns(sample: Sample) -> Row:
     }
 
 
-def _critic_columns(sample: Sample, ladder: Ladder, fit: Fitted) -> Row:
+def _critic_columns(cell: Cell, sample: Sample, ladder: Ladder, fit: Fitted) -> Row:
     """The ladder's columns of one fitted critic; a diverged one has the sample's own bound only."""
     own: Row = {"nearest": ladder.nearest, "saturation_start": fit.saturation_start, "saturation": fit.saturation}
     if fit.critic is None or sample.exact is None:
@@ -188,7 +189,19 @@ def _critic_columns(sample: Sample, ladder: Ladder, fit: Fitted) -> Row:
         "grad_norm_min": rays.grad_norm_min if rays else None,
         "grad_norm_max": rays.grad_norm_max if rays else None,
         "slope_half": _slope(fit.halfway, pair, ladder) if fit.halfway else None,
+        **_generator_columns(cell, pair, fx, fy, gy),
     }
+
+
+def _generator_columns(cell: Cell, pair: SamplePair, fx: Array, fy: Array, gy: Array | None) -> Row:
+    """What a generator with the family's parameter would receive from this critic, and the JS a logit estimates."""
+    logit = isinstance(cell.method, Discriminator)
+    columns: Row = {"js": js_estimate(fx, fy, pair.a, pair.b)} if logit else {}
+    velocity = cell.problem.velocity(pair.y)
+    if velocity is not None and gy is not None:
+        columns["raw_gradient"] = raw_gradient(gy, velocity, pair.b)
+        columns |= {"js_gradient": js_gradient(fy, gy, velocity, pair.b)} if logit else {}
+    return columns
 
 
 def _slope(critic: Critic, pair: SamplePair, ladder: Ladder) -> float:
@@ -198,6 +211,7 @@ def _slope(critic: Critic, pair: SamplePair, ladder: Ladder) -> float:
 
 def _row(cell: Cell, measured: Row, sample: Sample, fit: Fitted | None) -> Row:
     """All columns of the schema, None where nothing was measured."""
+    kl = cell.problem.population_kl
     blank: Row = {field.alias or name: None for name, field in RowColumns.model_fields.items()}
     return {
         **blank,
@@ -209,6 +223,8 @@ def _row(cell: Cell, measured: Row, sample: Sample, fit: Fitted | None) -> Row:
         "population_w1": cell.problem.population_w1,
         "population_stderr": cell.problem.population_stderr,
         "population_overlap": cell.problem.population_overlap,
+        "population_js": cell.problem.population_js,
+        "population_kl": kl if kl is not None and np.isfinite(kl) else None,
         **measured,
     }
 

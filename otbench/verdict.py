@@ -4,8 +4,8 @@ import html
 from pathlib import Path
 from xml.etree import ElementTree
 
-from otbench.check import Violation
 from otbench.rows import write_atomically
+from otbench.violations import Violation
 
 #: What a check found: experiment → rule → violations.
 Verdict = dict[str, dict[str, list[Violation]]]

@@ -82,6 +82,13 @@ class Stack:
             bias.copy_(initial[:, None, at + rows * cols : at + rows * cols + cols])
             at += rows * cols + cols
 
+    def values(self, points: Tensor) -> Tensor:
+        """The networks' outputs (E, R, out) at points (E, R, in), in buffers of their own."""
+        for weight, bias in zip(self.weights[:-1], self.biases[:-1], strict=True):
+            points = torch.baddbmm(bias, points, weight)
+            self._activate(points)
+        return torch.baddbmm(self.biases[-1], points, self.weights[-1])
+
     def backward(self, points: Tensor, pull: Tensor) -> None:
         """``gradient`` ← d/dtheta sum_r pull_r f(points_r); points (E, R, d), pull (E, R, 1)."""
         weights, biases = self.weights, self.biases
@@ -139,7 +146,7 @@ class Stack:
             aten.tanh_backward.grad_input(back, output, grad_input=output)
         return output
 
-    def read(self, flat: Tensor, clips: Sequence[float]) -> list[Mlp]:
+    def read(self, flat: Tensor, clips: Sequence[float | None]) -> list[Mlp]:
         """The critics with parameters ``flat`` as float64 functions."""
         weights, biases = self.views(flat.detach().to("cpu", torch.float64))
         return [

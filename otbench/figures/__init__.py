@@ -5,6 +5,7 @@ from pathlib import Path
 import matplotlib as mpl
 
 from otbench.figures.clip import clip
+from otbench.figures.saturation import saturation
 from otbench.figures.speed import speed
 from otbench.figures.style import STYLE, save
 from otbench.rows import Results
@@ -16,5 +17,10 @@ def write_figures(results: Results) -> list[Path]:
     """Every figure of a results folder as SVG and PNG; the same rows give the same SVG bytes."""
     stored = Stored(results)
     with mpl.rc_context(STYLE):
-        drawn = {"speed": speed(scaling(stored.frame))} if stored.measurements else {"clip": clip(stored.frame)}
+        if stored.measurements:
+            drawn = {"speed": speed(scaling(stored.frame))}
+        elif "saturation" in stored.tables:
+            drawn = {"saturation": saturation(stored.tables["saturation"])}
+        else:
+            drawn = {"clip": clip(stored.frame)}
         return [file for name, figure in drawn.items() for file in save(figure, results.folder / "figures" / name)]

@@ -5,17 +5,19 @@ from typing import Any
 from otbench.errors import UnknownNameError
 from otbench.methods.base import Fitted, Job, Method
 from otbench.methods.baselines import Linear, Potential, Zero
+from otbench.methods.discriminator import Discriminator
 from otbench.methods.weight_clip import WeightClip
 
 #: Every method by the name experiments use; a new one is one file and one line here.
 METHODS: dict[str, type[Method]] = {
     "weight_clip": WeightClip,
+    "discriminator": Discriminator,
     "zero": Zero,
     "linear": Linear,
     "potential": Potential,
 }
 
-__all__ = ["METHODS", "Fitted", "Job", "Method", "WeightClip", "method"]
+__all__ = ["METHODS", "Discriminator", "Fitted", "Job", "Method", "WeightClip", "method"]
 
 
 def method(name: str, **fields: Any) -> Method:

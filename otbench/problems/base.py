@@ -55,6 +55,23 @@ class Problem(Spec):
         """OVL(P, Q) = 1 - TV(P, Q); None where unknown."""
         return None
 
+    @property
+    def population_js(self) -> float | None:
+        """Jensen-Shannon divergence JS(P, Q) in nats, in [0, log 2]; None where no formula is known."""
+        return None
+
+    @property
+    def population_kl(self) -> float | None:
+        """Kullback-Leibler divergence KL(P, Q) = int p log(p/q) in nats, may be infinite; None where unknown."""
+        return None
+
+    def velocity(self, y: Array) -> Array | None:
+        """dy/dtheta (m, dim) at points y (m, dim) of Q, theta the family's own parameter; None where it has none.
+
+        A generator whose only parameter is theta moves its points so.
+        """
+        return None
+
     def coupling(self, rng: np.random.Generator, n: int) -> tuple[Array, Array, Array | None]:
         """n draws (x_i, y_i) of an optimal coupling, each (n, dim), and weights (n,) or None."""
         raise NotImplementedError

@@ -6,6 +6,7 @@ import numpy as np
 from pydantic import Field
 from scipy.special import gammainc, gammaln
 
+from otbench.divergences import scaled_gaussians_js
 from otbench.problems.base import Problem
 from otbench.types import Array
 
@@ -16,6 +17,7 @@ class Scaling(Problem):
     W1 = |factor - 1| E|X| with E|X| = sigma sqrt(2) Gamma((d+1)/2) / Gamma(d/2). Overlap = 1 - TV,
     TV = F_d(r^2/s1^2) - F_d(r^2/s2^2), r^2 = 2 d ln(s2/s1) s1^2 s2^2 / (s2^2 - s1^2), s1 < s2 the two
     deviations and F_d the chi-square cdf: the densities cross on the sphere of radius r.
+    KL(P, Q) = d (ln factor + 1/(2 factor^2) - 1/2), which is not KL(Q, P).
     """
 
     source: ClassVar[str] = "Villani 2009, Thm 5.10, with the 1-Lipschitz potential f(x) = |x|"
@@ -37,6 +39,17 @@ class Scaling(Problem):
         inner = self.dim * np.log(ratio) * ratio / (ratio - 1)  # r^2 / s1^2
         half = self.dim / 2
         return float(1 - (gammainc(half, inner / 2) - gammainc(half, inner / ratio / 2)))
+
+    @property
+    def population_js(self) -> float:
+        return scaled_gaussians_js(self.dim, self.factor)
+
+    @property
+    def population_kl(self) -> float:
+        return float(self.dim * (np.log(self.factor) + (self.factor**-2 - 1) / 2))
+
+    def velocity(self, y: Array) -> Array:
+        return y / self.factor
 
     def coupling(self, rng: np.random.Generator, n: int) -> tuple[Array, Array, None]:
         x = self.sigma * rng.standard_normal((n, self.dim))

@@ -5,7 +5,7 @@ from typing import ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
-from otbench.problems.base import Problem
+from otbench.problems.base import Problem, direction
 from otbench.types import Array
 
 
@@ -28,6 +28,17 @@ class Segments(Problem):
     @property
     def population_overlap(self) -> float:
         return float(self.theta == 0)
+
+    @property
+    def population_js(self) -> float:
+        return float(np.log(2)) if self.theta else 0.0
+
+    @property
+    def population_kl(self) -> float:
+        return float(np.inf) if self.theta else 0.0
+
+    def velocity(self, y: Array) -> Array:
+        return np.tile(direction("axis", self.dim), (len(y), 1))
 
     def coupling(self, rng: np.random.Generator, n: int) -> tuple[Array, Array, None]:
         x = rng.random((n, self.dim))

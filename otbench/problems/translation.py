@@ -6,16 +6,19 @@ import numpy as np
 from pydantic import Field
 from scipy.special import betainc, ndtr
 
+from otbench.divergences import shifted_gaussians_js
 from otbench.problems.base import Problem, direction, uniform_ball
 from otbench.types import Array
 
 
 class Translation(Problem):
-    """y = x + m with |m| = shift, along an axis or the main diagonal.
+    """y = x + m with |m| = |shift|, along an axis or the main diagonal, backwards where shift < 0.
 
     ``scale``: the Gaussian's standard deviation per coordinate, the cube's side or the ball's radius.
-    Overlap: Gaussian 2 Phi(-shift / (2 scale)); cube prod_i max(0, 1 - |m_i|/scale); ball
-    I_{1 - t^2/(4 r^2)}((d + 1)/2, 1/2) at t = shift, r = scale (two spherical caps; Li 2011).
+    Overlap: Gaussian 2 Phi(-|shift| / (2 scale)); cube prod_i max(0, 1 - |m_i|/scale); ball
+    I_{1 - t^2/(4 r^2)}((d + 1)/2, 1/2) at t = |shift|, r = scale (two spherical caps; Li 2011).
+    Gaussian KL = shift^2 / (2 scale^2), and JS as for two normal laws on the line. For the cube and the ball, whose
+    densities are equal where both are positive, JS = (1 - overlap) log 2 and KL is infinite unless shift = 0.
     """
 
     source: ClassVar[str] = "Villani 2009, Thm 5.10 (Kantorovich duality with f(x) = -<x, m>/|m|)"
@@ -23,16 +26,16 @@ class Translation(Problem):
     name: Literal["translation"] = "translation"
     law: Literal["gaussian", "cube", "ball"] = "gaussian"
     direction: Literal["axis", "diagonal"] = "axis"
-    shift: float = Field(1.0, ge=0, le=1e100)
+    shift: float = Field(1.0, ge=-1e100, le=1e100)
     scale: float = Field(1.0, gt=0)
 
     @property
     def population_w1(self) -> float:
-        return self.shift
+        return abs(self.shift)
 
     @property
     def population_overlap(self) -> float:
-        ratio = self.shift / self.scale
+        ratio = abs(self.shift) / self.scale
         if self.law == "gaussian":
             return float(2 * ndtr(-ratio / 2))
         if self.law == "cube":
@@ -40,6 +43,21 @@ class Translation(Problem):
                 return max(0.0, 1 - ratio)
             return float(max(0.0, 1 - ratio / self.dim**0.5) ** self.dim)
         return float(betainc((self.dim + 1) / 2, 0.5, max(0.0, 1 - ratio**2 / 4)))
+
+    @property
+    def population_js(self) -> float:
+        if self.law == "gaussian":
+            return shifted_gaussians_js(self.shift / self.scale)
+        return (1 - self.population_overlap) * float(np.log(2))
+
+    @property
+    def population_kl(self) -> float:
+        if self.law == "gaussian":
+            return (self.shift / self.scale) ** 2 / 2
+        return float(np.inf) if self.shift else 0.0
+
+    def velocity(self, y: Array) -> Array:
+        return np.tile(direction(self.direction, self.dim), (len(y), 1))
 
     def coupling(self, rng: np.random.Generator, n: int) -> tuple[Array, Array, None]:
         if self.law == "gaussian":

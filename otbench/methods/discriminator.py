@@ -1,0 +1,50 @@
+"""Discriminator: the classical GAN's, trained on the logistic loss; its logit is a critic like any other."""
+
+import itertools
+from collections.abc import Sequence
+from typing import Annotated, Any, ClassVar, Literal, Self
+
+from pydantic import Field, field_validator
+
+from otbench.critics.mlp import Activation
+from otbench.methods.base import Fitted, Job, Method
+
+
+class Discriminator(Method):
+    """D = 1/(1 + exp(-f)) trained to maximise E_P log D + E_Q log(1 - D), without any constraint on f.
+
+    At its optimum the value is 2 JS(P, Q) - log 4. First weights and minibatches are those of a clipped critic of
+    equal widths and seed.
+    """
+
+    name: Literal["discriminator"] = "discriminator"
+    widths: tuple[Annotated[int, Field(ge=1)], ...] = Field((64, 64), description="hidden widths")
+    activation: Activation = "relu"
+    lr: float = Field(1e-3, gt=0, description="learning rate of Adam")
+    betas: tuple[float, float] = Field((0.9, 0.999), description="Adam's")
+    batch: int = Field(64, ge=1, description="points of each sample a step")
+    steps: int = Field(2000, ge=1)
+
+    source: ClassVar[str] = "Goodfellow et al. 2014, eq. 1; Adam: Kingma, Ba 2015"
+
+    @field_validator("widths", "betas", mode="before")
+    @classmethod
+    def _tuple_from_list(cls, value: Any) -> Any:
+        return tuple(value) if isinstance(value, list) else value
+
+    def shapes(self, dim: int) -> list[tuple[int, ...]]:
+        """(in, out) of every layer."""
+        return list(itertools.pairwise((dim, *self.widths, 1)))
+
+    def batch_key(self) -> tuple[object, ...]:
+        return tuple(sorted(self.model_dump().items()))
+
+    @property
+    def trained(self) -> bool:
+        return True
+
+    @classmethod
+    def fit(cls, methods: Sequence[Self], jobs: Sequence[Job], device: str) -> list[Fitted]:
+        from otbench.critics.logistic import train_discriminators  # torch loads here
+
+        return train_discriminators([j.pair for j in jobs], methods[0], [j.seed for j in jobs], device=device)
