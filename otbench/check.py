@@ -102,7 +102,7 @@ def closed_forms(frame: pd.DataFrame) -> Iterator[Violation]:
     slack = TOLERANCE * frame["primal"].clip(lower=1.0)
     error = (frame["primal"] - frame["coupled_w1"]).abs()
     yield from at_most("|primal - coupled W1| <= sampling floor", frame, error, frame["sampling_floor"] + slack)
-    coupled = frame["sampling.mode"] == "coupled"
+    coupled = frame["sampling.mode"] != "independent"  # "population" reads its critics on coupled points
     sound = frame["status"] != "refused"
     known = frame[["coupled_w1", "coupled_stderr", "population_w1"]].notna()
     whole = (known.all(axis=1) & (frame["sampling_floor"].notna() | ~sound)) | (~known["coupled_w1"] & ~coupled)
@@ -111,7 +111,8 @@ def closed_forms(frame: pd.DataFrame) -> Iterator[Violation]:
     yield from at_most("floor is 0 when coupled", frame, floor.abs(), 0.0)
     told = (frame["coupled_w1"] > 0) | ~(frame["population_overlap"] > 0)  # a sample in which nothing moved is silent
     error = (frame["coupled_w1"] - frame["population_w1"]).abs().where(told)
-    tolerance = SIGMAS * frame["coupled_stderr"] + slack
+    both = np.hypot(frame["coupled_stderr"], frame["population_stderr"].fillna(0.0))
+    tolerance = SIGMAS * both + slack
     yield from at_most("|coupled W1 - population W1| <= 6 standard errors", frame, error, tolerance)
     yield from at_most("standard error >= 0", frame, -frame["coupled_stderr"], 0.0)
 

@@ -31,14 +31,14 @@ class RowColumns(BaseModel):
     n: Whole
     m: Whole
     population_w1: float | None
-    population_stderr: float | None = None
+    population_stderr: float | None
     population_overlap: float | None
     population_js: float | None
     population_kl: float | None
     coincident: float
-    shift: float | None = None
-    shift_l1: float | None = None
-    spread: float | None = None
+    shift: float
+    shift_l1: float
+    spread: float
     coupled_w1: float | None
     coupled_stderr: float | None
     sampling_floor: float | None
@@ -57,9 +57,9 @@ class RowColumns(BaseModel):
     c_transform: float | None
     nearest: float | None
     cosine: float | None
-    gradient_l2: float | None = None
-    gradient_l2_repaired: float | None = None
-    gradient_scale: float | None = None
+    gradient_l2: float | None
+    gradient_l2_repaired: float | None
+    gradient_scale: float | None
     coincident_atoms: Whole | None
     grad_norm_mean: float | None
     grad_norm_min: float | None

@@ -23,6 +23,8 @@ class Translation(Problem):
 
     source: ClassVar[str] = "Villani 2009, Thm 5.10 (Kantorovich duality with f(x) = -<x, m>/|m|)"
 
+    version: ClassVar[int] = 2
+
     name: Literal["translation"] = "translation"
     law: Literal["gaussian", "cube", "ball"] = "gaussian"
     direction: Literal["axis", "diagonal"] = "axis"
@@ -58,6 +60,10 @@ class Translation(Problem):
 
     def velocity(self, y: Array) -> Array:
         return np.tile(direction(self.direction, self.dim), (len(y), 1))
+
+    def potential_gradient(self, x: Array) -> Array | None:
+        """-m/|m|, of the potential f(x) = -<x, m>/|m|; None where nothing moves."""
+        return np.tile(-direction(self.direction, self.dim), (len(x), 1)) if self.shift else None
 
     def coupling(self, rng: np.random.Generator, n: int) -> tuple[Array, Array, None]:
         if self.law == "gaussian":
