@@ -46,7 +46,7 @@ TABLES = [
     ("sampling", "{ k = 3 }", "unknown field of sampling 'k'"),
     ("sampling", "{ n = 0 }", "n: input should be greater than or equal to 1; got 0"),
     ("sampling", "{ n = [] }", "field 'n' is an empty list; give at least one value"),
-    ("sampling", '{ mode = "couple" }', "mode: .*'coupled' or 'independent'; got 'couple'"),
+    ("sampling", '{ mode = "couple" }', "mode: .*'coupled', 'independent' or 'population'; got 'couple'"),
     ("sampling", "3", "sampling.*valid"),
     ("method", '{ name = "weight_clp" }', "unknown method 'weight_clp': did you mean 'weight_clip'"),
     ("method", "{ clip = 1.0 }", "a method table needs a name; known: discriminator, linear"),

@@ -145,7 +145,7 @@ def test_no_jobs_give_no_critics() -> None:
 @pytest.mark.parametrize(
     ("pairs", "recipes", "seeds", "text"),
     [
-        (2, [{}], 1, "one pair, method and seed a critic; got 2, 1, 1"),
+        (2, [{}], 1, r"one pair, method, seed \(and law\) a critic; got \[2, 1, 1\]"),
         (2, [{}, {"batch": 32}], 2, "must agree in dimension and in all but clip, lr.*and eps.*batch_key"),
         (2, [{}, {"widths": (3,)}], 2, "must agree"),
         (2, [{}, {"steps": 2}], 2, "must agree"),
