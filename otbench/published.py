@@ -45,7 +45,8 @@ def read_scores(file: Path) -> pd.DataFrame:
     if list(table.columns) != SCORE_COLUMNS:
         raise InputError(f"{file} must have the columns {', '.join(SCORE_COLUMNS)}; it has {', '.join(table.columns)}")
     numbers = table.drop(columns="method")
-    if not all(pd.api.types.is_numeric_dtype(numbers[name]) for name in numbers) or not np.isfinite(numbers.to_numpy()).all():
+    numeric = all(pd.api.types.is_numeric_dtype(numbers[name]) for name in numbers)
+    if not numeric or not np.isfinite(numbers.to_numpy()).all():
         raise InputError(f"{file} must hold finite numbers, the method apart")
     return table
 

@@ -36,12 +36,16 @@ class Stored:
         return timing_frame(self.measurements, self.meta) if self.measurements else frame_of(self.rows)
 
     @cached_property
+    def clock(self) -> pd.DataFrame:
+        """The timing lines, one a cell or more."""
+        return pd.DataFrame.from_records(self.results.timings())
+
+    @cached_property
     def tables(self) -> dict[str, pd.DataFrame]:
         """Every table by name."""
         if self.measurements:
             return {name: table(self.frame) for name, table in TIMING_TABLES.items()}
-        clock = pd.DataFrame.from_records(self.results.timings())
-        tables = {name: table(self.frame, clock) for name, table in TABLES.items()}
+        tables = {name: table(self.frame, self.clock) for name, table in TABLES.items()}
         if self.frame["js"].notna().any():
             tables["saturation"] = saturation(self.frame)
         if (self.results.folder / SCORES_FILE).is_file():

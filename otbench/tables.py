@@ -52,6 +52,13 @@ def most_frequent(rows: pd.DataFrame) -> pd.DataFrame:
     return rows
 
 
+def proportional(frame: pd.DataFrame) -> pd.DataFrame:
+    """The rows of trained clipped critics whose learning rate is in proportion to c, so that every box is reached."""
+    rows = frame[(frame["critic"] == "weight_clip") & (frame["status"] == "ok")]
+    rows = rows[rows["method.lr_unit"] == "clip"] if len(rows) else rows.assign(**{"method.clip": np.nan})
+    return rows
+
+
 def cell_columns(frame: pd.DataFrame, *prefixes: str) -> list[str]:
     """The frame's columns that say what a cell is, all or those that start with one of ``prefixes``."""
     names = [str(name) for name in frame.columns]

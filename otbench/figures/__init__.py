@@ -1,26 +1,41 @@
 """Rows → pictures: the figures of a results folder, one idea a file."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import matplotlib as mpl
+from matplotlib.figure import Figure
 
 from otbench.figures.clip import clip
+from otbench.figures.diagonal import diagonal
+from otbench.figures.errors import errors
+from otbench.figures.heat import heat
 from otbench.figures.saturation import saturation
+from otbench.figures.seconds import seconds
 from otbench.figures.speed import speed
 from otbench.figures.style import STYLE, save
 from otbench.rows import Results
 from otbench.stored import Stored
 from otbench.timetables import scaling
 
+#: Every picture by its file name: drawn of a results folder, None where the folder has not what it shows.
+PICTURES: dict[str, Callable[[Stored], Figure | None]] = {
+    "speed": lambda stored: speed(scaling(stored.frame)) if stored.measurements else None,
+    "saturation": lambda stored: saturation(stored.tables["saturation"]) if "saturation" in stored.tables else None,
+    "clip": lambda stored: None if stored.measurements else clip(stored.frame),
+    "heat": lambda stored: None if stored.measurements else heat(stored.frame),
+    "diagonal": lambda stored: None if stored.measurements else diagonal(stored.frame),
+    "errors": lambda stored: None if stored.measurements else errors(stored.frame),
+    "seconds": lambda stored: None if stored.measurements else seconds(stored.frame, stored.clock),
+}
+
 
 def write_figures(results: Results) -> list[Path]:
     """Every figure of a results folder as SVG and PNG; the same rows give the same SVG bytes."""
-    stored = Stored(results)
+    stored, files = Stored(results), []
     with mpl.rc_context(STYLE):
-        if stored.measurements:
-            drawn = {"speed": speed(scaling(stored.frame))}
-        elif "saturation" in stored.tables:
-            drawn = {"saturation": saturation(stored.tables["saturation"])}
-        else:
-            drawn = {"clip": clip(stored.frame)}
-        return [file for name, figure in drawn.items() for file in save(figure, results.folder / "figures" / name)]
+        for name, draw in PICTURES.items():
+            figure = draw(stored)
+            if figure is not None:
+                files += save(figure, results.folder / "figures" / name)
+    return files

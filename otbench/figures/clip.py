@@ -4,20 +4,18 @@ import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.figure import Figure
 
-from otbench.errors import InputError
 from otbench.figures.style import band
-from otbench.tables import most_frequent
+from otbench.tables import most_frequent, proportional
 
 
-def clip(frame: pd.DataFrame) -> Figure:
+def clip(frame: pd.DataFrame) -> Figure | None:
     """raw/W1 (left) and slope/W1 (right) against c/c*, a line a dimension, quartiles shaded.
 
     Of the problem and sampling mode with the most rows, trained with a rate in proportion to c.
     """
-    rows = frame[frame["critic"] == "weight_clip"]
-    rows = most_frequent(rows[rows["method.lr_unit"] == "clip"] if len(rows) else rows)
-    if rows.empty:
-        raise InputError('no trained clipped critic here has lr_unit = "clip"; run another experiment')
+    rows = most_frequent(proportional(frame))
+    if rows["method.clip"].nunique() < 2:
+        return None
     figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.6), layout="constrained")
     for k, (dim, part) in enumerate(rows.groupby("problem.dim")):
         for axes, column in ((left, "raw_over_w1"), (right, "slope_over_w1")):

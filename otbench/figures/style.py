@@ -7,7 +7,9 @@ from typing import Any
 import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from otbench.rows import write_atomically
 
@@ -34,6 +36,13 @@ def band(axes: Axes, rows: pd.DataFrame, x: str, y: str, k: int, label: str) -> 
     q1, median, q3 = (grouped.quantile(level) for level in (0.25, 0.5, 0.75))
     axes.plot(median.index, median, color=COLOURS[k], marker=MARKERS[k], markersize=4, label=label)
     axes.fill_between(median.index, q1, q3, color=COLOURS[k], alpha=0.15, linewidth=0)
+
+
+def plain_ticks(axis: Axis) -> None:
+    """Ticks of a short logarithmic axis at 1, 2 and 5, written out: 0.2, not 2 x 10^-1."""
+    axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.set_minor_formatter(NullFormatter())
 
 
 def save(figure: Figure, stem: Path) -> list[Path]:
