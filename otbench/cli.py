@@ -202,10 +202,11 @@ def check(
 def figures(experiments: ExperimentsArgument = None, results: ResultsOption = RESULTS) -> None:
     """Draw the pictures of stored results, as SVG and PNG."""
     from otbench.figures import write_figures
+    from otbench.portraits import write_portraits
     from otbench.rows import Results
 
     for name in _chosen(experiments, results):
-        for file in write_figures(Results(results / name)):
+        for file in [*write_figures(Results(results / name)), *write_portraits(Results(results / name))]:
             print(file)
 
 

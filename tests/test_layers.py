@@ -24,7 +24,7 @@ FLOORS: list[set[str]] = [
     {"methods", "verdict", "quotes"},
     {"cells", "timing"},
     {"experiment", "tasks"},
-    {"run", "estimate"},
+    {"run", "estimate", "portraits"},
     {"cli"},
 ]
 
