@@ -5,6 +5,7 @@ from pathlib import Path
 import matplotlib as mpl
 
 from otbench.figures.clip import clip
+from otbench.figures.generator import generator
 from otbench.figures.saturation import saturation
 from otbench.figures.speed import speed
 from otbench.figures.style import STYLE, save
@@ -17,7 +18,9 @@ def write_figures(results: Results) -> list[Path]:
     """Every figure of a results folder as SVG and PNG; the same rows give the same SVG bytes."""
     stored = Stored(results)
     with mpl.rc_context(STYLE):
-        if stored.measurements:
+        if stored.generator:
+            drawn = {"generator": generator(stored.frame)}
+        elif stored.measurements:
             drawn = {"speed": speed(scaling(stored.frame))}
         elif "saturation" in stored.tables:
             drawn = {"saturation": saturation(stored.tables["saturation"])}
