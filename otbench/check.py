@@ -1,11 +1,13 @@
 """Rows → violations: every theorem, certificate, closed form, table and promise, re-checked from what is stored."""
 
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from otbench.curverules import curve_certificates, curve_ladder, curve_ranges
 from otbench.declared import declaration_digest, experiments, read_toml
 from otbench.errors import InputError, ResultsError
 from otbench.promises import Promise
@@ -30,8 +32,9 @@ def check_results(results: Results | Stored) -> dict[str, list[Violation]]:
     """
     stored = Stored(results) if isinstance(results, Results) else results
     if stored.measurements:
+        own = CURVE_RULES if stored.generator else {"measurements": measurements}
         return {
-            "measurements": list(measurements(stored.frame)),
+            **{name: list(rule(stored.frame)) for name, rule in own.items()},
             "complete": list(all_measured(stored.measurements, stored.meta)),
             "declaration": list(declaration(stored.results.folder.name, stored.meta)),
             "tables": list(tables(stored)),
@@ -186,6 +189,14 @@ RULES: dict[str, Rule] = {
 }
 
 
+#: The same for generators in training.
+CURVE_RULES: dict[str, Rule] = {
+    "certificates": curve_certificates,
+    "ladder": curve_ladder,
+    "ranges": curve_ranges,
+}
+
+
 def keys(rows: list[Row]) -> Iterator[Violation]:
     """Every row's key is the hash of its cell, and no cell stands twice."""
     seen = set()
@@ -222,11 +233,13 @@ def measurements(frame: pd.DataFrame) -> Iterator[Violation]:
 
 
 def all_measured(measured: list[Row], meta: dict[str, Any]) -> Iterator[Violation]:
-    """Every machine made every measurement of the plan, once."""
-    for machine in sorted({str(row["machine"]) for row in measured}):
-        made = [str(row["key"]) for row in measured if row["machine"] == machine]
-        if keys_digest(made) != meta.get("planned", {}).get(machine):
-            yield Violation("every planned measurement is there", machine, f"{len(made)}", "those of the plan")
+    """Every record of the plan is there once; of a timed plan, from every machine."""
+    planned, made = meta.get("planned", {}), defaultdict(list)
+    for row in measured:
+        made["everywhere" if row["kind"] == "generator" else str(row["machine"])].append(str(row["key"]))
+    for scope, keys in sorted(made.items()):
+        if keys_digest(keys) != planned.get(scope):
+            yield Violation("every planned measurement is there", scope, f"{len(keys)}", "those of the plan")
 
 
 def tables(stored: Stored) -> Iterator[Violation]:

@@ -71,8 +71,8 @@ def run(
 
     declared, count = load_experiment(experiment, pairs), workers or (default_workers() if device == "cpu" else 1)
     folder = results / declared.name
-    if declared.timing:
-        _run_timing(declared, folder, device, dry_run)
+    if declared.plan:
+        _run_plan(declared, folder, count, device, dry_run)
         return
     if dry_run:
         from otbench.estimate import expected_seconds, in_words
@@ -239,21 +239,21 @@ def list_() -> None:
             print(f"{'':24}{', '.join(f for f in described.model_fields if f != 'name')}")
 
 
-def _run_timing(declared: "Experiment", folder: Path, device: str, dry_run: bool) -> None:
-    """The run command for a timing experiment: measurements, one after the other, in this process."""
+def _run_plan(declared: "Experiment", folder: Path, workers: int, device: str, dry_run: bool) -> None:
+    """The run command for an experiment whose plan is no matrix of cells."""
     from otbench.progress import progress
     from otbench.render import write_tables
     from otbench.rows import Results
-    from otbench.run import run_timing
-    from otbench.timing import plan_keys
+    from otbench.run import run_plan
 
+    assert declared.plan is not None
     if dry_run:
-        assert declared.timing is not None
-        print(f"{declared.name}: {len(plan_keys(declared.timing, device))} measurements a machine; they go to {folder}")
+        jobs, each = len(declared.plan.records(device)), " a machine" if declared.plan.timed else ""
+        print(f"{declared.name}: {jobs} measurements{each}; they go to {folder}")
         return
     try:
         with progress(declared.name) as on_progress:
-            count = run_timing(declared, folder, device=device, on_progress=on_progress)
+            count = run_plan(declared, folder, workers=workers, device=device, on_progress=on_progress)
     except KeyboardInterrupt:
         print("otbench: stopped; what was done is kept, the same command goes on from there", file=sys.stderr)
         raise typer.Exit(130) from None

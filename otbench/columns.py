@@ -1,6 +1,6 @@
 """The columns of rows, timing lines and measurements: what they are called, and what they may hold."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
@@ -99,7 +99,7 @@ class MeasurementColumns(BaseModel):
 
     schema_: int = Field(alias="schema")
     key: str
-    kind: str = Field(pattern="^(training|exact|arrival)$")
+    kind: Literal["training", "exact", "arrival"]
     machine: str
     device: str
     threads: Whole
@@ -107,6 +107,45 @@ class MeasurementColumns(BaseModel):
     load: float
 
 
-MEASUREMENTS = TypeAdapter(list[MeasurementColumns])
+class GeneratorColumns(BaseModel):
+    """The columns of one reading of one GAN in training; None where it diverged, or nothing is known.
+
+    ``slope_constant`` None in an "ok" record means infinite. ``seconds_critic`` and ``seconds_generator`` are the
+    GAN's share of the training since the reading before, ``seconds_exact`` of one solve with its cost matrix.
+    """
+
+    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
+
+    schema_: int = Field(alias="schema")
+    key: str
+    kind: Literal["generator"]
+    machine: str
+    device: str
+    dataset: str
+    lr: float
+    clip: float
+    seed: Whole
+    iteration: Whole
+    status: str = Field(pattern="^(ok|diverged|refused)$")
+    n: Whole
+    floor: float
+    printed: float | None
+    raw: float | None
+    raw_error: float | None
+    slope_constant: float | None
+    scale: float | None
+    c_transform: float | None
+    nearest: float | None
+    primal: float | None
+    gap: float | None
+    violation: float | None
+    marginal_error: float | None
+    modes: Whole | None
+    seconds_critic: float
+    seconds_generator: float
+    seconds_exact: float | None
+
+
+MEASUREMENTS = TypeAdapter(list[Annotated[MeasurementColumns | GeneratorColumns, Field(discriminator="kind")]])
 ROWS = TypeAdapter(list[RowColumns])
 TIMINGS = TypeAdapter(list[TimingColumns])

@@ -12,7 +12,9 @@ from pydantic import Field, model_validator
 from otbench.cells import Cell, Sampling
 from otbench.declared import declaration_digest, find_experiment, read_toml
 from otbench.errors import InputError, UnknownNameError
+from otbench.generator.plan import GeneratorPlan
 from otbench.methods import METHODS, Method
+from otbench.plans import Plan
 from otbench.problems import PROBLEMS, Problem
 from otbench.promises import Promise
 from otbench.spec import Spec, is_sequence_field
@@ -34,7 +36,7 @@ class Block(Spec):
 
 
 class Declaration(Spec):
-    """The file as a whole: the question it answers, and a union of blocks, or a timing plan."""
+    """The file as a whole: the question it answers, and a union of blocks, or a plan."""
 
     kind: ClassVar[str] = "experiment file"
 
@@ -42,25 +44,31 @@ class Declaration(Spec):
     block: list[Block] = Field(default_factory=list)
     agree: list[Promise] = Field(default_factory=list)
     timing: TimingPlan | None = None
+    generator: GeneratorPlan | None = None
+
+    @property
+    def plan(self) -> Plan | None:
+        """What is measured where there are no blocks."""
+        return self.timing or self.generator
 
     @model_validator(mode="after")
     def _one_kind(self) -> Self:
-        if bool(self.block) == bool(self.timing):
-            raise ValueError("give either [[block]] tables or one [timing] table")
+        if [bool(self.block), bool(self.timing), bool(self.generator)].count(True) != 1:
+            raise ValueError("give either [[block]] tables or one [timing] or [generator] table")
         return self
 
 
 @dataclass(frozen=True)
 class Experiment:
     """A validated experiment: its name, question, digest of its file's tables, promises, and distinct cells in the
-    declared order, or a timing plan."""
+    declared order, or a plan."""
 
     name: str
     question: str
     digest: str
     agree: tuple[Promise, ...]
     cells: tuple[Cell, ...]
-    timing: TimingPlan | None = None
+    plan: Plan | None = None
 
 
 def load_experiment(name_or_path: str, pairs: Path | None = None) -> Experiment:
@@ -79,7 +87,7 @@ def load_experiment(name_or_path: str, pairs: Path | None = None) -> Experiment:
     except InputError as error:
         raise InputError(f"{file}: {error}") from None
     agree, distinct = tuple(declared.agree), tuple(cells.values())
-    return Experiment(file.stem, declared.question, digest, agree, distinct, declared.timing)
+    return Experiment(file.stem, declared.question, digest, agree, distinct, declared.plan)
 
 
 def _cells(block: Block, folder: str, pairs: str | None) -> Iterator[Cell]:

@@ -84,10 +84,18 @@ class Results:
         return lines
 
     def measurements(self) -> list[Row]:
-        """The lines of a timing experiment, [] where there are none."""
+        """The records of a plan, [] where there are none."""
         lines = _parse(self.measurements_file, _read_text(self.measurements_file))
         _validate(MEASUREMENTS, lines, self.measurements_file)
         return lines
+
+    def keep_measurements(self, keys: list[str]) -> None:
+        """Leave the lines with these keys alone, in this order; a file that is so already is not touched."""
+        lines, place = self.measurements(), {key: k for k, key in enumerate(keys)}
+        kept = {str(line["key"]): line for line in lines if line["key"] in place}
+        ordered = sorted(kept.values(), key=lambda line: place[str(line["key"])])
+        if ordered != lines:
+            write_atomically(self.measurements_file, b"".join(dump(line) + b"\n" for line in ordered))
 
     def meta(self) -> dict[str, Any]:
         """The experiment's declaration and the machines that ran it, {} where there is none."""

@@ -11,7 +11,9 @@ from otbench.columns import SCHEMA
 from otbench.experiment import Experiment
 from otbench.machine import machine_facts, machine_id
 from otbench.rows import Results, Row, append_lines, dump, keys_digest, write_atomically
-from otbench.timing import plan_keys
+
+#: Where in meta.json stand the planned records that any machine may have made.
+EVERYWHERE = "everywhere"
 
 
 @dataclass(frozen=True)
@@ -97,33 +99,44 @@ def run_experiment(
     return Summary(before, now, statuses.count("diverged"), statuses.count("refused"), torn, stale)
 
 
-def run_timing(
+def run_plan(
     experiment: Experiment,
     folder: Path,
     *,
+    workers: int = 1,
     device: str = "cpu",
     on_progress: Callable[[int, int, int], None] = lambda before, now, total: None,
 ) -> int:
-    """Make every measurement of a timing experiment that this machine and device have not made; how many.
+    """Do every job of an experiment's plan that has not all its records in ``folder`` yet; how many.
 
-    One at a time, in this process: two at once would time each other.
+    A timed plan's jobs are done one at a time, in this process: two at once would time each other; each machine
+    does them all. A job that was interrupted is done again from its beginning.
     """
     from otbench.critics.training import check_device
-    from otbench.timing import measure, missing
+    from otbench.workers import run_everywhere
 
-    assert experiment.timing is not None
+    plan = experiment.plan
+    assert plan is not None
     check_device(device)
     results, facts = Results(folder), machine_facts(device)
-    machine = machine_id(facts)
+    machine, jobs = machine_id(facts), plan.records(device)
+    scope = machine if plan.timed else EVERYWHERE
+    keys = [key for records in jobs.values() for key in records]
     with results.locked():
         results.mend()
-        todo = missing(experiment.timing, results.measurements(), machine, device)
-        planned = {machine: keys_digest(plan_keys(experiment.timing, device))}
-        _write_meta(experiment, results, {machine: facts}, planned)
-        for now, key in enumerate(todo, start=1):
-            on_progress(0, now - 1, len(todo))
-            append_lines(results.measurements_file, [{**measure(experiment.timing, key, device), "machine": machine}])
-        on_progress(0, len(todo), len(todo))
+        done = [row for row in results.measurements() if row["machine"] == scope or not plan.timed]
+        there = {str(row["key"]) for row in done}
+        todo = [job for job, records in jobs.items() if not there.issuperset(records)]
+        if not plan.timed:
+            whole = {key for job, records in jobs.items() if job not in todo for key in records}
+            results.keep_measurements([key for key in keys if key in whole])
+        _write_meta(experiment, results, {machine: facts}, {scope: keys_digest(keys)})
+        work, count = partial(plan.measure, device=device), 1 if plan.timed else workers
+        for now, records in enumerate(run_everywhere(work, todo, count)):
+            append_lines(results.measurements_file, [{**record, "machine": machine} for record in records])
+            on_progress(0, now + 1, len(todo))
+        if not plan.timed:
+            results.keep_measurements(keys)
     return len(todo)
 
 
@@ -139,7 +152,7 @@ def _write_meta(
         "declaration": experiment.digest,
         "cells": len(experiment.cells),
         "keys": keys_digest(cell.key for cell in experiment.cells),
-        "planned": old.get("planned", {}) | (planned or {}),  # measurements of a timing experiment, by machine
+        "planned": old.get("planned", {}) | (planned or {}),  # records of a plan, by machine where they are timed
         "agree": [promise.model_dump() for promise in experiment.agree],
         "machines": old.get("machines", {}) | machine,
     }

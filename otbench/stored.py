@@ -5,6 +5,7 @@ from typing import Any
 
 import pandas as pd
 
+from otbench.curves import CURVE_TABLES, curve_frame
 from otbench.published import SCORES_FILE, methods, published, read_scores
 from otbench.rows import Results, Row
 from otbench.tables import TABLES, frame_of, saturation
@@ -27,12 +28,19 @@ class Stored:
 
     @cached_property
     def measurements(self) -> list[Row]:
-        """The lines of a timing experiment; [] of any other."""
+        """The records of a plan; [] of a matrix."""
         return self.results.measurements()
+
+    @property
+    def generator(self) -> bool:
+        """Whether the records are of generators in training."""
+        return bool(self.measurements) and self.measurements[0]["kind"] == "generator"
 
     @cached_property
     def frame(self) -> pd.DataFrame:
         """The rows, or the measurements, with their derived columns."""
+        if self.generator:
+            return curve_frame(self.measurements)
         return timing_frame(self.measurements, self.meta) if self.measurements else frame_of(self.rows)
 
     @cached_property
@@ -44,7 +52,8 @@ class Stored:
     def tables(self) -> dict[str, pd.DataFrame]:
         """Every table by name."""
         if self.measurements:
-            return {name: table(self.frame) for name, table in TIMING_TABLES.items()}
+            known = CURVE_TABLES if self.generator else TIMING_TABLES
+            return {name: table(self.frame) for name, table in known.items()}
         tables = {name: table(self.frame, self.clock) for name, table in TABLES.items()}
         if self.frame["js"].notna().any():
             tables["saturation"] = saturation(self.frame)

@@ -17,9 +17,9 @@ from otbench.bounds import Ladder
 from otbench.columns import SCHEMA
 from otbench.critics.functions import on_union
 from otbench.exact import cost_matrix, solve_cost
+from otbench.plans import Plan
 from otbench.problems import problem
 from otbench.rows import Row
-from otbench.spec import Spec
 from otbench.types import SamplePair
 
 #: Seconds one timed block of steps should last: long against a clock tick, short against a neighbour's burst.
@@ -38,13 +38,14 @@ SEEDS = 3
 ARRIVED = 0.9
 
 
-class TimingPlan(Spec):
+class TimingPlan(Plan):
     """What to measure: engines × shapes × critics, exact solves over n, and critics on their way to their slope.
 
     A shape is [width, batch]: two hidden layers of that width, that many points of either sample a step.
     """
 
     kind: ClassVar[str] = "timing table"
+    timed: ClassVar[bool] = True
 
     dim: int = Field(16, ge=1)
     shapes: list[Annotated[list[Annotated[int, Field(ge=1)]], Field(min_length=2, max_length=2)]] = Field(min_length=1)
@@ -54,6 +55,12 @@ class TimingPlan(Spec):
     exact_dims: list[int] = Field(default_factory=list)
     arrival_dims: list[int] = Field(default_factory=list)
     repeats: int = Field(5, ge=3)
+
+    def records(self, device: str) -> dict[str, list[str]]:
+        return {key: [key] for key in plan_keys(self, device)}
+
+    def measure(self, job: str, device: str) -> list[Row]:
+        return [measure(self, job, device)]
 
 
 def plan_keys(plan: TimingPlan, device: str) -> list[str]:
@@ -249,9 +256,3 @@ def _memory(device: str, reset: bool = False) -> int:
     if reset:
         torch.cuda.reset_peak_memory_stats(device)
     return int(torch.cuda.max_memory_allocated(device))
-
-
-def missing(plan: TimingPlan, done: Sequence[Row], machine: str, device: str) -> list[str]:
-    """The measurements of the plan this machine, which is of one device, has not made yet."""
-    there = {row["key"] for row in done if row["machine"] == machine}
-    return [key for key in plan_keys(plan, device) if key not in there]

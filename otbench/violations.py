@@ -40,6 +40,8 @@ def holds(rule: str, frame: pd.DataFrame, kept: Any, observed: str, bound: str) 
 
 def _place(row: Any) -> str:
     """A cell a reader can find: its names, then the start of its key."""
-    names = ("problem.name", "problem.dim", "method.name", "method.clip", "seed")
+    names = (
+        "problem.name", "problem.dim", "method.name", "method.clip", "dataset", "lr", "clip", "iteration", "seed",
+    )  # fmt: skip
     parts = [f"{name.split('.')[-1]} {row[name]}" for name in names if name in row and pd.notna(row[name])]
     return ", ".join(parts) + f" [{str(row['key'])[:12]}]"

@@ -165,7 +165,7 @@ def test_every_committed_experiment_loads_and_can_be_drawn(file: Path, tmp_path:
     assert declared.name == file.stem
     assert declared.question.endswith((".", "?", ")"))
     assert len({cell.key for cell in declared.cells}) == len(declared.cells)
-    assert bool(declared.cells) != bool(declared.timing)
+    assert bool(declared.cells) != bool(declared.plan)
     assert all(min(cell.sizes()) > 0 for cell in declared.cells)
     assert file.read_text().startswith("#"), "an experiment opens with its question and cost"
 

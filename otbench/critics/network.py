@@ -84,10 +84,23 @@ class Stack:
 
     def values(self, points: Tensor) -> Tensor:
         """The networks' outputs (E, R, out) at points (E, R, in), in buffers of their own."""
+        return torch.baddbmm(self.biases[-1], self._hidden(points)[-1], self.weights[-1])
+
+    def slopes(self, points: Tensor) -> Tensor:
+        """grad f (E, R, in) at points (E, R, in), of networks with one output."""
+        inputs = self._hidden(points)
+        slope = self.weights[-1].mT.expand(-1, points.shape[1], -1)
+        for weight, output in zip(self.weights[-2::-1], inputs[:0:-1], strict=True):
+            slope = torch.bmm(self._chain(slope.contiguous(), output), weight.mT)
+        return slope
+
+    def _hidden(self, points: Tensor) -> list[Tensor]:
+        """What each layer is given: the points, then every hidden layer's output."""
+        inputs = [points]
         for weight, bias in zip(self.weights[:-1], self.biases[:-1], strict=True):
-            points = torch.baddbmm(bias, points, weight)
-            self._activate(points)
-        return torch.baddbmm(self.biases[-1], points, self.weights[-1])
+            inputs.append(torch.baddbmm(bias, inputs[-1], weight))
+            self._activate(inputs[-1])
+        return inputs
 
     def backward(self, points: Tensor, pull: Tensor) -> None:
         """``gradient`` ← d/dtheta sum_r pull_r f(points_r); points (E, R, d), pull (E, R, 1)."""

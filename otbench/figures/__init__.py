@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from otbench.figures.clip import clip
 from otbench.figures.diagonal import diagonal
 from otbench.figures.errors import errors
+from otbench.figures.generator import generator
 from otbench.figures.heat import heat
 from otbench.figures.saturation import saturation
 from otbench.figures.seconds import seconds
@@ -20,7 +21,8 @@ from otbench.timetables import scaling
 
 #: Every picture by its file name: drawn of a results folder, None where the folder has not what it shows.
 PICTURES: dict[str, Callable[[Stored], Figure | None]] = {
-    "speed": lambda stored: speed(scaling(stored.frame)) if stored.measurements else None,
+    "generator": lambda stored: generator(stored.frame) if stored.generator else None,
+    "speed": lambda stored: speed(scaling(stored.frame)) if stored.measurements and not stored.generator else None,
     "saturation": lambda stored: saturation(stored.tables["saturation"]) if "saturation" in stored.tables else None,
     "clip": lambda stored: None if stored.measurements else clip(stored.frame),
     "heat": lambda stored: None if stored.measurements else heat(stored.frame),
