@@ -8,6 +8,8 @@ import pandas as pd
 from otbench.curves import CURVE_TABLES, curve_frame
 from otbench.published import SCORES_FILE, methods, published, read_scores
 from otbench.rows import Results, Row
+from otbench.scale_rule import held_out, rule_table
+from otbench.sweeps import exponents, is_sweep
 from otbench.tables import TABLES, frame_of, saturation
 from otbench.timetables import TIMING_TABLES, timing_frame
 
@@ -57,6 +59,9 @@ class Stored:
         tables = {name: table(self.frame, self.clock) for name, table in TABLES.items()}
         if self.frame["js"].notna().any():
             tables["saturation"] = saturation(self.frame)
+        if is_sweep(self.frame):
+            tables |= {"exponents": exponents(self.frame)}
+            tables |= {"rule": rule_table(self.frame), "held_out": held_out(self.frame)}
         if (self.results.folder / SCORES_FILE).is_file():
             scores = read_scores(self.results.folder / SCORES_FILE)
             tables |= {"published": published(self.frame, scores), "methods": methods(self.frame, scores)}

@@ -105,6 +105,8 @@ def _derived(frame: pd.DataFrame) -> pd.DataFrame:
     rows["c_over_c_star"] = frame["clip_constant"] ** (1 / (depth + 1))
     rows["slope_half_ratio"] = (frame["slope_half"] / rows["slope"]).where(rows["slope"] > 0)
     rows["sampling_error"] = primal - frame["population_w1"]
+    alive = (frame["grad_norm_max"] > 0) & (raw > 0)  # a critic without gradient, or upside down, drives no generator
+    rows["dead"] = (~alive).astype("float64").where(frame["method.name"] == "weight_clip")
     return rows
 
 
@@ -137,7 +139,7 @@ def clip(frame: pd.DataFrame, timings: pd.DataFrame) -> pd.DataFrame:
     keys = ["problem.name", "problem.dim", "sampling.mode", "method.clip", *varying]
     columns = (
         "raw_over_w1", "slope_over_w1", "clip_constant", "c_over_c_star", "saturation_start", "saturation",
-        "grad_norm_mean", "slope_half_ratio",
+        "grad_norm_mean", "cosine", "dead", "slope_half_ratio",
     )  # fmt: skip
     return _summary(trained, list(dict.fromkeys(keys)), columns)
 

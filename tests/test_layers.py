@@ -18,14 +18,14 @@ FLOORS: list[set[str]] = [
     {"divergences"},
     {"exact", "bounds", "rows", "problems", "critics", "promises"},
     {"methods.base", "solutions", "tables", "auditing"},
-    {"timetables", "published", "curves", "plans"},
+    {"timetables", "published", "curves", "plans", "scale_rule", "sweeps"},
     {"stored", "declared"},
     {"curverules"},
     {"critics.training", "critics.logistic", "check", "render", "figures"},
     {"methods", "verdict", "quotes"},
     {"cells", "timing", "generator"},
     {"experiment", "tasks"},
-    {"run", "estimate", "portraits"},
+    {"run", "estimate", "portraits", "advising"},
     {"cli"},
 ]
 

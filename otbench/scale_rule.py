@@ -1,0 +1,229 @@
+"""A rule for the scale of a clipped critic: what its printed value must be divided by, before it is trained.
+
+The largest slope a clipped network can have, K(c) = c^L sqrt(d) prod h, is far from what training finds. The rule
+corrects it by what is known to act, fitted on measured critics and held to problems and dimensions left out:
+
+    log scale = sum_l log g_l + b_0 + b_1 L + b_2 q log a + b_3 (1 - q) log d
+
+with g_l the gain of layer l: min(c, kappa lr steps) sqrt(in out), entries that reached the box or as far as the rate
+takes them, all aligned; combined with rho sigma (sqrt in + sqrt out), the random start of standard deviation sigma. q
+is the share of W1 that a shift of the means makes up, a = |shift|_1 / (sqrt d |shift|_2) how far it points along a
+diagonal: the box is an l-infinity ball, so a shift along an axis loses sqrt d. b_1 near log(1/2) says that half of the
+units are active.
+"""
+
+import itertools
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from otbench.errors import InputError
+
+Floats = NDArray[np.float64]
+
+#: What is predicted: all are in units of the critic per unit of the data.
+TARGETS = ("slope_constant", "raw_over_w1", "grad_norm_mean", "k_eff")
+
+#: Values of kappa and rho a fit chooses from.
+KAPPAS, RHOS = (0.5, 0.7, 1.0, 1.4, 2.0), (0.5, 1.0, 2.0)
+
+#: The linear part's terms.
+TERMS = ("constant", "layers", "diagonal", "isotropic")
+
+
+@dataclass(frozen=True, eq=False)
+class Setting:
+    """What the rule looks at, one entry a critic: dim, clip, lr (absolute), steps and eps (k,), the widths of each,
+    whether weights start in the box; of the samples ``shift_share`` q, ``diagonality`` a and ``spread``."""
+
+    dim: Floats
+    widths: list[tuple[int, ...]]
+    clip: Floats
+    lr: Floats
+    steps: Floats
+    eps: Floats
+    starts_in_box: NDArray[np.bool_]
+    shift_share: Floats
+    diagonality: Floats
+    spread: Floats
+
+    def take(self, which: NDArray[np.bool_]) -> "Setting":
+        """The critics of ``which``."""
+        index = np.flatnonzero(which)
+        parts = {name: value[index] for name, value in vars(self).items() if name != "widths"}
+        return Setting(**parts, widths=[self.widths[k] for k in index])
+
+    def layers(self) -> tuple[Floats, Floats, NDArray[np.bool_]]:
+        """(k, L) fan-in and fan-out of every layer, 1 and False where a critic has fewer."""
+        most = max(len(w) for w in self.widths) + 1
+        fans = np.ones((2, len(self.widths), most))
+        for k, (dim, widths) in enumerate(zip(self.dim, self.widths, strict=True)):
+            sizes = (dim, *widths, 1)
+            fans[0, k, : len(sizes) - 1], fans[1, k, : len(sizes) - 1] = sizes[:-1], sizes[1:]
+        there = np.arange(most) <= np.array([len(w) for w in self.widths])[:, None]
+        return fans[0], fans[1], there
+
+    def start(self) -> Floats:
+        """(k, L) standard deviation of the weights before training: U(±min(c, 1/sqrt fan_in)), or U(±c)."""
+        fan_in, _, _ = self.layers()
+        clip = self.clip[:, None]
+        sigma: Floats = np.where(self.starts_in_box[:, None], clip, np.minimum(clip, fan_in**-0.5)) / np.sqrt(3)
+        return sigma
+
+    def stalled(self) -> NDArray[np.bool_]:
+        """Critics whose first gradients are below the optimiser's eps: RMSProp then hardly moves them."""
+        fan_in, fan_out, there = self.layers()
+        sigma = self.start()
+        gain = np.where(there, np.log(sigma * (np.sqrt(fan_in) + np.sqrt(fan_out))), 0.0).sum(1)
+        width = np.array([w[0] if w else 1 for w in self.widths])
+        first = np.minimum(self.clip, width**-0.5)
+        return np.asarray(np.exp(gain) * self.spread / first / width**2 < self.eps)
+
+
+@dataclass(frozen=True, eq=False)
+class ScaleRule:
+    """A fitted rule for one target: kappa, rho, the coefficients of ``TERMS``, and the quantiles 0.05, 0.5, 0.95 of
+    log(measured / predicted)."""
+
+    kappa: float
+    rho: float
+    coefficients: Floats
+    errors: Floats
+
+    def log_scale(self, setting: Setting) -> Floats:
+        """log of the predicted scale (k,)."""
+        predicted: Floats = _log_gain(setting, self.kappa, self.rho) + _terms(setting) @ self.coefficients
+        return predicted
+
+
+def fit(setting: Setting, measured: Floats) -> ScaleRule:
+    """Least squares of the logarithms for every kappa and rho; those of the smallest median error are taken."""
+    found = []
+    for kappa, rho in itertools.product(KAPPAS, RHOS):
+        left = np.log(measured) - _log_gain(setting, kappa, rho)
+        terms = _terms(setting)
+        coefficients = np.linalg.lstsq(terms, left, rcond=None)[0]
+        errors = left - terms @ coefficients
+        sure = np.abs(errors) <= 3 * np.median(np.abs(errors))  # a second look without those that did not train
+        coefficients = np.linalg.lstsq(terms[sure], left[sure], rcond=None)[0]
+        errors = left - terms @ coefficients
+        quantiles = np.quantile(errors, [0.05, 0.5, 0.95])
+        found.append((float(np.median(np.abs(errors))), ScaleRule(kappa, rho, coefficients, quantiles)))
+    return min(found, key=lambda one: one[0])[1]
+
+
+def settings_of(rows: pd.DataFrame) -> Setting:
+    """The settings of trained clipped critics' rows."""
+    def column(name: str) -> Floats:
+        return rows[name].to_numpy(dtype=np.float64, na_value=np.nan)
+
+    clip, shift = column("method.clip"), column("shift")
+    widths = [tuple(int(part) for part in str(text).split("x") if part != "none") for text in rows["method.widths"]]
+    diagonality = column("shift_l1") / np.maximum(shift, 1e-300) / np.sqrt(column("problem.dim"))
+    return Setting(
+        dim=column("problem.dim"),
+        widths=widths,
+        clip=clip,
+        lr=column("method.lr") * np.where(rows["method.lr_unit"] == "clip", clip, 1.0),
+        steps=column("method.steps"),
+        eps=column("method.eps"),
+        starts_in_box=(rows["method.init"] == "box").to_numpy(),
+        shift_share=np.clip(shift / column("primal"), 0, 1),
+        diagonality=np.where(shift > 0, diagonality, 1.0),
+        spread=column("spread"),
+    )
+
+
+def fitted_rows(frame: pd.DataFrame) -> pd.DataFrame:
+    """The rows a rule is fitted on: trained clipped critics whose training was not stalled by eps."""
+    rows = frame[(frame["critic"] == "weight_clip") & (frame["status"] == "ok") & (frame["primal"] > 0)]
+    return rows[~settings_of(rows).stalled()] if len(rows) else rows
+
+
+def rule_table(frame: pd.DataFrame) -> pd.DataFrame:
+    """A line a target: the rule fitted on all rows, and the ranges of what it was fitted on."""
+    rows = fitted_rows(frame)
+    setting = settings_of(rows)
+    depth = np.array([len(w) for w in setting.widths])
+    width = np.array([max(w) for w in setting.widths])
+    reach = setting.lr * setting.steps / setting.clip
+    lines = []
+    for target in TARGETS:
+        known, measured = _measured(rows, target)
+        rule = fit(setting.take(known), measured[known])
+        lines.append({
+            "target": target, "critics": int(known.sum()), "kappa": rule.kappa, "rho": rule.rho,
+            **dict(zip(TERMS, rule.coefficients, strict=True)),
+            **dict(zip(("error_q05", "error_q50", "error_q95"), np.exp(rule.errors), strict=True)),
+            "dim_low": setting.dim.min(), "dim_high": setting.dim.max(),
+            "depth_low": depth.min(), "depth_high": depth.max(), "width_low": width.min(), "width_high": width.max(),
+            "reach_low": reach.min(), "reach_high": reach.max(),
+            "c_over_c_star_low": rows["c_over_c_star"].min(), "c_over_c_star_high": rows["c_over_c_star"].max(),
+        })  # fmt: skip
+    return pd.DataFrame(lines)
+
+
+def held_out(frame: pd.DataFrame) -> pd.DataFrame:
+    """The error factor max(measured/predicted, predicted/measured) of rules fitted without a problem, or without a
+    dimension, on what was left out: median and 90 % quantile, beside those of K(c) itself; "all" pools the folds."""
+    rows = fitted_rows(frame)
+    setting = settings_of(rows)
+    lines = []
+    for target in TARGETS:
+        known, measured = _measured(rows, target)
+        for column in ("problem.name", "problem.dim"):
+            parts = [(value, (rows[column] == value).to_numpy()) for value in rows[column].unique()]
+            folds = [(value, _fold(setting, measured, known & ~out, known & out), known & out) for value, out in parts]
+            folds = [fold for fold in folds if fold[2].any()]
+            pooled = np.concatenate([errors for _, errors, _ in folds])
+            whole = np.concatenate([np.flatnonzero(which) for *_, which in folds])
+            for value, errors, which in [*folds, ("all", pooled, whole)]:
+                naive = np.abs(np.log(measured[which] / rows["clip_constant"].to_numpy(dtype=np.float64)[which]))
+                lines.append({
+                    "target": target, "left_out": column, "value": str(value), "critics": len(errors),
+                    "median_factor": np.exp(np.median(errors)), "p90_factor": np.exp(np.quantile(errors, 0.9)),
+                    "naive_median_factor": np.exp(np.median(naive)),
+                    "naive_p90_factor": np.exp(np.quantile(naive, 0.9)),
+                })  # fmt: skip
+    return pd.DataFrame(lines)
+
+
+def read_rule(table: pd.DataFrame, target: str) -> tuple[ScaleRule, "pd.Series[float]"]:
+    """The rule of one target from its table, and its line, which says what it was fitted on."""
+    lines = table[table["target"] == target]
+    if len(lines) != 1:
+        raise InputError(f"the rule's table has {len(lines)} lines for {target}: write it anew with `otbench tables`")
+    line = lines.iloc[0]
+    errors = np.log(line[["error_q05", "error_q50", "error_q95"]].to_numpy(dtype=np.float64))
+    return ScaleRule(line["kappa"], line["rho"], line[list(TERMS)].to_numpy(dtype=np.float64), errors), line
+
+
+def _measured(rows: pd.DataFrame, target: str) -> tuple[NDArray[np.bool_], Floats]:
+    """Where the target is a positive number, and the target."""
+    measured = rows[target].to_numpy(dtype=np.float64, na_value=np.nan)
+    return np.asarray(measured > 0), measured
+
+
+def _fold(setting: Setting, measured: Floats, inside: NDArray[np.bool_], outside: NDArray[np.bool_]) -> Floats:
+    """|log(measured / predicted)| on ``outside`` of the rule fitted on ``inside``."""
+    if not outside.any():
+        return np.zeros(0)
+    rule = fit(setting.take(inside), measured[inside])
+    errors: Floats = np.abs(np.log(measured[outside]) - rule.log_scale(setting.take(outside)))
+    return errors
+
+
+def _log_gain(setting: Setting, kappa: float, rho: float) -> Floats:
+    fan_in, fan_out, there = setting.layers()
+    reached = np.minimum(setting.clip, kappa * setting.lr * setting.steps)[:, None] * np.sqrt(fan_in * fan_out)
+    start = rho * setting.start() * (np.sqrt(fan_in) + np.sqrt(fan_out))
+    gain: Floats = np.where(there, np.log(np.hypot(reached, start)), 0.0).sum(1)
+    return gain
+
+
+def _terms(setting: Setting) -> Floats:
+    share, layers = setting.shift_share, np.array([len(w) + 1.0 for w in setting.widths])
+    parts = [np.ones(len(layers)), layers, share * np.log(setting.diagonality), (1 - share) * np.log(setting.dim)]
+    return np.stack(parts, axis=1)
