@@ -26,10 +26,10 @@ def exponents(frame: pd.DataFrame) -> pd.DataFrame:
     """
     rows = frame[(frame["critic"] == "weight_clip") & frame["method.clip_over_c_star"].notna()]
     rows = rows.assign(ratio=rows["method.clip_over_c_star"].astype(float))
-    varying = [name for name in rows if str(name).startswith("problem.") and name not in ARM]
+    varying = [str(name) for name in rows if str(name).startswith("problem.") and name not in ARM]
     varying = [name for name in varying if rows[name].nunique() > 1 and name != "problem.version"]
     lines = []
-    for arm, part in rows.groupby([*ARM, *map(str, varying)], dropna=False, sort=False):
+    for arm, part in rows.groupby([*ARM, *varying], dropna=False, sort=False):
         if part["ratio"].nunique() > 2:
             named: dict[str, object] = dict(zip([*ARM, *varying], arm, strict=True))
             lines.append(named | _sweep(part))
