@@ -24,14 +24,14 @@ class RowColumns(BaseModel):
     schema_: int = Field(alias="schema")
     key: str = Field(min_length=64, max_length=64)
     seed: Whole
-    status: str = Field(pattern="^(ok|diverged|refused)$")
+    status: str = Field(pattern="^(ok|diverged|refused|failed)$")
     reason: str
     # the samples
     n: Whole
     m: Whole
     population_w1: float | None
     population_overlap: float | None
-    coincident: float
+    coincident: float | None
     coupled_w1: float | None
     coupled_stderr: float | None
     sampling_floor: float | None

@@ -1,11 +1,12 @@
 """Rows: one flat, versioned JSON line a cell, appended as cells finish and never changed after."""
 
+import errno
 import gzip
 import hashlib
 import json
 import os
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -121,6 +122,13 @@ class Results:
         for file, lines in ((self.timing_file, timings), (self.rows_file, rows)):
             append_lines(file, lines)
 
+    def put(self, rows: Sequence[Row], timings: Sequence[Row], again: Collection[str] = ()) -> None:
+        """``append``; rows whose keys are among ``again`` take the place of the old ones, all in one rename."""
+        new = {row["key"]: row for row in rows if row["key"] in again}
+        self.append([row for row in rows if row["key"] not in new], timings)
+        if new:
+            self._replace([row for row in self.rows_so_far() if row["key"] not in new] + list(new.values()))
+
     def known_keys(self) -> set[str]:
         """The keys of all rows there are, those set aside included."""
         return {str(row["key"]) for row in [*self.rows_so_far(), *self._stale()]}
@@ -143,14 +151,15 @@ class Results:
         _validate(ROWS, rows, self.stale_file)
         return rows
 
-    def settle(self, order: list[str]) -> None:
+    def settle(self, order: list[str]) -> tuple[str, ...]:
         """Put the rows of a finished run into the experiment's order, compressed when they are large; files that
-        are so already are left alone."""
+        are so already are left alone. The reasons of the failed cells."""
         rows, place = self.rows_so_far(), {key: k for k, key in enumerate(order)}
         ordered = sorted(rows, key=lambda row: place[str(row["key"])])
         both = self.packed_file.is_file() and self.rows_file.is_file()
         if ordered != rows or both or (rows and self.rows_file.is_file() and self._size(rows) > COMPRESS_ABOVE):
             self._replace(ordered)
+        return tuple(str(row["reason"]) for row in ordered if row["status"] == "failed")
 
     @staticmethod
     def _size(rows: list[Row]) -> int:
@@ -189,10 +198,23 @@ def dump(value: Any) -> bytes:
 
 def append_lines(file: Path, lines: Iterable[Mapping[str, Scalar]]) -> None:
     """Append JSON lines, one write a line, and force them to the disk."""
-    with file.open("ab", buffering=0) as handle:
-        for line in lines:
-            handle.write(dump(line) + b"\n")
-        os.fsync(handle.fileno())
+    try:
+        with file.open("ab", buffering=0) as handle:
+            end = handle.seek(0, os.SEEK_END)
+            try:
+                for line in lines:
+                    data = dump(line) + b"\n"
+                    if handle.write(data) < len(data):  # a disk that fills up takes a part without complaint
+                        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+                    end += len(data)
+                os.fsync(handle.fileno())
+            except OSError:
+                handle.truncate(end)
+                raise
+    except OSError as error:
+        raise ResultsError(
+            f"{file} cannot be written: {error.strerror}; the rows before are whole, the same command goes on from there"
+        ) from None
 
 
 def write_atomically(file: Path, data: bytes) -> None:

@@ -143,7 +143,8 @@ def exact(frame: pd.DataFrame, timings: pd.DataFrame) -> pd.DataFrame:
         "seed", "n", "m", "primal", "gap", "violation", "marginal_error", "coupled_w1", "coupled_stderr",
         "sampling_floor", "population_w1", "sampling_error", "population_overlap", "coincident", "nearest",
     ]  # fmt: skip
-    return frame[[*points, *columns]].drop_duplicates([*points, "seed"], ignore_index=True)
+    drawn = frame[frame["status"] != "failed"]
+    return drawn[[*points, *columns]].drop_duplicates([*points, "seed"], ignore_index=True)
 
 
 def timing(frame: pd.DataFrame, timings: pd.DataFrame) -> pd.DataFrame:
@@ -170,11 +171,14 @@ TABLES: dict[str, Callable[[pd.DataFrame, pd.DataFrame], pd.DataFrame]] = {
 
 
 def _summary(frame: pd.DataFrame, keys: list[str], columns: Sequence[str]) -> pd.DataFrame:
-    """Count, divergences, then median and quartiles of each column for every combination of keys."""
+    """Count, divergences, then median and quartiles of each column for every combination of keys; where cells failed,
+    how many: they have no number that could enter a median."""
     if frame.empty:
         return pd.DataFrame(columns=[*keys, "cells", "diverged"])
     grouped = frame.groupby(keys, dropna=False, sort=False)
-    counts = grouped["status"].agg(cells="size", diverged=lambda status: int((status != "ok").sum()))
+    counts = grouped["status"].agg(cells="size", diverged=lambda s: int(s.isin(["diverged", "refused"]).sum()))
+    if (frame["status"] == "failed").any():
+        counts["failed"] = grouped["status"].agg(lambda status: int((status == "failed").sum()))
     parts = {"median": 0.5, "q1": 0.25, "q3": 0.75}
     quantiles = {name: grouped[list(columns)].quantile(q) for name, q in parts.items()}
     wide = pd.DataFrame({f"{c}_{name}": part[c] for c in columns for name, part in quantiles.items()})

@@ -14,16 +14,18 @@ HOUSE = Path(otbench.__file__).parent
 #: From the ground up. A module imports from lower floors and from its own package only.
 FLOORS: list[set[str]] = [
     {"errors", "columns", "machine", "progress"},
-    {"types", "spec", "workers"},
+    {"types", "spec", "workers", "deadline"},
     {"exact", "bounds", "rows", "problems", "critics", "promises"},
     {"methods.base", "solutions", "tables", "auditing"},
     {"timetables"},
     {"stored", "declared"},
-    {"critics.training", "check", "render", "figures"},
-    {"methods", "verdict", "quotes"},
+    {"critics.training", "check", "render", "figures", "merge", "compare"},
+    {"methods", "verdict", "quotes", "clusters"},
     {"cells", "timing"},
     {"experiment", "tasks"},
-    {"run", "estimate"},
+    {"attempts", "estimate"},
+    {"run", "again"},
+    {"cli_results"},
     {"cli"},
 ]
 

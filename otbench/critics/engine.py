@@ -9,6 +9,7 @@ from torch import Tensor
 from otbench.critics.minibatch import MinibatchSource
 from otbench.critics.network import Stack, initial_parameters
 from otbench.critics.optimisers import SGD, Adam, RMSProp
+from otbench.deadline import check_deadline
 from otbench.types import SamplePair
 
 if TYPE_CHECKING:
@@ -96,6 +97,7 @@ class Engine:
         with _tf32(self.method.dtype == "tf32"), self._current_device():
             steps = self._graphed if self.uses_graphs else self._eager
             for start in range(first, last, STEPS_A_BLOCK):
+                check_deadline()
                 count = min(STEPS_A_BLOCK, last - start)
                 self.source.draw(start, count)
                 steps(count)
