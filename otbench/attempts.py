@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from threadpoolctl import threadpool_limits
+
 from otbench.cells import Cell
 from otbench.columns import SCHEMA, RowColumns
 from otbench.deadline import TimeLimitError, limited
@@ -42,10 +44,13 @@ class Attempt:
     stacks: Path | None = None
 
     def __call__(self, task: Task) -> Done | Failure:
-        """The boundary between cells and the run: an exception in a cell is that cell's outcome."""
+        """The boundary between cells and the run: an exception in a cell is that cell's outcome.
+
+        One BLAS thread: two on two shared cores were a hundred times slower.
+        """
         key = task[0][0].key[:12]
         try:
-            with limited(self.limit, self.stacks / f"{key}.txt" if self.stacks else None):
+            with limited(self.limit, self.stacks / f"{key}.txt" if self.stacks else None), threadpool_limits(1):
                 return Done(run_task(task, self.solutions, self.device), _facts(self.device))
         except TimeLimitError:
             assert self.limit is not None
@@ -63,11 +68,12 @@ def split(task: Task) -> list[Task]:
 
 
 def spread(tasks: Sequence[Task], workers: int) -> list[Task]:
-    """The tasks, halved between samples until there are TASKS_A_WORKER a worker, or one sample each."""
+    """The tasks, halved between samples until there are TASKS_A_WORKER a worker, or one sample each; those with the
+    most cells first, so that the last to end are short (Graham 1969)."""
     found = list(tasks)
     while len(found) < TASKS_A_WORKER * workers and any(len(task) > 1 for task in found):
         found = [part for task in found for part in (_halves(task) if len(task) > 1 else [task])]
-    return found
+    return sorted(found, key=lambda task: -sum(map(len, task)))
 
 
 def failed_row(cell: Cell, reason: str) -> Row:

@@ -48,7 +48,8 @@ def main() -> None:
         print(f"otbench: {error}", file=sys.stderr)
         sys.exit(2)
     except OSError as error:  # a file we may not write, a full disk
-        print(f"otbench: {error.strerror}: {error.filename}; what was written before is kept", file=sys.stderr)
+        what = f"{error.strerror}: {error.filename}" if error.filename else str(error) or type(error).__name__
+        print(f"otbench: {what}; what was written before is kept", file=sys.stderr)
         sys.exit(2)
 
 
@@ -58,9 +59,9 @@ def run(
     results: ResultsOption = RESULTS,
     workers: Annotated[int | None, typer.Option(min=1, help="Processes; the cores there are when left out.")] = None,
     device: Annotated[str, typer.Option(help="Where critics train: cpu, cuda, cuda:1.")] = "cpu",
-    engine: Annotated[str, typer.Option(help="inline, local, tcp://HOST:PORT, or the FILE.toml of a cluster.")] = "local",
+    engine: Annotated[str, typer.Option(help="inline, local, tcp://HOST:PORT, or a cluster's FILE.toml.")] = "local",
     gpus: Annotated[int, typer.Option(min=0, help="One process a GPU, this many, of those the environment shows.")] = 0,
-    timeout: Annotated[float | None, typer.Option(min=0.01, help="Seconds a cell may take; each is then alone.")] = None,
+    timeout: Annotated[float | None, typer.Option(min=0.1, help="Seconds a cell may take; each runs alone.")] = None,
     only: Annotated[str | None, typer.Option(metavar="KEY", help="Run this cell again, alone.")] = None,
     retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Run failed cells again.")] = False,
     fresh: Annotated[bool, typer.Option("--fresh", help="Set the results there are aside, and start anew.")] = False,

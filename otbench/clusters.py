@@ -2,6 +2,7 @@
 
 import logging
 import os
+import signal
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from importlib import metadata
@@ -13,9 +14,9 @@ from pydantic import Field
 from otbench.columns import SCHEMA
 from otbench.critics.training import check_device
 from otbench.declared import read_toml
-from otbench.errors import InputError
+from otbench.errors import InputError, ResultsError
 from otbench.spec import Spec
-from otbench.workers import limit_threads
+from otbench.workers import first_line
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -41,6 +42,9 @@ LOOPBACK = "127.0.0.1"
 #: Seconds within which a first worker joins; a batch system may let its jobs wait for a day.
 JOIN = 60.0
 JOIN_BATCH = 86400.0
+
+#: Times the processes of this machine are tried to be started.
+STARTS = 3
 
 #: Seconds a scheduler somebody runs has to answer.
 ANSWER = 10.0
@@ -99,7 +103,6 @@ def open_client(engine: str, workers: int, gpus: int = 0) -> Iterator["Client"]:
             remedy = "start one with `dask scheduler`"
             raise InputError(f"no dask scheduler answers at {engine}: {reason}; {remedy}") from None
         with _own_judgement(client):
-            client.register_plugin(_worker_plugin(), name="otbench-one-thread")
             _first_worker(client, JOIN_BATCH if engine.endswith(".toml") else JOIN)
             yield client
 
@@ -133,10 +136,28 @@ def _processes(workers: int, gpus: int) -> Iterator[Any]:
         each = [{"env": {"CUDA_VISIBLE_DEVICES": device}, "resources": {"GPU": 1}} for device in devices]
     spec = {k: {"cls": Nanny, "options": common | own} for k, own in enumerate(each)}
     scheduler = {"host": LOOPBACK, "port": 0, "dashboard": False, "dashboard_address": f"{LOOPBACK}:0"}
-    with SpecCluster(
-        workers=spec, scheduler={"cls": Scheduler, "options": scheduler}, silence_logs=logging.CRITICAL
-    ) as cluster:
+    for left in reversed(range(STARTS)):
+        try:
+            with _without_interrupts():
+                cluster = SpecCluster(
+                    workers=spec, scheduler={"cls": Scheduler, "options": scheduler}, silence_logs=logging.CRITICAL
+                )
+            break
+        except RuntimeError as error:  # a worker died before it was up
+            if not left:
+                raise ResultsError(f"workers do not start ({error}); run with --engine inline to see why") from None
+    with cluster:
         yield cluster
+
+
+@contextmanager
+def _without_interrupts() -> Iterator[None]:
+    """Threads and processes started here are deaf to Ctrl-C, which is for the run to answer."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def read_engine_file(file: Path) -> BatchSystem:
@@ -193,18 +214,6 @@ def _allow_failures(count: int, dask_scheduler: Any = None) -> int:
     return before
 
 
-def _worker_plugin() -> Any:
-    from distributed import WorkerPlugin
-
-    class OneThread(WorkerPlugin):  # type: ignore[misc]  # distributed is annotated in part
-        """Every worker, those that join later and those started anew too, computes with one thread."""
-
-        def setup(self, worker: Any) -> None:
-            limit_threads()
-
-    return OneThread()
-
-
 def _first_worker(client: "Client", seconds: float) -> None:
     try:
         client.wait_for_workers(1, timeout=seconds)
@@ -218,10 +227,17 @@ def check_workers(client: "Client", device: str, resources: dict[str, float]) ->
     able = [w for w, facts in known.items() if all(facts["resources"].get(r, 0) >= k for r, k in resources.items())]
     if not able:
         raise InputError("no worker offers a GPU: start them with `dask worker ADDRESS --resources GPU=1 --nthreads 1`")
-    others = {v for v in client.run(_version, workers=able).values() if v != _version()}
-    if others:
-        raise InputError(f"workers run otbench {sorted(others)}, this is {_version()}: install the same everywhere")
-    client.run(check_device, device, workers=able)
+    said = client.run(_ready, device, workers=able, on_error="return")  # one that died meanwhile is started anew
+    for answer in said.values():
+        if isinstance(answer, InputError | ImportError):
+            raise InputError(f"a worker cannot be used: {first_line(answer)}")
+        if isinstance(answer, str) and answer != _version():
+            raise InputError(f"a worker runs otbench {answer}, this is {_version()}: install the same everywhere")
+
+
+def _ready(device: str) -> str:
+    check_device(device)
+    return _version()
 
 
 def _version() -> str:

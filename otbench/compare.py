@@ -69,8 +69,8 @@ def compare_results(a: Stored, b: Stored) -> Comparison:
         place = ", ".join(f"{name} = {rows[name].iloc[0]}" for name in shown if pd.notna(rows[name].iloc[0])) or "all"
         _statuses(rows, place, found)
         for name in numeric:
-            sides = (rows[column].to_numpy(float, na_value=np.nan) for column in (name, f"{name} B"))
-            _number(name, *sides, place, found)
+            a_values, b_values = (rows[c].to_numpy(float, na_value=np.nan) for c in (name, f"{name} B"))
+            _number(name, a_values, b_values, place, found)
     return found
 
 

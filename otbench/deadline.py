@@ -57,4 +57,4 @@ def _ended_after(seconds: float, stacks: Path | None) -> Iterator[None]:
             yield
         finally:
             faulthandler.cancel_dump_traceback_later()
-    stacks.unlink(missing_ok=True)
+            stacks.unlink(missing_ok=True)

@@ -213,7 +213,7 @@ def append_lines(file: Path, lines: Iterable[Mapping[str, Scalar]]) -> None:
                 raise
     except OSError as error:
         raise ResultsError(
-            f"{file} cannot be written: {error.strerror}; the rows before are whole, the same command goes on from there"
+            f"{file} cannot be written: {error.strerror}; the rows before are kept, the same command goes on from there"
         ) from None
 
 

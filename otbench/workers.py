@@ -2,7 +2,6 @@
 
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from time import monotonic
 from typing import TYPE_CHECKING, Generic, TypeVar
@@ -55,10 +54,9 @@ def run_here(work: Work[Task, Result], tasks: Sequence[Task]) -> Iterator[tuple[
     """Every task with its result, in this process. A task that fails is split; the last part that fails alone is
     the one with a Failure."""
     waiting = deque(Try(task) for task in tasks)
-    with one_thread():
-        while waiting:
-            going = waiting.popleft()
-            yield from _settled(work, going, work.attempt(going.task), waiting)
+    while waiting:
+        going = waiting.popleft()
+        yield from _settled(work, going, work.attempt(going.task), waiting)
 
 
 def run_on(
@@ -167,21 +165,3 @@ def too_long(limit: float) -> str:
 
 def _lost() -> ResultsError:
     return ResultsError("the dask scheduler is gone; what was done is kept, the same command goes on from there")
-
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """One BLAS thread in this process while tasks run here: two on two shared cores were a hundred times slower."""
-    from threadpoolctl import threadpool_limits
-
-    with threadpool_limits(1):
-        yield
-
-
-def limit_threads() -> None:
-    """One thread in a worker for good, whatever its environment said when its libraries loaded."""
-    import torch
-    from threadpoolctl import threadpool_limits
-
-    torch.set_num_threads(1)
-    threadpool_limits(1)

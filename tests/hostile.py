@@ -44,7 +44,7 @@ class Hostile(Method):
         pass
 
     def _sleep(self) -> None:
-        time.sleep(self.seconds)
+        time.sleep(self.seconds * float(os.environ.get("HOSTILE_PACE", "1")))
 
     def _die(self) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
