@@ -5,6 +5,7 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
+from otbench.bounded import DECLARATION_BYTES, read_bounded
 from otbench.errors import InputError, UnknownNameError
 from otbench.rows import dump
 
@@ -40,9 +41,11 @@ def find_experiment(name_or_path: str) -> Path:
 def read_toml(file: Path) -> dict[str, Any]:
     """The tables of an experiment file; InputError where it cannot be read."""
     try:
-        return tomllib.loads(file.read_text())
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InputError(f"{file} is not TOML: {error}") from None
+        return tomllib.loads(read_bounded(file, DECLARATION_BYTES).decode())
+    except InputError:
+        raise
+    except (ValueError, RecursionError) as error:  # numbers of many digits, brackets within brackets
+        raise InputError(f"{file} is not TOML: {str(error).splitlines()[0]}") from None
     except OSError as error:
         raise InputError(f"{file} cannot be read: {error.strerror}") from None
 

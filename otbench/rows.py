@@ -5,7 +5,6 @@ import gzip
 import hashlib
 import json
 import os
-import zlib
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 from pydantic import TypeAdapter, ValidationError
 
+from otbench.bounded import RESULTS_BYTES, read_bounded, unpacked
 from otbench.columns import MEASUREMENTS, ROWS, SCHEMA, TIMINGS
 from otbench.errors import ResultsError, ResultsInUseError
 from otbench.spec import Scalar, first_complaint
@@ -95,8 +95,8 @@ class Results:
         if not self.meta_file.is_file():
             return {}
         try:
-            meta = json.loads(self.meta_file.read_text())
-        except ValueError as error:
+            meta = _loads(_read_text(self.meta_file))
+        except (ValueError, RecursionError) as error:
             raise ResultsError(f"{self.meta_file} is not JSON ({error}); restore it or run again") from None
         if not isinstance(meta, dict):
             raise ResultsError(f"{self.meta_file} must hold a table; restore it or run again")
@@ -234,11 +234,19 @@ def write_atomically(file: Path, data: bytes) -> None:
 def _read_text(file: Path) -> str:
     if not file.is_file():
         return ""
-    data = file.read_bytes()
+    data = read_bounded(file, RESULTS_BYTES)
     try:
-        return (gzip.decompress(data) if file.suffix == ".gz" else data).decode()
-    except (OSError, EOFError, UnicodeDecodeError, zlib.error) as error:
+        return (unpacked(data, RESULTS_BYTES) if file.suffix == ".gz" else data).decode()
+    except ValueError as error:
         raise ResultsError(f"{file} cannot be read: {error}; restore it from a backup") from None
+
+
+def _loads(text: str) -> Any:
+    """JSON whose text can be written again; ValueError for half a character, RecursionError for nested brackets."""
+    value = json.loads(text)
+    if "\\u" in text:
+        json.dumps(value, ensure_ascii=False).encode()
+    return value
 
 
 def _validate(adapter: TypeAdapter[Any], rows: list[Row], where: Path) -> None:
@@ -256,8 +264,8 @@ def _parse(file: Path, text: str) -> list[Row]:
     rows = []
     for number, line in enumerate(lines, start=1):
         try:
-            row = json.loads(line)
-        except ValueError:
+            row = _loads(line)
+        except (ValueError, RecursionError):
             row = None
         if not isinstance(row, dict):
             raise ResultsError(

@@ -15,6 +15,7 @@ HOUSE = Path(otbench.__file__).parent
 FLOORS: list[set[str]] = [
     {"errors", "columns", "machine", "progress"},
     {"types", "spec", "workers", "deadline"},
+    {"bounded"},
     {"exact", "bounds", "rows", "problems", "critics", "promises"},
     {"methods.base", "solutions", "tables", "auditing"},
     {"timetables"},

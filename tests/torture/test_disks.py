@@ -52,7 +52,7 @@ def test_a_full_disk_leaves_the_earlier_rows_whole(engine: str, small_disk: Path
     resumed = otbench("run", "tiny.toml", "--engine", "inline", cwd=tmp_path)
     assert f"tiny: {360 - len(kept)} cells run, {len(kept)} were done" in resumed.stdout
     assert sorted_rows(tmp_path / "results" / "tiny") == sorted_rows(tmp_path / "whole" / "tiny")
-    figure(f"full disk, engine {engine}: {len(kept)} of 360 rows kept whole, resumed elsewhere to the same bytes: {said}")
+    figure(f"full disk, engine {engine}: {len(kept)} of 360 rows kept whole, resumed to the same bytes; {said}")
 
 
 def test_a_read_only_folder_is_one_line(tmp_path: Path) -> None:
@@ -91,8 +91,8 @@ int clock_gettime(clockid_t id, struct timespec *t) {
 """
 
 
-@pytest.mark.parametrize("jump", [86400 * 400, -86400])
-def test_a_clock_that_jumps_changes_nothing(jump: int, tmp_path: Path) -> None:
+def test_a_clock_that_jumps_to_and_fro_changes_nothing(tmp_path: Path) -> None:
+    jump = 86400 * 400
     if not shutil.which("gcc"):
         pytest.skip("a C compiler makes the clock that jumps")
     (tmp_path / "clock.c").write_text(CLOCK)
@@ -100,19 +100,17 @@ def test_a_clock_that_jumps_changes_nothing(jump: int, tmp_path: Path) -> None:
     subprocess.run(["gcc", "-shared", "-fPIC", "-o", library, tmp_path / "clock.c", "-ldl"], check=True)
     preload = {"LD_PRELOAD": str(library), "JUMP": str(jump)}
     ask = "import time; print(len({round(time.time(), -4) for _ in range(30) if time.sleep(0.1) is None}))"
-    told = subprocess.run(["python3", "-c", ask], env=environment() | preload, capture_output=True, text=True, check=True)
+    told = subprocess.run(["python3", "-c", ask], env=environment() | preload, stdout=subprocess.PIPE, check=True)
     assert int(told.stdout) > 1, "the clock does not jump"
-    write_block(
-        tmp_path, f'{{ name = "shared_mass", dim = {list(range(2, 10))} }}',
-        method='[{ name = "zero" }, { name = "hostile", does = "sleep", seconds = 0.5 }, { name = "hostile", does = "loop" }]',
-    )  # fmt: skip
+    slow = '{ name = "hostile", does = "sleep", seconds = 0.5 }, { name = "hostile", does = "loop" }'
+    write_block(tmp_path, '{ name = "shared_mass", dim = [2, 3, 4, 5] }', method=f'[{{ name = "zero" }}, {slow}]')
     done = otbench("run", "tiny.toml", "--workers", 2, "--timeout", 3, cwd=tmp_path, **preload)
     no_traceback(done)
     rows = by_status(tmp_path / "results" / "tiny")
-    assert (done.returncode, len(rows["ok"]), len(rows["failed"])) == (3, 16, 8)
+    assert (done.returncode, len(rows["ok"]), len(rows["failed"])) == (3, 8, 4)
     assert {str(row["reason"]).partition(";")[0] for row in rows["failed"]} == {"not done after 3 s"}
     assert all(0 <= float(t["seconds_fit"] or 0) < 5 for t in Results(tmp_path / "results" / "tiny").timings())
-    figure(f"wall clock jumping by {jump / 86400:g} days every other second: 16 cells done, 8 stopped at their limit")
+    figure(f"wall clock jumping by {jump / 86400:g} days every other second: 8 cells done, 4 stopped at their limit")
 
 
 def test_leftovers_of_killed_writers_are_not_rows(tmp_path: Path) -> None:
