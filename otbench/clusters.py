@@ -4,7 +4,7 @@ import logging
 import os
 import signal
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
@@ -204,7 +204,7 @@ def _own_judgement(client: "Client") -> Iterator[None]:
     try:
         yield
     finally:
-        if client.status == "running":
+        with suppress(OSError):  # a scheduler that left needs no setting
             client.run_on_scheduler(_allow_failures, before)
 
 

@@ -152,7 +152,7 @@ def timing(frame: pd.DataFrame, timings: pd.DataFrame) -> pd.DataFrame:
     if timings.empty:
         return pd.DataFrame()
     rows = frame.merge(timings.drop(columns="schema").drop_duplicates("key", keep="last"), on="key")
-    steps = rows.get("method.steps", pd.Series(np.nan, rows.index)).astype("float64")
+    steps = pd.to_numeric(rows.get("method.steps", pd.Series(np.nan, rows.index)), errors="coerce").astype("float64")
     rows["microseconds_a_step"] = (1e6 * rows["seconds_fit"] / steps).where(steps > 0)
     keys = ["critic", "problem.dim", "n", "m", "method.widths", "method.batch", "method.steps"]
     keys += ["critics_in_batch", "device", "workers", "machine"]
