@@ -30,7 +30,7 @@ torture-processes:
 torture-inputs:
 	$(TORTURE) tests/torture/test_faults.py tests/torture/test_fuzz.py tests/torture/test_corruption.py
 
-TORTURE := OMP_NUM_THREADS=1 PYTHONPATH=tests $(BIN)/python -m pytest -m torture -q -s -p no:cacheprovider
+TORTURE := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m torture -q -s -p no:cacheprovider
 
 clean:                            ## remove the virtual environment
 	rm -rf $(VENV)

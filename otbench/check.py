@@ -32,7 +32,8 @@ class Violation:
     bound: str
 
     def __str__(self) -> str:
-        return f"{self.rule}: {self.cell}: observed {self.observed}, must be {self.bound}"
+        text = f"{self.rule}: {self.cell}: observed {self.observed}, must be {self.bound}"
+        return "".join(c if c.isprintable() else "?" for c in text)  # it goes to terminals and into XML
 
 
 Rule = Callable[[pd.DataFrame], Iterator[Violation]]
@@ -177,8 +178,7 @@ def _product(widths: str) -> float:
 
 def failures(frame: pd.DataFrame) -> Iterator[Violation]:
     """No cell failed: one that did is a hole in every table, and its reason says how to run it alone."""
-    for index in frame.index[frame["status"] == "failed"]:
-        row = frame.loc[index]
+    for _, row in frame[frame["status"] == "failed"].iterrows():
         yield Violation("no cell failed", _place(row), str(row["reason"]), "done")
 
 

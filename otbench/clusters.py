@@ -43,6 +43,9 @@ LOOPBACK = "127.0.0.1"
 JOIN = 60.0
 JOIN_BATCH = 86400.0
 
+#: The loggers dask sets up.
+LOGGERS = ("distributed", "distributed.client", "tornado", "tornado.application")
+
 #: Times the processes of this machine are tried to be started.
 STARTS = 3
 
@@ -89,7 +92,8 @@ def open_client(engine: str, workers: int, gpus: int = 0) -> Iterator["Client"]:
 
     with ExitStack() as stack:
         stack.enter_context(dask.config.set(DASK))
-        logging.getLogger("distributed").setLevel(logging.CRITICAL)  # a death is a row, not a page of log
+        for name in LOGGERS:  # a death is a row, not a page of log
+            logging.getLogger(name).setLevel(logging.CRITICAL)
         if engine == "local":
             address = stack.enter_context(_processes(workers, gpus))
         elif engine.endswith(".toml"):

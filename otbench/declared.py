@@ -1,6 +1,7 @@
 """Where declared experiments lie, and what they declare as one number; nothing of what they mean."""
 
 import hashlib
+import re
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,9 @@ FOLDERS = (
     Path(__file__).parent / "experiments",
     Path(__file__).parent.parent / "experiments",
 )
+
+#: What an experiment may be called: a folder below the results folder, and nothing else.
+NAME = re.compile(r"\w[\w.-]*")
 
 
 def experiments() -> dict[str, Path]:
@@ -31,6 +35,11 @@ def find_experiment(name_or_path: str) -> Path:
     if name_or_path.endswith(".toml"):
         if not Path(name_or_path).is_file():
             raise InputError(f"no such experiment file: {name_or_path}")
+        if not NAME.fullmatch(Path(name_or_path).stem):
+            raise InputError(
+                f"{name_or_path}: results go to a folder of the file's name, which must start with a letter or digit "
+                "and have letters, digits, '.', '_' and '-' only"
+            )
         return Path(name_or_path)
     known = experiments()
     if name_or_path not in known:

@@ -106,6 +106,7 @@ def slots(client: "Client", resources: dict[str, float] | None = None) -> int:
 def _finished(running: dict["Future", Try[Task]]) -> list["Future"]:
     """The futures that ended, after at most LOOK seconds."""
     from distributed import wait
+    from distributed.client import FuturesCancelledError
 
     if not running:
         from time import sleep
@@ -116,6 +117,8 @@ def _finished(running: dict["Future", Try[Task]]) -> list["Future"]:
         return list(wait(list(running), timeout=LOOK, return_when="FIRST_COMPLETED").done)
     except TimeoutError:
         return []
+    except FuturesCancelledError:
+        raise _lost() from None
 
 
 def _outcome(
