@@ -82,6 +82,8 @@ def run(
     folder, count = results / declared.name, place.workers
     command = _again(experiment, results)
     if declared.timing:
+        if engine != "local" or gpus or timeout or only is not None or retry_failed or fresh:
+            raise InputError("speed is measured in this process: --device, --results and --dry-run are all it takes")
         _run_timing(declared, folder, device, dry_run)
         return
     if dry_run:

@@ -100,8 +100,9 @@ def run_experiment(
         outcomes = stack.enter_context(_outcomes(todo, folder, place)) if todo else iter(())
         torn = results.mend()
         stale = results.sort_out({cell.key for cell in experiment.cells})
-        again = {cell.key for cell in todo} & results.known_keys()
-        before, now = len(experiment.cells) - len(todo), 0
+        done, asked = results.known_keys(), {cell.key for cell in todo}
+        again, kept, now = done & asked, done - asked, 0
+        before = sum(cell.key in kept for cell in experiment.cells)
         _write_meta(experiment, results, {})
         on_progress(before, now, len(experiment.cells))
         statuses: list[object] = []
