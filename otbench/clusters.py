@@ -6,6 +6,7 @@ import signal
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from importlib import metadata
+from multiprocessing import resource_tracker
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -157,6 +158,7 @@ def _processes(workers: int, gpus: int) -> Iterator[Any]:
 @contextmanager
 def _without_interrupts() -> Iterator[None]:
     """Threads and processes started here are deaf to Ctrl-C, which is for the run to answer."""
+    resource_tracker.ensure_running()  # which lifts the block in the thread that first needs it
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
