@@ -93,5 +93,6 @@ if __name__ == "__main__":
     from otbench.cli import main
 
     sys.path.insert(0, str(Path(__file__).parent))
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # as in a terminal; a job in the background ignores it
     hostile.with_hostile()
     main()

@@ -14,7 +14,7 @@ from otbench.workers import first_line
 
 pytestmark = [pytest.mark.torture, pytest.mark.timeout(400)]
 
-COUNTS = {"toml": 7000, "rows": 1000, "csv": 6000, "npy": 6000}
+COUNTS = {"toml": 7200, "rows": 800, "csv": 6000, "npy": 6000}
 
 
 @pytest.mark.filterwarnings("ignore")
