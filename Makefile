@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 EXPERIMENT ?= quick
 
-.PHONY: run test bench check clean
+.PHONY: run test bench check torture torture-processes torture-inputs clean
 
 run: $(VENV)/.run                 ## run an experiment: make run EXPERIMENT=matrix
 	$(BIN)/otbench run $(EXPERIMENT)
@@ -19,6 +19,18 @@ check: $(VENV)/.run               ## re-check the committed results
 
 bench: $(VENV)/.test              ## ratios, measured side by side in one process
 	$(BIN)/python -m pytest tests/benchmarks --benchmark-enable -m "not gpu" -s
+
+torture: $(VENV)/.test            ## the fault suite: real processes killed, starved and fed rubbish; prints its figures
+	$(TORTURE) tests/torture/test_overhead.py
+	$(MAKE) --no-print-directory -j2 torture-processes torture-inputs
+
+torture-processes:
+	$(TORTURE) tests/torture/test_kills.py tests/torture/test_engines.py tests/torture/test_disks.py
+
+torture-inputs:
+	$(TORTURE) tests/torture/test_faults.py tests/torture/test_fuzz.py tests/torture/test_corruption.py
+
+TORTURE := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m torture -q -s -p no:cacheprovider
 
 clean:                            ## remove the virtual environment
 	rm -rf $(VENV)

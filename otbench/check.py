@@ -15,7 +15,7 @@ from otbench.rows import Results, Row, cell_key, keys_digest
 from otbench.stored import Stored
 from otbench.tables import cell_columns, to_csv
 from otbench.timetables import scaling
-from otbench.violations import TOLERANCE, Violation, at_most, holds
+from otbench.violations import TOLERANCE, Violation, at_most, holds, place
 
 #: Standard errors between a closed form on a sample and the population's value.
 SIGMAS = 6.0
@@ -39,7 +39,9 @@ def check_results(results: Results | Stored) -> dict[str, list[Violation]]:
             "declaration": list(declaration(stored.results.folder.name, stored.meta)),
             "tables": list(tables(stored)),
         }
-    found: dict[str, list[Violation]] = {name: list(rule(stored.frame)) for name, rule in RULES.items()}
+    frame = stored.frame[stored.frame["status"] != "failed"]  # they have a rule of their own
+    found: dict[str, list[Violation]] = {name: list(rule(frame)) for name, rule in RULES.items()}
+    found["failures"] = list(failures(stored.frame))
     found["keys"] = list(keys(stored.rows))
     found["complete"] = list(complete(stored.rows, stored.meta))
     found["declaration"] = list(declaration(stored.results.folder.name, stored.meta))
@@ -175,6 +177,12 @@ def _product(widths: str) -> float:
     """prod h_i of ``64x64``, 1 of ``none``; NaN, which no comparison holds for, where it is neither."""
     parts = [part for part in widths.split("x") if part != "none"]
     return float(np.prod([float(p) for p in parts])) if all(p.isdigit() for p in parts) else np.nan
+
+
+def failures(frame: pd.DataFrame) -> Iterator[Violation]:
+    """No cell failed: one that did is a hole in every table, and its reason says how to run it alone."""
+    for _, row in frame[frame["status"] == "failed"].iterrows():
+        yield Violation("no cell failed", place(row), str(row["reason"]), "done")
 
 
 #: Rules on the frame, by name, in the order they are reported.

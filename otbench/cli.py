@@ -1,6 +1,7 @@
 """The command line: run | tables | figures | show | check | quotes | list. Imports wait until a command needs them."""
 
 import os
+import shlex
 import sys
 from enum import StrEnum
 from pathlib import Path
@@ -8,10 +9,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from otbench.cli_results import RESULTS, ResultsOption, compare, list_, many, merge, quotes
 from otbench.errors import InputError, OtbenchError
 
 if TYPE_CHECKING:
     from otbench.experiment import Experiment
+    from otbench.run import Place
 
 app = typer.Typer(
     help="How far is a weight-clipped WGAN critic from the exact Wasserstein distance?",
@@ -24,9 +27,9 @@ ExperimentArgument = Annotated[str, typer.Argument(help="Name of an experiment, 
 ExperimentsArgument = Annotated[
     list[str] | None, typer.Argument(help="Names of results; all there are when left out.")
 ]
-ResultsOption = Annotated[Path, typer.Option("--results", help="Folder of the results folders.")]
 
-RESULTS = Path("results")
+#: Failed cells a run lists; their rows have the rest.
+FAILURES_SHOWN = 10
 
 
 class Format(StrEnum):
@@ -45,7 +48,8 @@ def main() -> None:
         print(f"otbench: {error}", file=sys.stderr)
         sys.exit(2)
     except OSError as error:  # a file we may not write, a full disk
-        print(f"otbench: {error.strerror}: {error.filename}; what was written before is kept", file=sys.stderr)
+        what = f"{error.strerror}: {error.filename}" if error.filename else str(error) or type(error).__name__
+        print(f"otbench: {what}; what was written before is kept", file=sys.stderr)
         sys.exit(2)
 
 
@@ -55,38 +59,56 @@ def run(
     results: ResultsOption = RESULTS,
     workers: Annotated[int | None, typer.Option(min=1, help="Processes; the cores there are when left out.")] = None,
     device: Annotated[str, typer.Option(help="Where critics train: cpu, cuda, cuda:1.")] = "cpu",
+    engine: Annotated[str, typer.Option(help="inline, local, tcp://HOST:PORT, or a cluster's FILE.toml.")] = "local",
+    gpus: Annotated[int, typer.Option(min=0, help="One process a GPU, this many, of those the environment shows.")] = 0,
+    timeout: Annotated[float | None, typer.Option(min=0.1, help="Seconds a cell may take; each runs alone.")] = None,
+    only: Annotated[str | None, typer.Option(metavar="KEY", help="Run this cell again, alone.")] = None,
+    retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Run failed cells again.")] = False,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Set the results there are aside, and start anew.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would run and how long; run nothing.")] = False,
     pairs: Annotated[Path | None, typer.Option(help="Funnel pairs (.npz) for an experiment that takes them.")] = None,
     scores: Annotated[
         Path | None, typer.Option(help="Published scores (.csv) of the pairs; metrics.csv beside them when left out.")
     ] = None,
 ) -> None:
-    """Run an experiment's missing cells, write its tables, and show the headline."""
+    """Run an experiment's missing cells, write its tables, and show the headline.
+
+    Exit status 0: every cell has a row with numbers. 2: nothing was run. 3: a cell failed or was refused.
+    """
+    from otbench.again import chosen_cells, set_aside
     from otbench.experiment import load_experiment
     from otbench.progress import progress
     from otbench.published import keep_scores
     from otbench.render import write_tables
     from otbench.rows import Results
-    from otbench.run import default_workers, missing_cells, preflight, run_experiment
+    from otbench.run import missing_cells, preflight, run_experiment
 
-    declared, count = load_experiment(experiment, pairs), workers or (default_workers() if device == "cpu" else 1)
-    folder = results / declared.name
+    declared, place = load_experiment(experiment, pairs), _place(engine, workers, gpus, device, timeout)
+    folder, count = results / declared.name, place.workers
+    command = _again(experiment, results)
     if declared.plan:
+        if engine != "local" or gpus or timeout or only is not None or retry_failed or fresh:
+            raise InputError("speed is measured in this process: --device, --results and --dry-run are all it takes")
         _run_plan(declared, folder, count, device, dry_run)
         return
     if dry_run:
         from otbench.estimate import expected_seconds, in_words
 
         todo = missing_cells(declared, Results(folder))
-        preflight(todo, count)
+        preflight(todo, place)
         done = len(declared.cells) - len(todo)
         seconds = in_words(expected_seconds(todo, count, device)) if todo else "0 s"
         print(f"{declared.name}: {len(declared.cells)} cells, {done} done, {len(todo)} to do")
-        print(f"expected {seconds} with {_many(count, 'worker')} on {device}; rows go to {folder}")
+        print(f"expected {seconds} with {many(count, 'worker')} on {device}; rows go to {folder}")
         return
+    if fresh and (moved := set_aside(Results(folder))):
+        print(f"the results there were are in {moved}", file=sys.stderr)
+    cells = chosen_cells(declared, Results(folder), only, retry_failed)
     try:
         with progress(declared.name) as on_progress:
-            done_now = run_experiment(declared, folder, workers=count, device=device, on_progress=on_progress)
+            done_now = run_experiment(
+                declared, folder, place, cells=cells, command=command, on_progress=on_progress
+            )
     except KeyboardInterrupt:
         print("otbench: stopped; what was done is kept, the same command goes on from there", file=sys.stderr)
         raise typer.Exit(130) from None
@@ -100,9 +122,13 @@ def run(
     print(f"{declared.name}: {done_now.now} cells run, {done_now.before} were done; {changed} tables changed")
     for bad, what in ((done_now.diverged, "diverged"), (done_now.refused, "refused")):
         if bad:
-            print(f"{_many(bad, 'cell')} {what}: see the status and reason columns")
+            print(f"{many(bad, 'cell')} {what}: see the status and reason columns")
     show([declared.name], results)
-    if done_now.refused:  # rows without a number; divergence is a result
+    for reason in done_now.failed[:FAILURES_SHOWN]:
+        print(f"failed: {reason}", file=sys.stderr)
+    if done_now.failed:
+        print(f"{many(len(done_now.failed), 'cell')} failed; all again: {command} --retry-failed", file=sys.stderr)
+    if done_now.refused or done_now.failed:  # rows without a number; divergence is a result
         raise typer.Exit(3)
 
 
@@ -129,7 +155,7 @@ def tables(
                 print(f"{name}: {violation}")
             print(f"{name}: {'differs' if found else 'tables are what the rows give'}")
         else:
-            print(f"{name}: {_many(write_tables(folder, format.value), 'table')} changed")
+            print(f"{name}: {many(write_tables(folder, format.value), 'table')} changed")
     raise typer.Exit(1 if bad else 0)
 
 
@@ -192,7 +218,7 @@ def check(
             handle.write(summary(verdict))
     for name, rules in verdict.items():
         bad = sum(map(len, rules.values()))
-        print(f"{name}: {len(rules)} rules, {_many(bad, 'violation')}")
+        print(f"{name}: {len(rules)} rules, {many(bad, 'violation')}")
         for violation in [v for found in rules.values() for v in found]:
             print(f"  {violation}")
     raise typer.Exit(1 if violations(verdict) else 0)
@@ -210,33 +236,10 @@ def figures(experiments: ExperimentsArgument = None, results: ResultsOption = RE
             print(file)
 
 
-@app.command()
-def quotes(
-    text: Annotated[Path, typer.Argument(help="The text whose quoted numbers are brought up to date.")] = Path(
-        "README.md"
-    ),
-    results: ResultsOption = RESULTS,
-) -> None:
-    """Write the numbers and tables a text quotes anew from the rows."""
-    from otbench.quotes import rewrite_quotes
-
-    print(f"{text}: {_many(rewrite_quotes(text, results), 'quote')} changed")
-
-
-@app.command("list")
-def list_() -> None:
-    """List the experiments, problems and methods by name, with their fields."""
-    from otbench.declared import experiments
-    from otbench.methods import METHODS
-    from otbench.problems import PROBLEMS
-
-    for name, file in experiments().items():
-        print(f"experiment {name:12} {file}")
-    for kind, known in (("problem", PROBLEMS), ("method", METHODS)):
-        for name, described in known.items():
-            summary = (described.__doc__ or "").strip().splitlines()[0]
-            print(f"{kind:10} {name:12} {summary}")
-            print(f"{'':24}{', '.join(f for f in described.model_fields if f != 'name')}")
+app.command()(quotes)
+app.command("list")(list_)
+app.command()(merge)
+app.command()(compare)
 
 
 def _run_plan(declared: "Experiment", folder: Path, workers: int, device: str, dry_run: bool) -> None:
@@ -257,7 +260,27 @@ def _run_plan(declared: "Experiment", folder: Path, workers: int, device: str, d
     except KeyboardInterrupt:
         print("otbench: stopped; what was done is kept, the same command goes on from there", file=sys.stderr)
         raise typer.Exit(130) from None
-    print(f"{declared.name}: {_many(count, 'measurement')} made; {write_tables(Results(folder), 'csv')} tables changed")
+    print(f"{declared.name}: {many(count, 'measurement')} made; {write_tables(Results(folder), 'csv')} tables changed")
+
+
+def _place(engine: str, workers: int | None, gpus: int, device: str, timeout: float | None) -> "Place":
+    """Where to run, from the options of a run that fit together."""
+    from otbench.clusters import check_engine
+    from otbench.run import Place, default_workers
+
+    check_engine(engine)
+    if engine != "local" and (workers or gpus):
+        raise InputError(f"--workers and --gpus are for --engine local; {engine} has the workers it has")
+    if gpus and device not in {"cpu", "cuda"}:
+        raise InputError(f"--gpus gives every process its own device; leave --device {device} out")
+    count = gpus or workers or (default_workers() if device == "cpu" and engine == "local" else 1)
+    return Place(engine, count, gpus, "cuda" if gpus else device, timeout)
+
+
+def _again(experiment: str, results: Path) -> str:
+    """The command of a run, to which options can be added."""
+    where = [] if results == RESULTS else ["--results", str(results)]
+    return shlex.join(["otbench", "run", experiment, *where])
 
 
 def _chosen(names: list[str] | None, results: Path) -> list[str]:
@@ -272,7 +295,3 @@ def _chosen(names: list[str] | None, results: Path) -> list[str]:
     if not there:
         raise InputError(f"no results in {results}: `otbench run` makes some, --results names another folder")
     return names or there
-
-
-def _many(count: int, what: str) -> str:
-    return f"{count} {what}{'' if count == 1 else 's'}"

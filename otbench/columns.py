@@ -25,7 +25,7 @@ class RowColumns(BaseModel):
     schema_: int = Field(alias="schema")
     key: str = Field(min_length=64, max_length=64)
     seed: Whole
-    status: str = Field(pattern="^(ok|diverged|refused)$")
+    status: str = Field(pattern="^(ok|diverged|refused|failed)$")
     reason: str
     # the samples
     n: Whole
@@ -35,10 +35,10 @@ class RowColumns(BaseModel):
     population_overlap: float | None
     population_js: float | None
     population_kl: float | None
-    coincident: float
-    shift: float
-    shift_l1: float
-    spread: float
+    coincident: float | None
+    shift: float | None
+    shift_l1: float | None
+    spread: float | None
     coupled_w1: float | None
     coupled_stderr: float | None
     sampling_floor: float | None

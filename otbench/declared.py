@@ -1,10 +1,12 @@
 """Where declared experiments lie, and what they declare as one number; nothing of what they mean."""
 
 import hashlib
+import re
 import tomllib
 from pathlib import Path
 from typing import Any
 
+from otbench.bounded import DECLARATION_BYTES, read_bounded
 from otbench.errors import InputError, UnknownNameError
 from otbench.rows import dump
 
@@ -14,6 +16,9 @@ FOLDERS = (
     Path(__file__).parent / "experiments",
     Path(__file__).parent.parent / "experiments",
 )
+
+#: What an experiment may be called: a folder below the results folder, and nothing else.
+NAME = re.compile(r"\w[\w.-]*")
 
 
 def experiments() -> dict[str, Path]:
@@ -30,6 +35,11 @@ def find_experiment(name_or_path: str) -> Path:
     if name_or_path.endswith(".toml"):
         if not Path(name_or_path).is_file():
             raise InputError(f"no such experiment file: {name_or_path}")
+        if not NAME.fullmatch(Path(name_or_path).stem):
+            raise InputError(
+                f"{name_or_path}: results go to a folder of the file's name, which must start with a letter or digit "
+                "and have letters, digits, '.', '_' and '-' only"
+            )
         return Path(name_or_path)
     known = experiments()
     if name_or_path not in known:
@@ -40,9 +50,11 @@ def find_experiment(name_or_path: str) -> Path:
 def read_toml(file: Path) -> dict[str, Any]:
     """The tables of an experiment file; InputError where it cannot be read."""
     try:
-        return tomllib.loads(file.read_text())
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InputError(f"{file} is not TOML: {error}") from None
+        return tomllib.loads(read_bounded(file, DECLARATION_BYTES).decode())
+    except InputError:
+        raise
+    except (ValueError, RecursionError) as error:  # numbers of many digits, brackets within brackets
+        raise InputError(f"{file} is not TOML: {str(error).splitlines()[0]}") from None
     except OSError as error:
         raise InputError(f"{file} cannot be read: {error.strerror}") from None
 

@@ -1,5 +1,6 @@
 """Tables for people: the headline in a terminal, Markdown and LaTeX of any table."""
 
+import html
 from typing import Literal
 
 import numpy as np
@@ -68,10 +69,14 @@ def short(value: object) -> str:
 
 def markdown(table: pd.DataFrame) -> str:
     """A GitHub table."""
-    texts = table.map(short)
-    texts = texts.map(lambda text: text.replace("|", "\\|")).rename(columns=lambda name: str(name).replace("|", "\\|"))
+    texts = table.map(short).map(_inert).rename(columns=lambda name: _inert(str(name)))
     text: str = texts.to_markdown(index=False, disable_numparse=True)
     return text + "\n"
+
+
+def _inert(text: str) -> str:
+    """Text that neither ends a cell nor starts a tag on the page it gets to."""
+    return html.escape(" ".join(text.split()), quote=False).replace("|", "\\|")
 
 
 def latex(table: pd.DataFrame) -> str:

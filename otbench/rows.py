@@ -1,11 +1,11 @@
 """Rows: one flat, versioned JSON line a cell, appended as cells finish and never changed after."""
 
+import errno
 import gzip
 import hashlib
 import json
 import os
-import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 from pydantic import TypeAdapter, ValidationError
 
+from otbench.bounded import RESULTS_BYTES, read_bounded, unpacked
 from otbench.columns import MEASUREMENTS, ROWS, SCHEMA, TIMINGS
 from otbench.errors import ResultsError, ResultsInUseError
 from otbench.spec import Scalar, first_complaint
@@ -102,8 +103,8 @@ class Results:
         if not self.meta_file.is_file():
             return {}
         try:
-            meta = json.loads(self.meta_file.read_text())
-        except ValueError as error:
+            meta = _loads(_read_text(self.meta_file))
+        except (ValueError, RecursionError) as error:
             raise ResultsError(f"{self.meta_file} is not JSON ({error}); restore it or run again") from None
         if not isinstance(meta, dict):
             raise ResultsError(f"{self.meta_file} must hold a table; restore it or run again")
@@ -129,6 +130,13 @@ class Results:
         for file, lines in ((self.timing_file, timings), (self.rows_file, rows)):
             append_lines(file, lines)
 
+    def put(self, rows: Sequence[Row], timings: Sequence[Row], again: Collection[str] = ()) -> None:
+        """``append``; rows whose keys are among ``again`` take the place of the old ones, all in one rename."""
+        new = {row["key"]: row for row in rows if row["key"] in again}
+        self.append([row for row in rows if row["key"] not in new], timings)
+        if new:
+            self._replace([row for row in self.rows_so_far() if row["key"] not in new] + list(new.values()))
+
     def known_keys(self) -> set[str]:
         """The keys of all rows there are, those set aside included."""
         return {str(row["key"]) for row in [*self.rows_so_far(), *self._stale()]}
@@ -151,14 +159,15 @@ class Results:
         _validate(ROWS, rows, self.stale_file)
         return rows
 
-    def settle(self, order: list[str]) -> None:
+    def settle(self, order: list[str]) -> tuple[str, ...]:
         """Put the rows of a finished run into the experiment's order, compressed when they are large; files that
-        are so already are left alone."""
+        are so already are left alone. The reasons of the failed cells."""
         rows, place = self.rows_so_far(), {key: k for k, key in enumerate(order)}
         ordered = sorted(rows, key=lambda row: place[str(row["key"])])
         both = self.packed_file.is_file() and self.rows_file.is_file()
         if ordered != rows or both or (rows and self.rows_file.is_file() and self._size(rows) > COMPRESS_ABOVE):
             self._replace(ordered)
+        return tuple(str(row["reason"]) for row in ordered if row["status"] == "failed")
 
     @staticmethod
     def _size(rows: list[Row]) -> int:
@@ -197,10 +206,23 @@ def dump(value: Any) -> bytes:
 
 def append_lines(file: Path, lines: Iterable[Mapping[str, Scalar]]) -> None:
     """Append JSON lines, one write a line, and force them to the disk."""
-    with file.open("ab", buffering=0) as handle:
-        for line in lines:
-            handle.write(dump(line) + b"\n")
-        os.fsync(handle.fileno())
+    try:
+        with file.open("ab", buffering=0) as handle:
+            end = handle.seek(0, os.SEEK_END)
+            try:
+                for line in lines:
+                    data = dump(line) + b"\n"
+                    if handle.write(data) < len(data):  # a disk that fills up takes a part without complaint
+                        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+                    end += len(data)
+                os.fsync(handle.fileno())
+            except OSError:
+                handle.truncate(end)
+                raise
+    except OSError as error:
+        raise ResultsError(
+            f"{file} cannot be written: {error.strerror}; the rows before are kept, the same command goes on from there"
+        ) from None
 
 
 def write_atomically(file: Path, data: bytes) -> None:
@@ -220,11 +242,19 @@ def write_atomically(file: Path, data: bytes) -> None:
 def _read_text(file: Path) -> str:
     if not file.is_file():
         return ""
-    data = file.read_bytes()
+    data = read_bounded(file, RESULTS_BYTES)
     try:
-        return (gzip.decompress(data) if file.suffix == ".gz" else data).decode()
-    except (OSError, EOFError, UnicodeDecodeError, zlib.error) as error:
+        return (unpacked(data, RESULTS_BYTES) if file.suffix == ".gz" else data).decode()
+    except ValueError as error:
         raise ResultsError(f"{file} cannot be read: {error}; restore it from a backup") from None
+
+
+def _loads(text: str) -> Any:
+    """JSON whose text can be written again; ValueError for half a character, RecursionError for nested brackets."""
+    value = json.loads(text)
+    if "\\u" in text:
+        json.dumps(value, ensure_ascii=False).encode()
+    return value
 
 
 def _validate(adapter: TypeAdapter[Any], rows: list[Row], where: Path) -> None:
@@ -242,8 +272,8 @@ def _parse(file: Path, text: str) -> list[Row]:
     rows = []
     for number, line in enumerate(lines, start=1):
         try:
-            row = json.loads(line)
-        except ValueError:
+            row = _loads(line)
+        except (ValueError, RecursionError):
             row = None
         if not isinstance(row, dict):
             raise ResultsError(

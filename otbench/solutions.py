@@ -3,14 +3,19 @@
 import io
 import zipfile
 import zlib
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 
+from otbench.bounded import POINTS_BYTES, parse_npy, read_bounded
 from otbench.errors import UncertifiedError
 from otbench.exact import cost_matrix, solve_cost, verify_cost
 from otbench.rows import write_atomically
 from otbench.types import ExactSolution, Plan, SamplePair
+
+#: The arrays of a stored solution.
+PARTS = ("u", "v", "mass", "rows", "cols", "w1")
 
 #: What reading a file that is damaged, truncated or something else altogether raises, in numpy and zipfile.
 UNREADABLE = (
@@ -36,23 +41,26 @@ def exact_solution(pair: SamplePair, key: str, folder: Path) -> ExactSolution:
         except UncertifiedError:
             pass  # it proves nothing about these points
     solution = solve_cost(cost, pair.a, pair.b)
-    write_atomically(file, _dump(solution))
+    with suppress(OSError):  # a full disk, a node that cannot write there: kept for speed, not for the result
+        write_atomically(file, _dump(solution))
     return solution
 
 
 def _load(file: Path) -> ExactSolution | None:
     try:
-        with np.load(io.BytesIO(file.read_bytes()), allow_pickle=False) as parts:
-            u, v, mass = (np.asarray(parts[name]) for name in ("u", "v", "mass"))
-            rows, cols = np.asarray(parts["rows"]), np.asarray(parts["cols"])
-            w1 = float(parts["w1"])
+        data = read_bounded(file, POINTS_BYTES)
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            if any(part.file_size > len(data) for part in archive.infolist()):  # compressed, so not ours
+                return None
+            u, v, mass, rows, cols, w1 = (parse_npy(archive.read(f"{name}.npy")) for name in PARTS)
+            value = float(w1)
     except UNREADABLE:
         return None
     if {u.dtype.str, v.dtype.str, mass.dtype.str} != {"<f8"} or {rows.dtype.kind, cols.dtype.kind} != {"i"}:
         return None
     if u.ndim != 1 or v.ndim != 1:
         return None
-    return ExactSolution(w1, u, v, 0.0, 0.0, 0.0, 0.0, Plan(rows, cols, mass))
+    return ExactSolution(value, u, v, 0.0, 0.0, 0.0, 0.0, Plan(rows.astype(np.int64), cols.astype(np.int64), mass))
 
 
 def _dump(solution: ExactSolution) -> bytes:

@@ -152,7 +152,8 @@ def exact(frame: pd.DataFrame, timings: pd.DataFrame) -> pd.DataFrame:
         "seed", "n", "m", "primal", "gap", "violation", "marginal_error", "coupled_w1", "coupled_stderr",
         "sampling_floor", "population_w1", "sampling_error", "population_overlap", "coincident", "nearest",
     ]  # fmt: skip
-    return frame[[*points, *columns]].drop_duplicates([*points, "seed"], ignore_index=True)
+    drawn = frame[frame["status"] != "failed"]
+    return drawn[[*points, *columns]].drop_duplicates([*points, "seed"], ignore_index=True)
 
 
 def saturation(frame: pd.DataFrame) -> pd.DataFrame:
@@ -186,7 +187,7 @@ def timing(frame: pd.DataFrame, timings: pd.DataFrame) -> pd.DataFrame:
     if timings.empty:
         return pd.DataFrame()
     rows = frame.merge(timings.drop(columns="schema").drop_duplicates("key", keep="last"), on="key")
-    steps = rows.get("method.steps", pd.Series(np.nan, rows.index)).astype("float64")
+    steps = pd.to_numeric(rows.get("method.steps", pd.Series(np.nan, rows.index)), errors="coerce").astype("float64")
     rows["microseconds_a_step"] = (1e6 * rows["seconds_fit"] / steps).where(steps > 0)
     keys = ["critic", "problem.dim", "n", "m", "method.widths", "method.batch", "method.steps"]
     keys += ["critics_in_batch", "device", "workers", "machine"]
@@ -205,11 +206,14 @@ TABLES: dict[str, Callable[[pd.DataFrame, pd.DataFrame], pd.DataFrame]] = {
 
 
 def _summary(frame: pd.DataFrame, keys: list[str], columns: Sequence[str]) -> pd.DataFrame:
-    """Count, divergences, then median and quartiles of each column for every combination of keys."""
+    """Count, divergences, then median and quartiles of each column for every combination of keys; where cells failed,
+    how many: they have no number that could enter a median."""
     if frame.empty:
         return pd.DataFrame(columns=[*keys, "cells", "diverged"])
     grouped = frame.groupby(keys, dropna=False, sort=False)
-    counts = grouped["status"].agg(cells="size", diverged=lambda status: int((status != "ok").sum()))
+    counts = grouped["status"].agg(cells="size", diverged=lambda s: int(s.isin(["diverged", "refused"]).sum()))
+    if (frame["status"] == "failed").any():
+        counts["failed"] = grouped["status"].agg(lambda status: int((status == "failed").sum()))
     parts = {"median": 0.5, "q1": 0.25, "q3": 0.75}
     quantiles = {name: grouped[list(columns)].quantile(q) for name, q in parts.items()}
     wide = pd.DataFrame({f"{c}_{name}": part[c] for c in columns for name, part in quantiles.items()})

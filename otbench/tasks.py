@@ -48,7 +48,7 @@ class Sample:
 
 def make_tasks(cells: Iterable[Cell], device: str) -> list[list[Group]]:
     """The cells grouped by sample, and samples packed into tasks of about CRITICS_A_TASK trained critics, or as many
-    as are worth a GPU's while; those that take longest first, so that no worker is left with one at the end.
+    as are worth a GPU's while; in the cells' order.
 
     A sample is never split, so that it is solved once; consecutive samples of equal dimension share a task.
     """
@@ -68,8 +68,12 @@ def make_tasks(cells: Iterable[Cell], device: str) -> list[list[Group]]:
         tasks[-1].append(group)
         weights[-1] += weight
         trained += sum(cell.method.trained for cell in group)
-    order = sorted(range(len(tasks)), key=lambda k: -weights[k])
-    return [tasks[k] for k in order]
+    return tasks
+
+
+def work_of(task: Sequence[Group]) -> float:
+    """How many small critics' worth of training a task is, an untrained critic counting little."""
+    return sum(max(0.1, _weight(cell)) for group in task for cell in group)
 
 
 def _weight(cell: Cell) -> float:

@@ -21,7 +21,8 @@ class Violation:
     bound: str
 
     def __str__(self) -> str:
-        return f"{self.rule}: {self.cell}: observed {self.observed}, must be {self.bound}"
+        text = f"{self.rule}: {self.cell}: observed {self.observed}, must be {self.bound}"
+        return "".join(c if c.isprintable() else "?" for c in text)  # it goes to terminals and into XML
 
 
 def at_most(rule: str, frame: pd.DataFrame, observed: Any, bound: Any) -> Iterator[Violation]:
@@ -29,16 +30,16 @@ def at_most(rule: str, frame: pd.DataFrame, observed: Any, bound: Any) -> Iterat
     bounds = pd.Series(bound, index=frame.index) if np.isscalar(bound) else bound
     for index in frame.index[(observed > bounds).fillna(False)]:
         seen, limit = float(observed.loc[index]), float(bounds.loc[index])
-        yield Violation(rule, _place(frame.loc[index]), f"{seen:.12g}", f"<= {limit:.12g}")
+        yield Violation(rule, place(frame.loc[index]), f"{seen:.12g}", f"<= {limit:.12g}")
 
 
 def holds(rule: str, frame: pd.DataFrame, kept: Any, observed: str, bound: str) -> Iterator[Violation]:
     """A violation for every row whose flag in ``kept`` is not set."""
     for index in frame.index[~kept]:
-        yield Violation(rule, _place(frame.loc[index]), observed, bound)
+        yield Violation(rule, place(frame.loc[index]), observed, bound)
 
 
-def _place(row: Any) -> str:
+def place(row: Any) -> str:
     """A cell a reader can find: its names, then the start of its key."""
     names = (
         "problem.name", "problem.dim", "method.name", "method.clip", "dataset", "lr", "clip", "iteration", "seed",

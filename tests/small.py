@@ -62,9 +62,21 @@ def declare(
     name: str = "tiny",
 ) -> Experiment:
     """The experiment of one block, by way of a file."""
+    return load_experiment(str(write_block(folder, problem, sampling, method, seeds, name)))
+
+
+def write_block(
+    folder: Path,
+    problem: str = '{ name = "shared_mass", dim = 2 }',
+    sampling: str = "{ n = 16 }",
+    method: str = '{ name = "zero" }',
+    seeds: str = "[0]",
+    name: str = "tiny",
+) -> Path:
+    """The file of an experiment of one block."""
     file = folder / f"{name}.toml"
     file.write_text(BLOCK.format(seeds=seeds, problem=problem, sampling=sampling, method=method))
-    return load_experiment(str(file))
+    return file
 
 
 def run_small(folder: Path) -> Path:

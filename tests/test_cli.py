@@ -19,16 +19,16 @@ ZERO = '{ name = "zero" }'
 def test_a_run_writes_rows_and_tables_and_shows_the_headline(otbench: Otbench) -> None:
     methods = f'[{ZERO}, {{ name = "weight_clip", widths = [4], steps = 4, batch = 4 }}]'
     declare(Path(), method=methods)
-    done = otbench("run", "tiny.toml", "--workers", 1)
+    done = otbench("run", "tiny.toml", "--engine", "inline")
     assert (done.code, done.err.count("Traceback")) == (0, 0)
     assert "tiny: 2 cells run, 0 were done; 5 tables changed\n" in done.out
     assert "slope/W1" in done.out
     before = Path("results/tiny/rows.jsonl").stat().st_mtime_ns
-    again = otbench("run", "tiny.toml")
+    again = otbench("run", "tiny.toml", "--engine", "inline")
     assert "tiny: 0 cells run, 2 were done; 0 tables changed\n" in again.out
     assert Path("results/tiny/rows.jsonl").stat().st_mtime_ns == before
     declare(Path())
-    third = otbench("run", "tiny.toml")
+    third = otbench("run", "tiny.toml", "--engine", "inline")
     assert "1 rows of cells no longer declared were set aside in stale.jsonl\n" in third.err
     assert "tiny: no trained critics to show; see " in third.out
 
@@ -36,11 +36,11 @@ def test_a_run_writes_rows_and_tables_and_shows_the_headline(otbench: Otbench) -
 def test_a_run_tells_of_a_torn_line_and_of_bad_ends(otbench: Otbench) -> None:
     bad = '{ name = "weight_clip", optimiser = "sgd", lr = 1e300, clip = 1e30, clip_parameters = "weights", steps = 9 }'
     declare(Path(), method=f"[{ZERO}, {bad}]")
-    done = otbench("run", "tiny.toml", "--workers", 1)
+    done = otbench("run", "tiny.toml", "--engine", "inline")
     assert (done.code, "1 cell diverged: see the status and reason columns\n" in done.out) == (0, True)
     file = Path("results/tiny/rows.jsonl")
     file.write_bytes(file.read_bytes()[:-9])
-    done = otbench("run", "tiny.toml", "--workers", 1)
+    done = otbench("run", "tiny.toml", "--engine", "inline")
     assert "a torn last line of an interrupted run was dropped; its cell was run again\n" in done.err
     assert "tiny: 1 cells run, 1 were done" in done.out
 

@@ -14,18 +14,20 @@ HOUSE = Path(otbench.__file__).parent
 #: From the ground up. A module imports from lower floors and from its own package only.
 FLOORS: list[set[str]] = [
     {"errors", "columns", "machine", "progress", "violations"},
-    {"types", "spec", "concave", "workers"},
-    {"divergences"},
+    {"types", "spec", "concave", "workers", "deadline"},
+    {"divergences", "bounded"},
     {"exact", "bounds", "rows", "problems", "critics", "promises"},
     {"methods.base", "solutions", "tables", "auditing"},
     {"timetables", "published", "curves", "plans", "scale_rule", "sweeps"},
     {"stored", "declared"},
     {"curverules"},
-    {"critics.training", "critics.logistic", "check", "render", "figures"},
-    {"methods", "verdict", "quotes"},
+    {"critics.training", "critics.logistic", "check", "render", "figures", "merge", "compare"},
+    {"methods", "verdict", "quotes", "clusters"},
     {"cells", "timing", "generator"},
     {"experiment", "tasks"},
-    {"run", "estimate", "portraits", "advising"},
+    {"attempts", "estimate", "portraits", "advising"},
+    {"run", "again"},
+    {"cli_results"},
     {"cli"},
 ]
 

@@ -16,7 +16,7 @@ from otbench.errors import InputError, ResultsInUseError
 from otbench.experiment import load_experiment
 from otbench.render import write_tables
 from otbench.rows import Results
-from otbench.run import default_workers, missing_cells, run_experiment
+from otbench.run import Place, default_workers, missing_cells, run_experiment
 from otbench.tables import load
 from otbench.tasks import make_tasks
 
@@ -26,8 +26,8 @@ METHODS = f'[{{ name = "potential" }}, {CLIPPED}]'
 
 def test_two_workers_write_the_bytes_of_one(tmp_path: Path) -> None:
     declared = declare(tmp_path, '{ name = "shared_mass", dim = [2, 3, 5] }', method=METHODS, seeds="[0, 1]")
-    for workers in (1, 2):
-        done = run_experiment(declared, tmp_path / f"by {workers}" / "tiny", workers=workers)
+    for workers, place in ((1, Place()), (2, Place("local", 2))):
+        done = run_experiment(declared, tmp_path / f"by {workers}" / "tiny", place)
         assert (done.before, done.now, done.diverged, done.refused) == (0, 30, 0, 0)
     assert len({(tmp_path / f"by {workers}" / "tiny" / "rows.jsonl").read_bytes() for workers in (1, 2)}) == 1
     timings = Results(tmp_path / "by 2" / "tiny").timings()
@@ -73,7 +73,7 @@ def test_a_run_that_is_killed_is_finished_by_the_next(tmp_path: Path) -> None:
     run_experiment(declared, whole.folder)
     killed = Results(tmp_path / "killed" / "long")
     command = [sys.executable, "-c", "from otbench.cli import main; main()", "run", str(tmp_path / "long.toml")]
-    command += ["--results", str(killed.folder.parent), "--workers", "1"]
+    command += ["--results", str(killed.folder.parent), "--engine", "inline"]
     going = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         while going.poll() is None and (not killed.rows_file.is_file() or killed.rows_file.stat().st_size < 20_000):
@@ -237,7 +237,7 @@ def test_a_refused_change_leaves_the_rows_there_were(tmp_path: Path) -> None:
 @pytest.mark.parametrize("device", ["cuda:99", "gpu", "", "meta"])
 def test_a_device_that_is_not_there_is_refused_before_anything_is_written(device: str, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=f"device {device!r} cannot be used: .*; use --device cpu") as refused:
-        run_experiment(declare(tmp_path, method=CLIPPED), tmp_path / "results" / "tiny", device=device)
+        run_experiment(declare(tmp_path, method=CLIPPED), tmp_path / "results" / "tiny", Place(device=device))
     assert "\n" not in str(refused.value)
     assert not Results(tmp_path / "results" / "tiny").rows_so_far()
 

@@ -11,6 +11,7 @@ from otbench.critics.minibatch import MinibatchSource
 from otbench.critics.network import Stack, initial_parameters
 from otbench.critics.optimisers import SGD, Adam, RMSProp
 from otbench.critics.population import PopulationSource
+from otbench.deadline import check_deadline
 from otbench.types import Law, SamplePair
 
 if TYPE_CHECKING:
@@ -116,6 +117,7 @@ class Engine:
         with _tf32(self.method.dtype == "tf32"), self._current_device():
             steps = self._graphed if self.uses_graphs else self._eager
             for start in range(first, last, self.source.block):
+                check_deadline()
                 count = min(self.source.block, last - start)
                 self.source.draw(start, count)
                 steps(count)

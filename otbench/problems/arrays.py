@@ -1,7 +1,6 @@
 """A user's own two samples, read from .npy or .csv files."""
 
 import hashlib
-import io
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any, ClassVar, Literal, Self
 import numpy as np
 from pydantic import Field, PrivateAttr
 
+from otbench.bounded import POINTS_BYTES, parse_npy, read_bounded
 from otbench.errors import InputError
 from otbench.problems.base import Mode, Problem, check_request, data_size
 from otbench.types import SamplePair, as_points, as_weights
@@ -92,18 +92,16 @@ def _existing(folder: str, path: str) -> Path:
 def _fingerprint(folder: str, paths: list[str]) -> str:
     digest = hashlib.sha256()
     for path in paths:
-        digest.update(hashlib.sha256(_existing(folder, path).read_bytes()).digest())
+        digest.update(hashlib.sha256(read_bounded(_existing(folder, path), POINTS_BYTES)).digest())
     return digest.hexdigest()
 
 
 def _read(folder: str, path: str) -> Any:
     full = _existing(folder, path)
-    data = full.read_bytes()
+    data = read_bounded(full, POINTS_BYTES)
     try:
         if full.suffix == ".npy":
-            if not data.startswith(b"\x93NUMPY"):
-                raise ValueError("it does not start as a .npy file does")
-            return np.load(io.BytesIO(data), allow_pickle=False)
+            return parse_npy(data)
         text = data.decode("utf-8-sig")
         first = text.split("\n", 1)[0].split(",")
         header = not any(_is_number(word) for word in first)
@@ -111,7 +109,7 @@ def _read(folder: str, path: str) -> Any:
         if not lines:
             raise ValueError("it has no rows of numbers")
         return np.loadtxt(lines, delimiter=",", ndmin=2, comments=None)
-    except (ValueError, OSError, EOFError) as error:
+    except ValueError as error:
         reason = str(error).splitlines()[0]
         raise InputError(f"{full} is not a readable array of numbers: {reason}") from None
 
