@@ -9,6 +9,7 @@ from threadpoolctl import threadpool_limits
 
 from otbench.cells import Cell
 from otbench.columns import SCHEMA, RowColumns
+from otbench.critics.training import check_device
 from otbench.deadline import TimeLimitError, limited
 from otbench.machine import machine_facts
 from otbench.rows import Row
@@ -48,10 +49,10 @@ class Attempt:
 
         One BLAS thread: two on two shared cores were a hundred times slower.
         """
-        key = task[0][0].key[:12]
+        key, facts = task[0][0].key[:12], _facts(self.device)
         try:
             with limited(self.limit, self.stacks / f"{key}.txt" if self.stacks else None), threadpool_limits(1):
-                return Done(run_task(task, self.solutions, self.device), _facts(self.device))
+                return Done(run_task(task, self.solutions, self.device), facts)
         except TimeLimitError:
             assert self.limit is not None
             return Failure(too_long(self.limit))
@@ -91,6 +92,8 @@ def _halves(task: Task) -> list[Task]:
 
 @cache
 def _facts(device: str) -> dict[str, str | int | None]:
+    """What this process computes on, which is woken up by it: no cell's clock is running yet."""
+    check_device(device)
     return machine_facts(device)
 
 

@@ -83,7 +83,7 @@ def test_exceptions_and_want_of_memory_are_rows(tmp_path: Path) -> None:
     assert by_status(tmp_path / "results" / "tiny") == rows
 
 
-@pytest.mark.parametrize(("does", "least"), [("loop", 3.0), ("hang", 3.0)])
+@pytest.mark.parametrize(("does", "least"), [("loop", 6.0), ("hang", 6.0)])
 def test_a_cell_that_does_not_end_is_gone_within_five_seconds_of_its_limit(
     does: str, least: float, tmp_path: Path
 ) -> None:
@@ -98,7 +98,7 @@ def test_a_cell_that_does_not_end_is_gone_within_five_seconds_of_its_limit(
     assert "Traceback" not in output.read_text()
     found = by_status(tmp_path / "results" / "tiny")
     (failed,) = found["failed"]
-    assert str(failed["reason"]).startswith("not done after 3 s; ")
+    assert str(failed["reason"]).startswith("not done after 6 s; ")
     assert len(found["ok"]) == 9
     assert least - 0.5 <= taken <= least + 5
     stacks = list((tmp_path / "results" / "tiny").glob("stacks/*.txt"))
@@ -133,15 +133,18 @@ def test_control_c_keeps_what_is_done_and_says_how_to_go_on(engine: str, tmp_pat
 
 
 def test_a_second_run_does_not_enter_the_folder_of_the_first(tmp_path: Path) -> None:
-    declare(tmp_path, hostile("sleep", ", seconds = 6.0"), dims=2)
+    declare(tmp_path, hostile("sleep", ", seconds = 120.0"), dims=2)
     first = start("run", "tiny.toml", "--engine", "inline", cwd=tmp_path)
     until(lambda: (tmp_path / "results" / "tiny" / "meta.json").is_file(), 60, "the first run")
     second = otbench("run", "tiny.toml", "--engine", "inline", cwd=tmp_path)
     fresh = otbench("run", "tiny.toml", "--engine", "inline", "--fresh", cwd=tmp_path)
+    first.kill()
+    first.wait()
     assert (second.returncode, fresh.returncode) == (2, 2)
     assert second.stderr.startswith("otbench: results folder results/tiny is in use by another run; ")
     assert second.stderr == fresh.stderr
-    assert first.wait(timeout=60) == 0
+    third = otbench("run", "tiny.toml", "--engine", "inline", cwd=tmp_path, HOSTILE_PACE="0")
+    assert third.returncode == 0
     assert len(by_status(tmp_path / "results" / "tiny")["ok"]) == 7
 
 

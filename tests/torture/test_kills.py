@@ -65,8 +65,9 @@ def test_fifty_random_kills_lose_and_double_no_row(tmp_path: Path) -> None:
             orphaned = max(orphaned, until(lambda left=workers: not alive(left), 20, "workers end with their run"))
             victims["coordinator"] += 1
     kept = len(results.rows_so_far())
-    coordinator.kill()
-    coordinator.wait()
+    if coordinator.poll() is None:
+        coordinator.kill()
+        coordinator.wait()
     blamed = len([row for row in results.rows_so_far() if row["status"] == "failed"])  # killed twice on one cell
     done = otbench("run", "tiny.toml", "--retry-failed", "--workers", 2, cwd=tmp_path, **quickly)
     assert done.returncode == 0, done.stderr
