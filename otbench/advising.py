@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from otbench.errors import InputError
+from otbench.exact import solve_exact
 from otbench.methods import WeightClip
 from otbench.scale_rule import Floats, Setting, read_rule
 from otbench.types import SamplePair, moments
@@ -93,6 +94,11 @@ def advise(
         paper_raw_over_w1=float(np.exp(log_raw[-1])),
         outside=tuple(_outside(dim, method, near, c_star, line)),
     )
+
+
+def exact_part(pair: SamplePair, most: int = 1000) -> float:
+    """The exact W1 of the first ``most`` points of either sample: enough to tell a shift from a change of shape."""
+    return solve_exact(pair.x[:most], pair.y[:most]).w1
 
 
 def rule_table_here() -> pd.DataFrame:

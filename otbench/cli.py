@@ -9,7 +9,19 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from otbench.cli_results import RESULTS, ResultsOption, compare, list_, many, merge, quotes
+from otbench.cli_results import (
+    RESULTS,
+    ExperimentsArgument,
+    ResultsOption,
+    advise,
+    chosen,
+    compare,
+    figures,
+    list_,
+    many,
+    merge,
+    quotes,
+)
 from otbench.errors import InputError, OtbenchError
 
 if TYPE_CHECKING:
@@ -24,12 +36,13 @@ app = typer.Typer(
 )
 
 ExperimentArgument = Annotated[str, typer.Argument(help="Name of an experiment, or path of a .toml file.")]
-ExperimentsArgument = Annotated[
-    list[str] | None, typer.Argument(help="Names of results; all there are when left out.")
-]
 
 #: Failed cells a run lists; their rows have the rest.
 FAILURES_SHOWN = 10
+
+
+#: Texts whose quoted numbers are re-derived with all results.
+TEXTS = (Path("README.md"), Path("docs/findings.md"))
 
 
 class Format(StrEnum):
@@ -146,7 +159,7 @@ def tables(
     from otbench.stored import Stored
 
     bad = 0
-    for name in _chosen(experiments, results):
+    for name in chosen(experiments, results):
         folder = Results(results / name)
         if verify:
             found = list(differing(Stored(folder)))
@@ -171,7 +184,7 @@ def show(experiments: ExperimentsArgument = None, results: ResultsOption = RESUL
     from otbench.tables import load
 
     console = Console(width=None if sys.stdout.isatty() else 120)
-    for name in _chosen(experiments, results):
+    for name in chosen(experiments, results):
         folder = Results(results / name)
         table = headline(load(folder.folder)) if not folder.measurements() else pd.DataFrame()
         if table.empty:
@@ -190,7 +203,7 @@ def check(
     experiments: ExperimentsArgument = None,
     results: ResultsOption = RESULTS,
     readme: Annotated[
-        Path | None, typer.Option(help="Text whose quoted numbers are re-derived; README.md for all of results/.")
+        Path | None, typer.Option(help="Text whose quoted numbers are re-derived; README.md and docs/ for all.")
     ] = None,
     junit: Annotated[Path | None, typer.Option(help="Write the outcome as JUnit XML.")] = None,
 ) -> None:
@@ -204,13 +217,14 @@ def check(
     from otbench.stored import Stored
     from otbench.verdict import summary, violations, write_junit
 
-    names = _chosen(experiments, results)
+    names = chosen(experiments, results)
     read = {name: Stored(Results(results / name)) for name in names}
     verdict = {name: check_results(stored) for name, stored in read.items()}
-    if readme is None and experiments is None and results == RESULTS and Path("README.md").is_file():
-        readme = Path("README.md")
-    if readme is not None:
-        verdict[readme.name] = {"quoted numbers": check_quotes(readme, results, read)}
+    texts = [readme] if readme else []
+    if readme is None and experiments is None and results == RESULTS:
+        texts = [text for text in TEXTS if text.is_file()]
+    for text in texts:
+        verdict[text.name] = {"quoted numbers": check_quotes(text, results, read)}
     if junit:
         write_junit(verdict, junit)
     if page := os.environ.get("GITHUB_STEP_SUMMARY"):
@@ -224,19 +238,9 @@ def check(
     raise typer.Exit(1 if violations(verdict) else 0)
 
 
-@app.command()
-def figures(experiments: ExperimentsArgument = None, results: ResultsOption = RESULTS) -> None:
-    """Draw the pictures of stored results, as SVG and PNG."""
-    from otbench.figures import write_figures
-    from otbench.portraits import write_portraits
-    from otbench.rows import Results
-
-    for name in _chosen(experiments, results):
-        for file in [*write_figures(Results(results / name)), *write_portraits(Results(results / name))]:
-            print(file)
-
-
+app.command()(figures)
 app.command()(quotes)
+app.command()(advise)
 app.command("list")(list_)
 app.command()(merge)
 app.command()(compare)
@@ -281,17 +285,3 @@ def _again(experiment: str, results: Path) -> str:
     """The command of a run, to which options can be added."""
     where = [] if results == RESULTS else ["--results", str(results)]
     return shlex.join(["otbench", "run", experiment, *where])
-
-
-def _chosen(names: list[str] | None, results: Path) -> list[str]:
-    """The results folders asked for, or all there are."""
-    from otbench.errors import UnknownNameError
-
-    files = ("rows.jsonl", "rows.jsonl.gz", "measurements.jsonl")
-    there = sorted({f.parent.name for name in files for f in results.glob(f"*/{name}")})
-    for name in names or []:
-        if name not in there:
-            raise UnknownNameError("results", name, there, f"`otbench run {name}` makes them")
-    if not there:
-        raise InputError(f"no results in {results}: `otbench run` makes some, --results names another folder")
-    return names or there

@@ -1,5 +1,6 @@
-"""Commands on what is stored or declared: merge | compare | quotes | list."""
+"""Commands on what is stored or declared: figures | merge | compare | quotes | advise | list."""
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -8,9 +9,30 @@ import typer
 from otbench.errors import InputError
 
 ResultsOption = Annotated[Path, typer.Option("--results", help="Folder of the results folders.")]
+ExperimentsArgument = Annotated[
+    list[str] | None, typer.Argument(help="Names of results; all there are when left out.")
+]
 FolderArgument = Annotated[Path, typer.Argument(help="A results folder.")]
 
 RESULTS = Path("results")
+
+
+class Unit(StrEnum):
+    """What a learning rate is in units of."""
+
+    ABSOLUTE = "absolute"
+    CLIP = "clip"
+
+
+def figures(experiments: ExperimentsArgument = None, results: ResultsOption = RESULTS) -> None:
+    """Draw the pictures of stored results, as SVG and PNG."""
+    from otbench.figures import write_figures
+    from otbench.portraits import write_portraits
+    from otbench.rows import Results
+
+    for name in chosen(experiments, results):
+        for file in [*write_figures(Results(results / name)), *write_portraits(Results(results / name))]:
+            print(file)
 
 
 def merge(
@@ -63,6 +85,33 @@ def quotes(
     print(f"{text}: {many(rewrite_quotes(text, results), 'quote')} changed")
 
 
+def advise(
+    dim: Annotated[int, typer.Option(min=1, help="Dimension of the data.")],
+    widths: Annotated[str, typer.Option(help="Hidden widths of the critic, as 512,512,512.")],
+    lr: Annotated[float, typer.Option(min=0, help="Learning rate, in units of --lr-unit.")] = 5e-5,
+    lr_unit: Annotated[Unit, typer.Option(help="clip: the rate is --lr times the clip value.")] = Unit.ABSOLUTE,
+    steps: Annotated[int, typer.Option(min=1, help="Critic steps in all.")] = 10_000,
+    data: Annotated[tuple[Path, Path] | None, typer.Option(help="Two samples, .npy or .csv: real, generated.")] = None,
+) -> None:
+    """Say which clip value a critic should have, why, and what to print instead of its raw loss."""
+    from otbench.advising import advise as advice_for
+    from otbench.advising import exact_part, in_words
+    from otbench.problems import problem
+
+    try:
+        sizes = [int(part) for part in widths.split(",")]
+    except ValueError:
+        raise InputError(f"--widths takes whole numbers with commas between, as 512,512,512; got {widths!r}") from None
+    pair = w1 = None
+    if data is not None:
+        pair = problem("arrays", x=str(data[0]), y=str(data[1])).sample()
+        if pair.dim != dim:
+            raise InputError(f"--dim is {dim}, but the samples have dimension {pair.dim}")
+        w1 = exact_part(pair)
+    for line in in_words(advice_for(dim, sizes, lr=lr, lr_unit=lr_unit.value, steps=steps, pair=pair, w1=w1)):
+        print(line)
+
+
 def list_() -> None:
     """List the experiments, problems and methods by name, with their fields."""
     from otbench.declared import experiments
@@ -87,3 +136,17 @@ def existing(folder: Path) -> Path:
     if not folder.is_dir():
         raise InputError(f"no such results folder: {folder}")
     return folder
+
+
+def chosen(names: list[str] | None, results: Path) -> list[str]:
+    """The results folders asked for, or all there are."""
+    from otbench.errors import UnknownNameError
+
+    files = ("rows.jsonl", "rows.jsonl.gz", "measurements.jsonl")
+    there = sorted({f.parent.name for name in files for f in results.glob(f"*/{name}")})
+    for name in names or []:
+        if name not in there:
+            raise UnknownNameError("results", name, there, f"`otbench run {name}` makes them")
+    if not there:
+        raise InputError(f"no results in {results}: `otbench run` makes some, --results names another folder")
+    return names or there
