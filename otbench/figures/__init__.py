@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 
 from otbench.figures.clip import clip
 from otbench.figures.diagonal import diagonal
+from otbench.figures.edge import edge
 from otbench.figures.errors import errors
 from otbench.figures.generator import generator
 from otbench.figures.heat import heat
@@ -25,6 +26,7 @@ PICTURES: dict[str, Callable[[Stored], Figure | None]] = {
     "speed": lambda stored: speed(scaling(stored.frame)) if stored.measurements and not stored.generator else None,
     "saturation": lambda stored: saturation(stored.tables["saturation"]) if "saturation" in stored.tables else None,
     "clip": lambda stored: None if stored.measurements else clip(stored.frame),
+    "edge": lambda stored: None if stored.measurements else edge(stored.frame),
     "heat": lambda stored: None if stored.measurements else heat(stored.frame),
     "diagonal": lambda stored: None if stored.measurements else diagonal(stored.frame),
     "errors": lambda stored: None if stored.measurements else errors(stored.frame),

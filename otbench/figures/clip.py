@@ -11,9 +11,10 @@ from otbench.tables import most_frequent, proportional
 def clip(frame: pd.DataFrame) -> Figure | None:
     """raw/W1 (left) and slope/W1 (right) against c/c*, a line a dimension, quartiles shaded.
 
-    Of the problem and sampling mode with the most rows, trained with a rate in proportion to c.
+    Of the problem, sampling mode and widths with the most rows, trained with a rate in proportion to c.
     """
     rows = most_frequent(proportional(frame))
+    rows = rows[rows["method.widths"] == rows["method.widths"].mode().iloc[0]] if len(rows) else rows
     if rows["method.clip"].nunique() < 2:
         return None
     figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.6), layout="constrained")
