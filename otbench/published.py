@@ -74,6 +74,9 @@ def published(frame: pd.DataFrame, scores: pd.DataFrame) -> pd.DataFrame:
         there = theirs[theirs.index == method].set_index(PAIR)[columns]
         label = "true" if method == "true" else "published"
         table = table.join(there.rename(columns={"cost": label} if method == "true" else _prefixed(label, columns)))
+    critics = theirs[~theirs.index.isin(REFERENCES)].reset_index().sort_values("cos")
+    best = critics.groupby(PAIR).tail(1).set_index(PAIR)[["method", "cos"]]
+    table = table.join(best.rename(columns={"method": "best_published", "cos": "best_published_cos"}))
     table["cos_difference"] = table["cos"] - table["published_cos"]
     table["true_ratio"] = table["population_w1"] / table["true"]
     whole: pd.DataFrame = table.reset_index()

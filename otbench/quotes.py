@@ -11,7 +11,7 @@ from pathlib import Path
 import pandas as pd
 
 from otbench.errors import InputError
-from otbench.render import by_clip, markdown
+from otbench.render import by_clip, gap, markdown
 from otbench.rows import Results
 from otbench.stored import Stored
 from otbench.violations import Violation
@@ -60,7 +60,12 @@ def _derived(text: str, results: Path, read: dict[str, Stored]) -> Iterator[tupl
     for match in QUOTE.finditer(text):
         yield match, _value(match, stored(match["experiment"]).tables)
     for match in TABLE.finditer(text):
-        yield match, markdown(by_clip(stored(match["experiment"]).frame))
+        yield match, markdown(_quoted(stored(match["experiment"])))
+
+
+def _quoted(stored: Stored) -> pd.DataFrame:
+    """The table a text shows of an experiment."""
+    return gap(stored.tables["published"]) if "published" in stored.tables else by_clip(stored.frame)
 
 
 def _value(match: re.Match[str], derived: dict[str, pd.DataFrame]) -> str:

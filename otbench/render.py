@@ -60,6 +60,17 @@ def by_clip(frame: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(parts).rename_axis("clip c").reset_index()
 
 
+def gap(published: pd.DataFrame) -> pd.DataFrame:
+    """What weight clipping loses to scale and to shape, a line a dimension: medians over the pairs of a dimension."""
+    columns = {
+        "cos": "cosine", "published_cos": "published", "l2": "l2", "published_l2": "published l2",
+        "scale": "of it scale", "l2_repaired": "shape", "sweep_clip": "best c", "sweep_cos": "its cosine",
+        "best_published_cos": "best method's",
+    }  # fmt: skip
+    rows = published.assign(scale=published["l2"] - published["l2_repaired"])
+    return rows.groupby("dim")[list(columns)].median().rename(columns=columns).rename_axis("d").reset_index()
+
+
 def short(value: object) -> str:
     """Three significant digits; an empty cell where there is no number."""
     if value is None or value is pd.NA or value != value:
