@@ -24,7 +24,7 @@ def heat(frame: pd.DataFrame) -> Figure | None:
         wide = part.pivot_table("slope_over_w1", "population_overlap", "method.clip", aggfunc="median")
         image = panel.imshow(wide, origin="lower", cmap="cividis", vmin=0, vmax=1, aspect="auto")
         for (row, column), value in np.ndenumerate(wide.to_numpy()):
-            panel.text(column, row, f"{value:.2f}".removeprefix("0"), ha="center", va="center", fontsize=7,
+            panel.text(column, row, f"{value:.2f}".removeprefix("0").replace("1.00", "1"), ha="center", va="center", fontsize=7,
                        color="black" if value > 0.55 else "white")  # fmt: skip
         panel.set_xticks(range(wide.shape[1]), [f"{c:g}" for c in wide.columns], rotation=90)
         panel.set_yticks(range(wide.shape[0]), [f"{overlap:g}" for overlap in wide.index])
