@@ -24,8 +24,9 @@ def heat(frame: pd.DataFrame) -> Figure | None:
         wide = part.pivot_table("slope_over_w1", "population_overlap", "method.clip", aggfunc="median")
         image = panel.imshow(wide, origin="lower", cmap="cividis", vmin=0, vmax=1, aspect="auto")
         for (row, column), value in np.ndenumerate(wide.to_numpy()):
-            panel.text(column, row, f"{value:.2f}".removeprefix("0").replace("1.00", "1"), ha="center", va="center", fontsize=7,
-                       color="black" if value > 0.55 else "white")  # fmt: skip
+            label = f"{value:.2f}".removeprefix("0").replace("1.00", "1")
+            colour = "black" if value > 0.55 else "white"
+            panel.text(column, row, label, ha="center", va="center", fontsize=7, color=colour)
         panel.set_xticks(range(wide.shape[1]), [f"{c:g}" for c in wide.columns], rotation=90)
         panel.set_yticks(range(wide.shape[0]), [f"{overlap:g}" for overlap in wide.index])
         panel.set(title=f"d = {dim}", xlabel="clip value c")
