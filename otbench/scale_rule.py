@@ -29,6 +29,9 @@ TARGETS = ("slope_constant", "raw_over_w1", "grad_norm_mean", "k_eff")
 #: Values of kappa and rho a fit chooses from.
 KAPPAS, RHOS = (0.5, 0.7, 1.0, 1.4, 2.0), (0.5, 1.0, 2.0)
 
+#: Critics a fit takes at least.
+FEWEST = 20
+
 #: The linear part's terms.
 TERMS = ("constant", "layers", "diagonal", "isotropic")
 
@@ -145,6 +148,8 @@ def fitted_rows(frame: pd.DataFrame) -> pd.DataFrame:
 def rule_table(frame: pd.DataFrame) -> pd.DataFrame:
     """A line a target: the rule fitted on all rows, and the ranges of what it was fitted on."""
     rows = fitted_rows(frame)
+    if len(rows) < FEWEST:
+        return pd.DataFrame()
     setting = settings_of(rows)
     depth = np.array([len(w) for w in setting.widths])
     width = np.array([max(w) for w in setting.widths])
@@ -152,6 +157,8 @@ def rule_table(frame: pd.DataFrame) -> pd.DataFrame:
     lines = []
     for target in TARGETS:
         known, measured = _measured(rows, target)
+        if known.sum() < FEWEST:
+            continue
         rule = fit(setting.take(known), measured[known])
         lines.append({
             "target": target, "critics": int(known.sum()), "kappa": rule.kappa, "rho": rule.rho,
@@ -169,14 +176,18 @@ def held_out(frame: pd.DataFrame) -> pd.DataFrame:
     """The error factor max(measured/predicted, predicted/measured) of rules fitted without a problem, or without a
     dimension, on what was left out: median and 90 % quantile, beside those of K(c) itself; "all" pools the folds."""
     rows = fitted_rows(frame)
+    if len(rows) < FEWEST:
+        return pd.DataFrame()
     setting = settings_of(rows)
     lines = []
     for target in TARGETS:
         known, measured = _measured(rows, target)
         for column in ("problem.name", "problem.dim"):
             parts = [(value, (rows[column] == value).to_numpy()) for value in rows[column].unique()]
-            folds = [(value, _fold(setting, measured, known & ~out, known & out), known & out) for value, out in parts]
-            folds = [fold for fold in folds if fold[2].any()]
+            parts = [(v, out) for v, out in parts if (known & out).any() and (known & ~out).sum() >= FEWEST]
+            folds = [(v, _fold(setting, measured, known & ~out, known & out), known & out) for v, out in parts]
+            if not folds:
+                continue
             pooled = np.concatenate([errors for _, errors, _ in folds])
             whole = np.concatenate([np.flatnonzero(which) for *_, which in folds])
             for value, errors, which in [*folds, ("all", pooled, whole)]:
@@ -208,8 +219,6 @@ def _measured(rows: pd.DataFrame, target: str) -> tuple[NDArray[np.bool_], Float
 
 def _fold(setting: Setting, measured: Floats, inside: NDArray[np.bool_], outside: NDArray[np.bool_]) -> Floats:
     """|log(measured / predicted)| on ``outside`` of the rule fitted on ``inside``."""
-    if not outside.any():
-        return np.zeros(0)
     rule = fit(setting.take(inside), measured[inside])
     errors: Floats = np.abs(np.log(measured[outside]) - rule.log_scale(setting.take(outside)))
     return errors

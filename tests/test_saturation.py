@@ -157,7 +157,7 @@ def test_the_gradient_over_the_slope_is_at_most_one_where_points_move_at_unit_sp
 
 def test_the_saturation_picture_is_the_same_bytes_every_time(moved):
     first = {file: file.read_bytes() for file in write_figures(Results(moved))}
-    assert {file.name for file in first} == {"saturation.svg", "saturation.png"}
+    assert {file.name for file in first} >= {"saturation.svg", "saturation.png"}
     assert {file: file.read_bytes() for file in write_figures(Results(moved))} == first
 
 
