@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from otbench import published
 from otbench.curverules import curve_certificates, curve_ladder, curve_ranges
 from otbench.declared import declaration_digest, experiments, read_toml
 from otbench.errors import InputError, ResultsError
@@ -46,6 +47,8 @@ def check_results(results: Results | Stored) -> dict[str, list[Violation]]:
     found["complete"] = list(complete(stored.rows, stored.meta))
     found["declaration"] = list(declaration(stored.results.folder.name, stored.meta))
     found["tables"] = list(tables(stored))
+    if "published" in stored.tables:
+        found["published scores"] = list(published.agreement(stored.tables["published"]))
     found["agreement"] = list(agreement(stored.frame, stored.meta.get("agree", [])))
     return found
 

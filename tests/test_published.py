@@ -14,7 +14,7 @@ from otbench.errors import InputError
 from otbench.methods import WeightClip
 from otbench.problems import problem
 from otbench.problems.funnels import Funnels, _geometry
-from otbench.published import SCORE_COLUMNS, read_scores
+from otbench.published import SCORE_COLUMNS, agreement, read_scores
 from otbench.render import gap
 from otbench.rows import Results
 from otbench.stored import Stored
@@ -84,7 +84,22 @@ def test_the_table_holds_ours_theirs_and_the_difference(ran: Path) -> None:
 def test_what_was_run_checks_and_its_tables_are_written(ran: Path) -> None:
     assert (ran / "results" / "small" / "tables" / "published.csv").is_file()
     done = otbench("check", "small", cwd=ran)
-    assert done.returncode == 0, done.stdout
+    broken = [line.strip() for line in done.stdout.splitlines()[1:]]
+    assert all(line.startswith("published ") for line in broken)  # the scores are made up, and check says so
+    assert done.returncode == 1
+    assert broken
+
+
+def test_scores_far_from_the_published_are_violations() -> None:
+    near = pd.DataFrame({"dim": 2, "funnels": range(8), "published_cos": 0.3})
+    near = near.assign(cos_difference=0.04, true_ratio=1.04)
+    assert list(agreement(near)) == []
+    one = near.assign(cos_difference=[0.06] + [0.0] * 7)
+    assert list(agreement(one)) == []
+    two = near.assign(cos_difference=[0.06, -0.06] + [0.0] * 6)
+    (found,) = agreement(two)
+    assert str(found) == "published cosine: of all pairs: observed 2 of 8 apart, must be within 0.05"
+    assert [v.cell for v in agreement(near.assign(true_ratio=[1.0] * 7 + [0.94]))] == ["dim 2, 7 funnels"]
 
 
 def test_without_its_pairs_the_experiment_says_what_it_needs(ran: Path) -> None:
