@@ -23,7 +23,8 @@ def speed(frame: pd.DataFrame) -> Figure:
             rates = part["critic_steps_per_second"]
             panel.plot(part["critics"], rates, color=COLOURS[k], marker=MARKERS[k], label=label)
         title = f"2 x {width} units, batch {batch} + {batch}"
-        panel.set(xscale="log", yscale="log", xlabel="critics in the batch", title=title)
+        panel.set(xscale="log", yscale="log", xlabel="critics in the batch")
+        panel.set_title(title, fontsize=8)
     panels[0].set_ylabel("critic-steps a second")
     panels[0].legend()
     return figure
