@@ -158,7 +158,7 @@ def same_points(frame: pd.DataFrame) -> Iterator[Violation]:
 
 def clip_constants(frame: pd.DataFrame) -> Iterator[Violation]:
     """K(c) = c^L sqrt(d) prod h_i, re-derived from the cell; float32 holds c to 6e-8."""
-    if "method.widths" not in frame:
+    if not {"method.widths", *SHAPE} <= set(frame):
         return
     rows = frame[(frame["method.name"] == "weight_clip") & (frame["status"] == "ok")]
     yield from holds("spectral constant", rows, rows["spectral_constant"].notna(), "missing", "there")

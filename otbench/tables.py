@@ -141,7 +141,7 @@ def clip(frame: pd.DataFrame, timings: pd.DataFrame) -> pd.DataFrame:
         "raw_over_w1", "slope_over_w1", "clip_constant", "c_over_c_star", "saturation_start", "saturation",
         "grad_norm_mean", "cosine", "dead", "slope_half_ratio",
     )  # fmt: skip
-    return _summary(trained, list(dict.fromkeys(keys)), columns)
+    return _summary(trained, [name for name in dict.fromkeys(keys) if name in trained], columns)
 
 
 def exact(frame: pd.DataFrame, timings: pd.DataFrame) -> pd.DataFrame:
