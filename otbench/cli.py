@@ -98,10 +98,10 @@ def run(
 
     declared, place = load_experiment(experiment, pairs), _place(engine, workers, gpus, device, timeout)
     folder, count = results / declared.name, place.workers
-    command = _again(experiment, results)
+    command = _again(experiment, results, pairs)
     if declared.plan:
         if engine != "local" or gpus or timeout or only is not None or retry_failed or fresh:
-            raise InputError("speed is measured in this process: --device, --results and --dry-run are all it takes")
+            raise InputError("an experiment without cells takes --workers, --device, --results and --dry-run alone")
         _run_plan(declared, folder, count, device, dry_run)
         return
     if dry_run:
@@ -281,7 +281,8 @@ def _place(engine: str, workers: int | None, gpus: int, device: str, timeout: fl
     return Place(engine, count, gpus, "cuda" if gpus else device, timeout)
 
 
-def _again(experiment: str, results: Path) -> str:
+def _again(experiment: str, results: Path, pairs: Path | None) -> str:
     """The command of a run, to which options can be added."""
     where = [] if results == RESULTS else ["--results", str(results)]
-    return shlex.join(["otbench", "run", experiment, *where])
+    data = [] if pairs is None else ["--pairs", str(pairs)]
+    return shlex.join(["otbench", "run", experiment, *where, *data])

@@ -13,7 +13,8 @@ units are active.
 """
 
 import itertools
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
@@ -55,9 +56,10 @@ class Setting:
     def take(self, which: NDArray[np.bool_]) -> "Setting":
         """The critics of ``which``."""
         index = np.flatnonzero(which)
-        parts = {name: value[index] for name, value in vars(self).items() if name != "widths"}
+        parts = {part.name: getattr(self, part.name)[index] for part in fields(self) if part.name != "widths"}
         return Setting(**parts, widths=[self.widths[k] for k in index])
 
+    @cached_property
     def layers(self) -> tuple[Floats, Floats, NDArray[np.bool_]]:
         """(k, L) fan-in and fan-out of every layer, 1 and False where a critic has fewer."""
         most = max(len(w) for w in self.widths) + 1
@@ -68,17 +70,18 @@ class Setting:
         there = np.arange(most) <= np.array([len(w) for w in self.widths])[:, None]
         return fans[0], fans[1], there
 
+    @cached_property
     def start(self) -> Floats:
         """(k, L) standard deviation of the weights before training: U(±min(c, 1/sqrt fan_in)), or U(±c)."""
-        fan_in, _, _ = self.layers()
+        fan_in, _, _ = self.layers
         clip = self.clip[:, None]
         sigma: Floats = np.where(self.starts_in_box[:, None], clip, np.minimum(clip, fan_in**-0.5)) / np.sqrt(3)
         return sigma
 
     def stalled(self) -> NDArray[np.bool_]:
         """Critics whose first gradients are below the optimiser's eps: RMSProp then hardly moves them."""
-        fan_in, fan_out, there = self.layers()
-        sigma = self.start()
+        fan_in, fan_out, there = self.layers
+        sigma = self.start
         gain = np.where(there, np.log(sigma * (np.sqrt(fan_in) + np.sqrt(fan_out))), 0.0).sum(1)
         width = np.array([w[0] if w else 1 for w in self.widths])
         first = np.minimum(self.clip, width**-0.5)
@@ -103,10 +106,9 @@ class ScaleRule:
 
 def fit(setting: Setting, measured: Floats) -> ScaleRule:
     """Least squares of the logarithms for every kappa and rho; those of the smallest median error are taken."""
-    found = []
+    found, terms = [], _terms(setting)
     for kappa, rho in itertools.product(KAPPAS, RHOS):
         left = np.log(measured) - _log_gain(setting, kappa, rho)
-        terms = _terms(setting)
         coefficients = np.linalg.lstsq(terms, left, rcond=None)[0]
         errors = left - terms @ coefficients
         sure = np.abs(errors) <= 3 * np.median(np.abs(errors))  # a second look without those that did not train
@@ -225,9 +227,9 @@ def _fold(setting: Setting, measured: Floats, inside: NDArray[np.bool_], outside
 
 
 def _log_gain(setting: Setting, kappa: float, rho: float) -> Floats:
-    fan_in, fan_out, there = setting.layers()
+    fan_in, fan_out, there = setting.layers
     reached = np.minimum(setting.clip, kappa * setting.lr * setting.steps)[:, None] * np.sqrt(fan_in * fan_out)
-    start = rho * setting.start() * (np.sqrt(fan_in) + np.sqrt(fan_out))
+    start = rho * setting.start * (np.sqrt(fan_in) + np.sqrt(fan_out))
     gain: Floats = np.where(there, np.log(np.hypot(reached, start)), 0.0).sum(1)
     return gain
 

@@ -56,17 +56,16 @@ def make_tasks(cells: Iterable[Cell], device: str) -> list[list[Group]]:
     for cell in cells:
         groups.setdefault(cell.sample_key, []).append(cell)
     tasks: list[list[Group]] = []
-    weights: list[float] = []
-    size, trained, dim = CRITICS_A_TASK if device == "cpu" else CRITICS_A_GPU_TASK, 0, 0
+    size = CRITICS_A_TASK if device == "cpu" else CRITICS_A_GPU_TASK
+    load, trained, dim = 0.0, 0, 0
     for group in groups.values():
         weight = max(1.0, sum(_weight(cell) for cell in group))
-        full = weights and weights[-1] + weight > size and trained >= FEWEST
+        full = load + weight > size and trained >= FEWEST
         if full or group[0].problem.dim != dim:
             tasks.append([])
-            weights.append(0.0)
-            trained, dim = 0, group[0].problem.dim
+            load, trained, dim = 0.0, 0, group[0].problem.dim
         tasks[-1].append(group)
-        weights[-1] += weight
+        load += weight
         trained += sum(cell.method.trained for cell in group)
     return tasks
 

@@ -53,16 +53,9 @@ method = {method}
 Line = dict[str, Any]
 
 
-def declare(
-    folder: Path,
-    problem: str = '{ name = "shared_mass", dim = 2 }',
-    sampling: str = "{ n = 16 }",
-    method: str = '{ name = "zero" }',
-    seeds: str = "[0]",
-    name: str = "tiny",
-) -> Experiment:
-    """The experiment of one block, by way of a file."""
-    return load_experiment(str(write_block(folder, problem, sampling, method, seeds, name)))
+def declare(folder: Path, *parts: str, **named: str) -> Experiment:
+    """The experiment of one block, by way of a file; its parts as in ``write_block``."""
+    return load_experiment(str(write_block(folder, *parts, **named)))
 
 
 def write_block(

@@ -109,6 +109,14 @@ def test_without_its_pairs_the_experiment_says_what_it_needs(ran: Path) -> None:
     assert len(done.stderr.splitlines()) == 1
 
 
+def test_a_failed_cell_names_the_file_that_running_it_alone_needs(ran: Path) -> None:
+    (ran / "long.toml").write_text(EXPERIMENT.replace("steps = 40", "steps = 1000000").replace("[0, 1]", "[0]"))
+    limit = ("--engine", "inline", "--timeout", "0.2")
+    done = otbench("run", "long.toml", "--pairs", "pairs.npz", *limit, cwd=ran)
+    assert done.returncode == 3
+    assert "alone: otbench run long.toml --pairs pairs.npz --only " in done.stderr
+
+
 @pytest.mark.parametrize(
     ("text", "rule"),
     [
