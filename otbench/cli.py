@@ -1,4 +1,4 @@
-"""The command line: run | tables | figures | show | check | quotes | list. Imports wait until a command needs them."""
+"""The command line: run | tables | show | check, and those of `cli_results`. Imports wait until one needs them."""
 
 import os
 import shlex
