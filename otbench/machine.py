@@ -8,6 +8,7 @@ from importlib import metadata
 from pathlib import Path
 
 import psutil
+from threadpoolctl import threadpool_info
 
 #: Packages whose version can change a number.
 PACKAGES = ("otbench", "torch", "POT", "numpy", "scipy", "pandas", "scikit-learn", "distributed")
@@ -24,12 +25,28 @@ def machine_facts(device: str) -> dict[str, str | int | None]:
         "device": device,
         **{name.lower(): metadata.version(name) for name in PACKAGES},
     }
+    facts |= _arithmetic()
     if device != "cpu":
         import torch
 
         facts["device_name"] = torch.cuda.get_device_name(device)
         facts["cuda"] = torch.version.cuda
     return facts
+
+
+def _arithmetic() -> dict[str, str | int | None]:
+    """What decides the last bits of a float32 critic and of its float64 reading: the instruction set torch computes
+    with, its BLAS and MKL's mode of reproducibility, and the BLAS of numpy with the processor it takes this one for."""
+    import torch
+
+    numpys = [pool for pool in threadpool_info() if pool["user_api"] == "blas"]
+    return {
+        "instruction_set": torch.backends.cpu.get_cpu_capability(),
+        "torch_blas": "MKL" if torch.backends.mkl.is_available() else "another",
+        "mkl_mode": os.environ.get("MKL_CBWR"),
+        "numpy_blas": numpys[0]["internal_api"] if numpys else None,
+        "numpy_blas_kernels": numpys[0].get("architecture") if numpys else None,
+    }
 
 
 def machine_id(facts: dict[str, str | int | None]) -> str:

@@ -27,9 +27,6 @@ CRITICS_A_GPU_TASK = 1024
 #: Floating-point operations of a critic that counts as one; a larger one counts as many.
 WORK_A_CRITIC = 1e11
 
-#: Trained critics a task holds at least, where there are so many: an engine never trains one alone.
-FEWEST = 2
-
 #: The cells of one sample.
 Group = Sequence[Cell]
 
@@ -57,16 +54,14 @@ def make_tasks(cells: Iterable[Cell], device: str) -> list[list[Group]]:
         groups.setdefault(cell.sample_key, []).append(cell)
     tasks: list[list[Group]] = []
     size = CRITICS_A_TASK if device == "cpu" else CRITICS_A_GPU_TASK
-    load, trained, dim = 0.0, 0, 0
+    load, dim = 0.0, 0
     for group in groups.values():
         weight = max(1.0, sum(_weight(cell) for cell in group))
-        full = load + weight > size and trained >= FEWEST
-        if full or group[0].problem.dim != dim:
+        if load + weight > size or group[0].problem.dim != dim:
             tasks.append([])
-            load, trained, dim = 0.0, 0, group[0].problem.dim
+            load, dim = 0.0, group[0].problem.dim
         tasks[-1].append(group)
         load += weight
-        trained += sum(cell.method.trained for cell in group)
     return tasks
 
 

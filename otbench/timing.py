@@ -144,7 +144,8 @@ def _engine(engine: str, method: Any, pairs: list[SamplePair], device: str, seed
 
     if engine == "plain":
         return PlainLoop(pairs[0], method, device)
-    pairs = pairs if len(pairs) > 1 else pairs * 2  # the engine never trains one critic alone: its twin is a price
+    if engine == "compiled" and len(pairs) == 1:
+        pairs = pairs * 2  # the compiled step never trains one critic alone: its twin is a price
     several = pairs, [method] * len(pairs), [seed + k for k in range(len(pairs))]
     return Engine(*several, device, graphs=engine == "graph", compiled=engine == "compiled")
 

@@ -43,7 +43,7 @@ def drawn(pairs: list[SamplePair], seeds: list[int], batch: int, first: int, cou
     for start in range(first, first + count, taken.block):
         size = min(taken.block, first + count - start)
         taken.draw(start, size)
-        found += [taken.points(step)[:, :, 0].numpy().copy() for step in range(size)]
+        found += [taken.points(step)[:, : 2 * batch, 0].numpy().copy() for step in range(size)]
     return np.stack(found)
 
 
@@ -102,6 +102,21 @@ def test_even_the_extreme_numbers_never_draw_a_zero_weight(weights: list[float])
     assert (torch.tensor(weights)[indices] > 0).all()
 
 
+@pytest.mark.parametrize("batch", [1, 5, 16, 100, "full"])
+def test_what_fills_a_step_up_pulls_at_nothing_and_is_a_point_of_the_own_sample(batch: int | str) -> None:
+    pairs = [numbered(7, 9), SamplePair(100.0 + np.arange(7)[:, None], 200.0 + np.arange(9)[:, None])]
+    taken = source(pairs, [0, 1], batch)
+    taken.draw(0, 1)
+    points, pull = taken.points(0)[:, :, 0], taken.pull[:, :, 0]
+    drawn = 16 if batch == "full" else 2 * int(batch)
+    assert points.shape == pull.shape
+    assert points.shape[1] % 32 == 0
+    assert (pull[:, drawn:] == 0).all()
+    assert (pull[:, :drawn] != 0).all()
+    assert points[0].max() < 10
+    assert points[1].min() >= 100
+
+
 def test_streams_of_other_seeds_and_purposes_are_others() -> None:
     seeds = [stream_seed(purpose, k) for purpose in ("minibatches", "other") for k in range(100)]
     assert len(set(seeds)) == 200
@@ -153,12 +168,12 @@ def test_the_draws_of_a_weighted_sample_do_not_depend_on_a_uniform_neighbour() -
 
 def test_the_pull_of_a_minibatch_is_the_derivative_of_the_loss() -> None:
     pull = source([numbered(9, 7)], [0], 4).pull[0, :, 0]
-    assert pull.tolist() == [-0.25] * 4 + [0.25] * 4
+    assert pull.tolist() == [-0.25] * 4 + [0.25] * 4 + [0.0] * 24
 
 
 def test_a_full_batch_is_both_samples_pulled_by_their_weights() -> None:
     pair = numbered(3, 2, np.array([0.5, 0, 0.5]), np.array([0.25, 0.75]))
     full = source([pair], [0], "full")
     full.draw(0, 1)
-    assert full.points(0)[0, :, 0].tolist() == [0, 1, 2, -1, -2]
-    assert full.pull[0, :, 0].tolist() == [-0.5, 0, -0.5, 0.25, 0.75]
+    assert full.points(0)[0, :5, 0].tolist() == [0, 1, 2, -1, -2]
+    assert full.pull[0, :5, 0].tolist() == [-0.5, 0, -0.5, 0.25, 0.75]

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from small import python
 
+from otbench.critics.compiled import COMPILE_FROM, worth_compiling
 from otbench.critics.engine import Engine
-from otbench.critics.training import train
+from otbench.critics.training import train, train_many
 from otbench.errors import InputError
 from otbench.methods import WeightClip
 from otbench.problems import problem
@@ -75,6 +76,16 @@ def test_a_critic_of_a_compiled_batch_does_not_depend_on_the_others_bit_for_bit(
     small.run(0, 64)
     both = [e.stack.by_critic(e.stack.parameters)[:2].numpy() for e in (large, small)]
     np.testing.assert_array_equal(*both)
+
+
+def test_a_critic_trained_alone_by_a_compiled_step_has_the_bits_it_has_in_company():
+    recipes = [WeightClip(widths=(16, 9), batch=17, clip=c, steps=COMPILE_FROM) for c in CLIPS[:3]]
+    assert worth_compiling(recipes[0], "cpu")
+    together = train_many([PAIR] * 3, recipes, [0, 1, 2])
+    alone = train_many([PAIR], recipes[1:2], [1])[0]
+    assert alone.compiled == together[1].compiled
+    for here, there in zip(alone.critic.weights, together[1].critic.weights, strict=True):
+        np.testing.assert_array_equal(here, there)
 
 
 def test_without_a_compiler_the_step_is_the_eager_one_and_the_log_says_so(tmp_path):

@@ -35,6 +35,18 @@ def test_two_workers_write_the_bytes_of_one(tmp_path: Path) -> None:
     assert sorted(str(t["key"]) for t in timings) == sorted(cell.key for cell in declared.cells)
 
 
+def test_a_cell_has_the_same_bytes_whatever_company_it_is_trained_in(tmp_path: Path) -> None:
+    odd = '{ name = "weight_clip", widths = [[33], [9, 5]], batch = 17, steps = 60, clip = [0.01, 0.03, 0.1] }'
+    declared = declare(tmp_path, '{ name = "shared_mass", dim = [3, 5] }', method=odd, seeds="[0, 1]")
+    plain, alone, parts = (tmp_path / name / "tiny" for name in ("plain", "alone", "parts"))
+    run_experiment(declared, plain)
+    run_experiment(declared, alone, Place(limit=60.0))  # every cell is a task of its own
+    run_experiment(declared, parts, cells=declared.cells[::3])
+    run_experiment(declared, parts)  # resumed
+    run_experiment(declared, parts, cells=declared.cells[5:7])  # as --only does
+    assert len({(folder / "rows.jsonl").read_bytes() for folder in (plain, alone, parts)}) == 1
+
+
 @pytest.mark.parametrize("stop_after", [0, 1, 3])
 def test_a_run_that_is_stopped_and_resumed_writes_the_bytes_of_one_go(
     stop_after: int, small_results: Path, tmp_path: Path

@@ -34,8 +34,8 @@ DTYPES = {
 class Engine:
     """E critics in training: parameters, minibatches, optimiser and box; ``run`` does their steps.
 
-    Methods agree in all but clip, rate and eps; at least two critics, because BLAS takes a path with other
-    rounding for a single one. ``laws``: critic k sees fresh draws of laws[k] at every step, not its sample. ``graphs``:
+    Methods agree in all but clip, rate and eps. ``laws``: critic k sees fresh draws of laws[k] at every step, not its
+    sample. ``graphs``:
     captured CUDA graphs; used where there is a GPU unless said otherwise. ``compiled``: the step is given to a
     compiler, where there is one.
     """
@@ -51,7 +51,6 @@ class Engine:
         graphs: bool | None = None,
         compiled: bool = False,
     ) -> None:
-        assert len(pairs) >= 2
         self.uses_graphs = device.startswith("cuda") if graphs is None else graphs
         self.method, self.device = methods[0], torch.device(device)
         dtype, products = DTYPES[self.method.dtype]

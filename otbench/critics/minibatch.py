@@ -5,6 +5,7 @@ import hashlib
 import torch
 from torch import Tensor
 
+from otbench.critics.network import filled
 from otbench.errors import InputError
 from otbench.types import SamplePair
 
@@ -19,9 +20,10 @@ STEPS_A_BLOCK = 64
 
 
 class MinibatchSource:
-    """The points of each step: ``batch`` draws with replacement from either sample a critic, or all of both.
+    """The points of each step: ``batch`` draws with replacement from either sample per critic, or all of both.
 
-    ``pull`` (E, R, 1) is d loss / d f at those points: minus the share of a point of x, plus that of y.
+    ``pull`` (E, R, 1) is d loss / d f at those points: minus the share of a point of x, plus that of y, and 0 at the
+    points that fill R up to a multiple of LANE.
     ``block`` steps are drawn at once, into buffers that stay where they are.
     """
 
@@ -44,13 +46,18 @@ class MinibatchSource:
         self.uniform = uniform[:, None]
         self.cumulative = None if bool(uniform.all()) else self._running_sums(distinct)
         self.pull = self._pull(pairs, like)
-        critics, per_critic = len(pairs), self.n + self.m if self.full else 2 * self.size
-        self.points_a_step = per_critic
-        drawn = 0 if self.full else critics * per_critic
-        self.rows = torch.zeros(self.block, drawn, dtype=torch.long, device=like.device)
-        self.chosen = torch.empty(critics * per_critic, atoms.shape[2], dtype=like.dtype, device=like.device)
+        critics, drawn = len(pairs), self.n + self.m if self.full else 2 * self.size
+        self.points_a_step = self.pull.shape[1]
+        # rows that fill up show the sample's first point, with no pull
+        self.rows = torch.zeros(self.block, critics, self.points_a_step, dtype=torch.long, device=like.device)
+        self.rows += (self.sample * (self.n + self.m))[:, None]
+        self.drawn = self.rows[:, :, :drawn]
         if self.full:
-            self.chosen.copy_(atoms[self.sample].flatten(0, 1))
+            self.drawn += torch.arange(drawn, device=like.device)
+        shape = critics * self.points_a_step, atoms.shape[2]
+        self.chosen = torch.empty(shape, dtype=like.dtype, device=like.device)
+        if self.full:
+            self._choose(0)
 
     def _running_sums(self, distinct: list[SamplePair]) -> tuple[Tensor, Tensor]:
         a, b = ([p.a for p in distinct], [p.b for p in distinct])
@@ -63,6 +70,7 @@ class MinibatchSource:
         else:
             pull = torch.full((len(pairs), 2 * self.size), 1 / self.size)
             pull[:, : self.size] *= -1
+        pull = torch.nn.functional.pad(pull, (0, filled(pull.shape[1]) - pull.shape[1]))
         return pull.to(like.device, like.dtype)[:, :, None].contiguous()
 
     def draw(self, first: int, count: int) -> None:
@@ -79,13 +87,16 @@ class MinibatchSource:
             y = torch.where(self.uniform, y, weighted_indices(of_y, of_b))
         rows = torch.stack([x.view(critics, count, size), y.view(critics, count, size) + self.n], dim=2)
         rows += (self.sample * (self.n + self.m))[:, None, None, None]
-        self.rows[:count].copy_(rows.transpose(0, 1).flatten(1))
+        self.drawn[:count].copy_(rows.transpose(0, 1).flatten(2))
 
     def points(self, step: int) -> Tensor:
         """The points (E, R, d) of one step of those last drawn; the next call overwrites them."""
         if not self.full:
-            torch.index_select(self.flat, 0, self.rows[step], out=self.chosen)
+            self._choose(step)
         return self.chosen.view(len(self.seeds), self.points_a_step, -1)
+
+    def _choose(self, step: int) -> None:
+        torch.index_select(self.flat, 0, self.rows[step].flatten(), out=self.chosen)
 
 
 def stream_seed(*content: object) -> int:

@@ -1,5 +1,6 @@
 """Many networks of one shape in one flat tensor: a forward sweep, and the derivative of the loss written out."""
 
+import itertools
 from collections.abc import Sequence
 
 import torch
@@ -14,14 +15,28 @@ Shapes = Sequence[tuple[int, ...]]
 #: Points a CPU sweeps at once: their activations stay in the second-level cache, which is worth a tenth of the time.
 CPU_ROWS = 256
 
+#: Hidden widths and rows are filled up to a multiple of this, with zeros. Each critic's part of a tensor then starts
+#: on a 64-byte boundary in every dtype, and no elementwise call ends in a remainder: BLAS kernels round differently
+#: off such boundaries, vector kernels in their remainder, and a critic's bits would depend on its neighbours'.
+LANE = 32
+
+
+def filled(count: int) -> int:
+    """The least multiple of LANE that is at least ``count``."""
+    return -(-count // LANE) * LANE
+
 
 class Stack:
-    """E multilayer perceptrons R^d → R of equal shape, trained on R points each a step.
+    """E multilayer perceptrons R^d → R of equal shape, trained on R points each per step.
 
     ``parameters`` and ``gradient`` are flat, layer after layer, so that ``weights[l]`` (E, in, out) and ``biases[l]``
-    (E, 1, out) are contiguous views and an optimiser's step is a handful of calls. Every buffer a step writes is
+    (E, 1, out) are views and an optimiser's step is a handful of calls. Every buffer a step writes is
     allocated here: fresh pages for temporaries cost as much as the arithmetic, and a captured CUDA graph needs
     them at fixed addresses.
+
+    Hidden layers are as wide as ``filled`` makes them. The units that fills up have no weights in or out, so their
+    outputs and all their gradients are exactly 0 for ever; ``read`` and ``by_critic`` leave them out. R must be a
+    multiple of LANE: a source of points adds rows whose pull is 0.
 
     The derivative is written out rather than taken by autograd: the loss is linear in f, so its gradient is
     one backward sweep without a graph. ``products`` is the dtype of the matrix products.
@@ -31,36 +46,41 @@ class Stack:
         self, initial: Tensor, shapes: Shapes, activation: Activation, rows: int, products: torch.dtype | None = None
     ) -> None:
         self.critics, self.shapes, self.activation = len(initial), list(shapes), activation
-        self.parameters = torch.empty(initial.numel(), dtype=initial.dtype, device=initial.device)
+        self.filled_shapes = filled_shapes(shapes)
+        size = sum(filled(i * o) + filled(o) for i, o in self.filled_shapes)
+        self.parameters = torch.zeros(self.critics * size, dtype=initial.dtype, device=initial.device)
         self.gradient = torch.zeros_like(self.parameters)
         self.weights, self.biases = self.views(self.parameters)
         self.weight_gradients, self.bias_gradients = self.views(self.gradient)
         self.products = products if products not in (None, initial.dtype) else None
         self._load(initial)
         self.rows = min(rows, CPU_ROWS) if initial.device.type == "cpu" else rows
-        hidden = [out for _, out in self.shapes[:-1]]
-        sizes = [(self.critics, self.rows, width) for width in hidden]
+        hidden = [out for _, out in self.filled_shapes[:-1]]
         like = torch.empty(0, dtype=self.products or initial.dtype, device=initial.device)
-        self.outputs = [like.new_empty(size) for size in sizes]
-        spare = like.new_empty(self.critics * self.rows * max(hidden, default=0))
-        self.backs = [spare[: e * r * width].view(e, r, width) for e, r, width in sizes]  # never two at a time
-        self.ones = like.new_ones(self.critics, 1, self.rows)
+        self.outputs = [like.new_empty(self.critics * self.rows * width) for width in hidden]
+        self.spare = like.new_empty(self.critics * self.rows * max(hidden, default=0))  # never two at a time
 
     def views(self, flat: Tensor) -> tuple[list[Tensor], list[Tensor]]:
         """The weights (E, in, out) and biases (E, 1, out) of every layer as views into ``flat``."""
-        weights, biases, at = [], [], 0
-        for rows, cols in self.shapes:
-            weights.append(flat[at : at + self.critics * rows * cols].view(self.critics, rows, cols))
-            at += self.critics * rows * cols
-        for _, cols in self.shapes:
-            biases.append(flat[at : at + self.critics * cols].view(self.critics, 1, cols))
-            at += self.critics * cols
-        return weights, biases
+        sizes = [(i, o) for i, o in self.filled_shapes] + [(1, o) for _, o in self.filled_shapes]
+        found, at = [], 0
+        for rows, cols in sizes:
+            length = filled(rows * cols)
+            part = flat[at : at + self.critics * length].view(self.critics, length)
+            found.append(part[:, : rows * cols].unflatten(1, (rows, cols)))
+            at += self.critics * length
+        return found[: len(self.shapes)], found[len(self.shapes) :]
+
+    def _own(self, flat: Tensor) -> tuple[list[Tensor], list[Tensor]]:
+        """``views`` without what fills up: weights (E, in, out) and biases (E, 1, out) of the layers as asked for."""
+        weights, biases = self.views(flat)
+        own = [w[:, :rows, :cols] for w, (rows, cols) in zip(weights, self.shapes, strict=True)]
+        return own, [b[:, :, :cols] for b, (_, cols) in zip(biases, self.shapes, strict=True)]
 
     def spread(self, column: Tensor, biases: float | None = None) -> Tensor:
         """A flat tensor holding each critic's number of ``column`` (E,) at all its parameters, or ``biases`` at the
         biases."""
-        flat = torch.empty_like(self.parameters)
+        flat = torch.ones_like(self.parameters)
         weight_views, bias_views = self.views(flat)
         for view in weight_views:
             view.copy_(column[:, None, None].expand_as(view))
@@ -69,14 +89,14 @@ class Stack:
         return flat
 
     def by_critic(self, flat: Tensor) -> Tensor:
-        """A flat tensor as (E, P), a row a critic."""
-        weights, biases = self.views(flat)
+        """A flat tensor as (E, P), a row per critic, what fills up left out."""
+        weights, biases = self._own(flat)
         return torch.cat([view.flatten(1) for view in (*weights, *biases)], dim=1)
 
     def _load(self, initial: Tensor) -> None:
         """Take up parameters (E, P) in the order of torch's Linear layers: weight, bias, weight, bias, ..."""
         at = 0
-        for weight, bias in zip(self.weights, self.biases, strict=True):
+        for weight, bias in zip(*self._own(self.parameters), strict=True):
             _, rows, cols = weight.shape
             weight.copy_(initial[:, at : at + rows * cols].view(-1, cols, rows).mT)
             bias.copy_(initial[:, None, at + rows * cols : at + rows * cols + cols])
@@ -114,31 +134,42 @@ class Stack:
 
     def _sweep(self, weights: list[Tensor], biases: list[Tensor], points: Tensor, pull: Tensor, add: bool) -> None:
         """One block of rows forwards and backwards; its gradient is added to, or replaces, what is there."""
-        count = points.shape[1]
-        outputs = [output[:, :count] for output in self.outputs]
-        inputs = [points, *outputs]
-        for layer, output in enumerate(outputs):
+        inputs = [points]
+        for layer, buffer in enumerate(self.outputs):
+            output = self._block(buffer, points.shape[1], weights[layer].shape[2])
             torch.baddbmm(biases[layer], inputs[layer], weights[layer], out=output)
             self._activate(output)
+            inputs.append(output)
         for layer in range(len(weights) - 1, -1, -1):
-            self._collect(self.weight_gradients[layer], inputs[layer].mT, pull, add)
-            self._collect(self.bias_gradients[layer], self.ones[:, :, :count], pull, add)
+            self._collect_weights(layer, inputs[layer], pull, add)
+            _put(self.bias_gradients[layer], pull.sum(1, keepdim=True, dtype=self.gradient.dtype), add)
             if layer > 0:
-                back = self.backs[layer - 1][:, :count]
+                back = self._block(self.spare, points.shape[1], weights[layer].shape[1])
                 if pull.shape[2] == 1:  # an outer product, which broadcasting does faster than a product call
                     torch.mul(pull, weights[layer].mT, out=back)
                 else:
                     torch.bmm(pull, weights[layer].mT, out=back)
                 pull = self._chain(back, inputs[layer])
 
-    def _collect(self, gradient: Tensor, left: Tensor, right: Tensor, add: bool) -> None:
-        """gradient ← (gradient +) left right, summed in the parameters' dtype."""
-        if self.products is None:
-            torch.baddbmm(gradient, left, right, beta=int(add), out=gradient)
-        elif add:
-            gradient.add_(torch.bmm(left, right))
+    def _block(self, buffer: Tensor, rows: int, width: int) -> Tensor:
+        """The first numbers of a buffer as (E, rows, width), contiguous whatever the number of rows."""
+        return buffer[: self.critics * rows * width].view(self.critics, rows, width)
+
+    def _collect_weights(self, layer: int, inputs: Tensor, pull: Tensor, add: bool) -> None:
+        """weight gradient ← (weight gradient +) inputs' pull, summed in the parameters' dtype.
+
+        A single output is summed by hand: BLAS rounds a matrix times a vector differently for one critic than for
+        several.
+        """
+        gradient = self.weight_gradients[layer]
+        if pull.shape[2] == 1:
+            products = self._block(self.spare, *inputs.shape[1:]) if layer > 0 else torch.empty_like(inputs)
+            torch.mul(inputs, pull, out=products)
+            _put(gradient, products.sum(1, dtype=gradient.dtype)[:, :, None], add)
+        elif self.products is None:
+            torch.baddbmm(gradient, inputs.mT, pull, beta=int(add), out=gradient)
         else:
-            gradient.copy_(torch.bmm(left, right))
+            _put(gradient, torch.bmm(inputs.mT, pull), add)
 
     def _activate(self, z: Tensor) -> None:
         if self.activation == "relu":
@@ -161,7 +192,7 @@ class Stack:
 
     def read(self, flat: Tensor, clips: Sequence[float | None]) -> list[Mlp]:
         """The critics with parameters ``flat`` as float64 functions."""
-        weights, biases = self.views(flat.detach().to("cpu", torch.float64))
+        weights, biases = self._own(flat.detach().to("cpu", torch.float64))
         return [
             Mlp(
                 tuple(w[k].numpy().copy() for w in weights),
@@ -171,6 +202,20 @@ class Stack:
             )
             for k, clip in enumerate(clips)
         ]
+
+
+def filled_shapes(shapes: Shapes) -> list[tuple[int, int]]:
+    """(in, out) of every layer as it is kept: hidden widths filled up, the points' dimension and the output as given."""
+    widths = [filled(out) for _, out in shapes[:-1]]
+    return list(itertools.pairwise([shapes[0][0], *widths, shapes[-1][1]]))
+
+
+def _put(gradient: Tensor, part: Tensor, add: bool) -> None:
+    """gradient ← (gradient +) part."""
+    if add:
+        gradient.add_(part)
+    else:
+        gradient.copy_(part)
 
 
 def initial_parameters(shapes: Shapes, seed: int, box: float | None) -> Tensor:

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from otbench.critics.network import filled
 from otbench.types import Law
 
 #: Steps drawn at once: 1024 points a side in R^128 are 1 MB a step.
@@ -26,12 +27,13 @@ class PopulationSource:
         self.streams = [(laws[k], seed) for (_, seed), k in first.items()]
         place = {name: k for k, name in enumerate(first)}
         self.which = torch.tensor([place[name] for name in names], device=like.device)
-        self.size, self.points_a_step = batch, 2 * batch
+        self.size, self.points_a_step = batch, filled(2 * batch)
         self.drawn = torch.zeros(
             STEPS_A_DRAW, len(first), self.points_a_step, dim, dtype=like.dtype, device=like.device
         )
         self.chosen = torch.empty(len(names), self.points_a_step, dim, dtype=like.dtype, device=like.device)
-        sides = torch.cat([torch.full((batch, 1), -1 / batch), torch.full((batch, 1), 1 / batch)])
+        rest = torch.zeros(self.points_a_step - 2 * batch, 1)  # rows that fill up, at the origin
+        sides = torch.cat([torch.full((batch, 1), -1 / batch), torch.full((batch, 1), 1 / batch), rest])
         self.pull = sides.to(like.device, like.dtype).expand(len(names), -1, -1).contiguous()
 
     def draw(self, first: int, count: int) -> None:
@@ -39,7 +41,7 @@ class PopulationSource:
         for stream, (law, seed) in enumerate(self.streams):
             for k in range(count):
                 both = np.concatenate(law.fresh(self.size, self.size, seed, first + k))
-                self.drawn[k, stream].copy_(torch.from_numpy(both))
+                self.drawn[k, stream, : len(both)].copy_(torch.from_numpy(both))
 
     def points(self, step: int) -> Tensor:
         """The points (E, R, d) of one step of those last drawn; the next call overwrites them."""

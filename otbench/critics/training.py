@@ -4,15 +4,17 @@ import re
 import time
 from collections.abc import Sequence
 from contextlib import contextmanager
+from functools import cache
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
 from otbench.critics.compiled import worth_compiling
-from otbench.critics.engine import Engine
+from otbench.critics.engine import DTYPES, Engine
 from otbench.critics.minibatch import STEPS_A_BLOCK
-from otbench.critics.network import CPU_ROWS
+from otbench.critics.mlp import Activation
+from otbench.critics.network import CPU_ROWS, Stack, filled, filled_shapes, initial_parameters
 from otbench.errors import InputError
 from otbench.methods.base import Fitted
 from otbench.types import Law, SamplePair
@@ -96,14 +98,45 @@ def train_many(
 def batch_size(pair: SamplePair, method: "WeightClip", device: str) -> int:
     """How many critics of one shape share a batch: what fits the cache on a CPU, the memory on a GPU."""
     rows = len(pair.x) + len(pair.y) if method.batch == "full" else 2 * method.batch
-    parameters = sum(i * o + o for i, o in method.shapes(pair.dim))
-    width = sum(method.widths) + max(method.widths, default=0)  # every layer's outputs, and one buffer to spare
+    shapes = filled_shapes(method.shapes(pair.dim))
+    parameters = sum(i * o + o for i, o in shapes)
+    widths = [out for _, out in shapes[:-1]]
+    width = sum(widths) + max(widths, default=0)  # every layer's outputs, and one buffer to spare
     if device.startswith("cuda"):
         _, total = torch.cuda.mem_get_info(device)  # all of it: what is free counts memory torch keeps for reuse
         draws = 0 if method.batch == "full" else 8 * 8 * STEPS_A_BLOCK * rows  # 64-bit numbers and what makes them
-        return max(2, int(GPU_SHARE * total) // (8 * (7 * parameters + rows * (pair.dim + width)) + draws))
+        return max(1, int(GPU_SHARE * total) // (8 * (7 * parameters + rows * (pair.dim + width)) + draws))
     floats = 7 * parameters + min(rows, CPU_ROWS) * width  # 7: theta, g, v, a temporary, rate, both walls
-    return max(2, min(64, CPU_WORKING_SET // (4 * floats)))
+    return max(1, min(64, CPU_WORKING_SET // (4 * floats)))
+
+
+def trains_alone(method: "WeightClip", pair: SamplePair, device: str, compiled: bool) -> bool:
+    """Whether a single critic is trained without a twin: where this machine rounds it as it would in company.
+
+    A compiled step is another program for one critic than for several. Elsewhere a critic's slices of every tensor
+    are aligned alike (``LANE``), and whether the BLAS at hand then rounds one product as it does many is found by
+    trying. On a GPU no bits are promised.
+    """
+    if compiled or device != "cpu":
+        return not compiled
+    rows = filled(len(pair.x) + len(pair.y) if method.batch == "full" else 2 * method.batch)
+    return _rounds_alike(tuple(method.shapes(pair.dim)), method.activation, min(rows, 2 * CPU_ROWS), method.dtype)
+
+
+@cache
+def _rounds_alike(shapes: tuple[tuple[int, ...], ...], activation: Activation, rows: int, dtype: str) -> bool:
+    """Whether the gradients of one network have the same bits beside a twin as alone."""
+    kept, products = DTYPES[dtype]
+    generator = torch.Generator().manual_seed(0)
+    points = torch.randn(1, rows, shapes[0][0], generator=generator).to(kept)
+    pull = torch.randn(1, rows, 1, generator=generator).to(kept)
+    initial = initial_parameters(shapes, 0, None).to(kept)[None]
+    found = []
+    for count in (1, 2):
+        stack = Stack(initial.repeat(count, 1), shapes, activation, rows, products)
+        stack.backward(points.repeat(count, 1, 1), pull.repeat(count, 1, 1))
+        found.append(stack.by_critic(stack.gradient)[0])
+    return torch.equal(*found)
 
 
 def check_device(device: str) -> None:
@@ -132,9 +165,10 @@ def _train_batch(
     pairs: list[SamplePair], methods: list["WeightClip"], seeds: list[int], laws: list[Law] | None, device: str
 ) -> list[Fitted]:
     count, steps = len(pairs), methods[0].steps
-    if count == 1:  # never alone: see Engine
+    compiled = worth_compiling(methods[0], device)
+    if count == 1 and not trains_alone(methods[0], pairs[0], device, compiled):
         pairs, methods, seeds, laws = pairs * 2, methods * 2, seeds * 2, laws and laws * 2
-    engine = Engine(pairs, methods, seeds, device, laws=laws, compiled=worth_compiling(methods[0], device))
+    engine = Engine(pairs, methods, seeds, device, laws=laws, compiled=compiled)
     start = time.perf_counter()
     saturation_start = engine.saturation()
     engine.run(0, steps // 2)
