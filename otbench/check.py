@@ -12,6 +12,7 @@ from otbench.curverules import curve_certificates, curve_ladder, curve_ranges
 from otbench.declared import declaration_digest, experiments, read_toml
 from otbench.errors import InputError, ResultsError
 from otbench.promises import Promise
+from otbench.rounding import ROUND_OFF, ROUNDING
 from otbench.rows import Results, Row, cell_key, keys_digest
 from otbench.stored import Stored
 from otbench.tables import cell_columns, to_csv
@@ -142,18 +143,21 @@ def divergences(frame: pd.DataFrame) -> Iterator[Violation]:
 
 
 def same_points(frame: pd.DataFrame) -> Iterator[Violation]:
-    """Methods of one sample saw the same points: the same exact value, certificate and nearest-neighbour bound."""
+    """Methods of one sample saw the same points: the same exact value and nearest-neighbour bound, to the rounding of
+    the machines that computed them."""
     points = [*cell_columns(frame, "problem.", "sampling."), "seed"]
     shared = [
-        "n", "m", "primal", "gap", "violation", "marginal_error", "coincident", "coupled_w1", "coupled_stderr",
+        "n", "m", "primal", "coincident", "coupled_w1", "coupled_stderr",
         "sampling_floor", "nearest", "population_w1", "population_overlap", "population_js", "population_kl",
     ]  # fmt: skip
     groups = frame.groupby(points, dropna=False, sort=False)
-    distinct, first = groups[shared].nunique(dropna=False), groups["key"].first()
+    least, most, known = (groups[shared].agg(how) for how in ("min", "max", "count"))
+    first, size, spread = groups["key"].first(), groups.size(), groups["spread"].max()
     for name in shared:
-        for key, count in zip(first, distinct[name], strict=True):
-            if count > 1:
-                yield Violation(f"one {name} a sample", str(key)[:12], f"{count} values", "1")
+        room = np.maximum(ROUNDING * most[name].abs(), ROUND_OFF * spread)
+        equal = ((most[name] - least[name] <= room) & (known[name] == size)) | (known[name] == 0)
+        for key, low, high in zip(first[~equal], least.loc[~equal, name], most.loc[~equal, name], strict=True):
+            yield Violation(f"one {name} per sample", str(key)[:12], f"{low!r} to {high!r}", "one value")
 
 
 def clip_constants(frame: pd.DataFrame) -> Iterator[Violation]:

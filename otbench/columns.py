@@ -11,13 +11,8 @@ SCHEMA = 1
 Whole = Annotated[int, Field(ge=-(2**63), lt=2**63)]
 
 
-class RowColumns(BaseModel):
-    """The measured columns of a row; its cell stands beside them as problem.*, sampling.*, method.* and seed.
-
-    A column is None where it has no value: no closed form, no such constant, a diverged critic.
-    ``slope_constant`` None in an "ok" row means infinite, ``population_kl`` None where ``population_js`` is known too.
-    Ratios and rungs are derived (``tables``), not stored.
-    """
+class SampleColumns(BaseModel):
+    """The columns that say what a row is of, and what is known of its samples whatever the critic."""
 
     model_config = ConfigDict(extra="allow", strict=True, allow_inf_nan=False)
     __pydantic_extra__: dict[str, str | bool | Whole | float | None]
@@ -47,7 +42,16 @@ class RowColumns(BaseModel):
     gap: float | None
     violation: float | None
     marginal_error: float | None
-    # the critic
+
+
+class RowColumns(SampleColumns):
+    """The measured columns of a row; its cell stands beside them as problem.*, sampling.*, method.* and seed.
+
+    A column is None where it has no value: no closed form, no such constant, a diverged critic.
+    ``slope_constant`` None in an "ok" row means infinite, ``population_kl`` None where ``population_js`` is known too.
+    Ratios and rungs are derived (``tables``), not stored.
+    """
+
     raw: float | None
     raw_error: float | None
     clip_constant: float | None

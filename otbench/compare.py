@@ -7,12 +7,10 @@ import numpy as np
 import pandas as pd
 
 from otbench.errors import InputError
+from otbench.rounding import NOISE, ROUNDING, round_alike
 from otbench.stored import Stored
 from otbench.tables import cell_columns
 from otbench.types import Array
-
-#: Relative difference that rounding may make.
-ROUNDING = 1e-6
 
 #: Changed numbers that are listed.
 LISTED = 40
@@ -23,6 +21,7 @@ class Comparison:
     """How many cells are in both, what became of their numbers, and a line for every one that changed."""
 
     cells: tuple[int, int, int]
+    alike: bool
     numbers: int = 0
     equal: int = 0
     within: int = 0
@@ -31,6 +30,8 @@ class Comparison:
     def lines(self) -> Iterator[str]:
         """The comparison in words."""
         yield "{} cells in A, {} in B, {} in both".format(*self.cells)
+        if not self.alike:
+            yield "their machines round differently, which training amplifies: trained critics differ in later digits"
         yield (
             f"{self.numbers} numbers compared: {self.equal} equal to rounding, {self.within} different within "
             f"the spread of seeds, {len(self.changed)} changed"
@@ -45,6 +46,7 @@ def compare_results(a: Stored, b: Stored) -> Comparison:
 
     A number changed where any seed's values differ beyond ROUNDING and the medians over seeds lie further apart
     than the larger standard deviation over seeds; with one seed, beyond ROUNDING. Versions of otbench may differ.
+    Columns that are sizes of rounding themselves are left out.
 
     Raises:
         InputError: what is not comparable, and why.
@@ -60,10 +62,10 @@ def compare_results(a: Stored, b: Stored) -> Comparison:
         if frame.duplicated(shared).any():
             reason = f"cells of {name} differ in columns the other folder does not have"
             raise InputError(f"{reason}; run both with one otbench")
-    found = Comparison((len(left), len(right), len(both)))
+    found = Comparison((len(left), len(right), len(both)), round_alike(a.meta, b.meta))
     groups = [name for name in shared if name != "seed"]
     numeric = [c for c in left.columns if f"{c} B" in both and pd.api.types.is_numeric_dtype(left[c])]
-    numeric = [c for c in numeric if c != "schema" and pd.api.types.is_numeric_dtype(right[c])]
+    numeric = [c for c in numeric if c not in {"schema", *NOISE} and pd.api.types.is_numeric_dtype(right[c])]
     shown = [name for name in groups if both[name].nunique(dropna=False) > 1]
     for _, rows in both.groupby(groups, dropna=False, sort=False):
         place = ", ".join(f"{name} = {rows[name].iloc[0]}" for name in shown if pd.notna(rows[name].iloc[0])) or "all"

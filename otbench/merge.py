@@ -1,16 +1,14 @@
 """Two results folders of one experiment → one: every cell once, and none whose two results differ."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from otbench.errors import InputError, ResultsError
+from otbench.rounding import differences, round_alike
 from otbench.rows import Results, Row, append_lines, dump, write_atomically
 from otbench.spec import Scalar
-
-#: Relative difference that two machines' rounding may make: other libraries sum in another order.
-ROUNDING = 1e-6
-
 
 @dataclass(frozen=True)
 class Merged:
@@ -24,7 +22,8 @@ class Merged:
 
 
 def merge_results(a: Results, b: Results, output: Results) -> Merged:
-    """Write every row of ``a`` and ``b`` to ``output``; where both have a cell, a's if they agree to ROUNDING.
+    """Write every row of ``a`` and ``b`` to ``output``; where both have a cell, a's if they agree as ``differences``
+    says.
 
     A cell that failed in one folder and not in the other is taken from the other.
 
@@ -35,8 +34,9 @@ def merge_results(a: Results, b: Results, output: Results) -> Merged:
     if output.folder.exists() and any(output.folder.iterdir()):
         raise InputError(f"{output.folder} is not empty; merge writes a new folder")
     meta = _one_declaration(a, b)
-    rows, of_rows, both = _united(a.rows_so_far(), b.rows_so_far(), lambda row: (row["key"],))
-    measured, of_measured, again = _united(a.measurements(), b.measurements(), lambda row: (row["machine"], row["key"]))
+    differ = partial(differences, alike=round_alike(a.meta(), b.meta()))
+    rows, of_rows, both = _united(a.rows_so_far(), b.rows_so_far(), ("key",), differ)
+    measured, of_measured, again = _united(a.measurements(), b.measurements(), ("machine", "key"), differ)
     merged = Merged(len(rows) + len(measured), meta.get("cells") or len(measured), both + again, of_rows + of_measured)
     if not merged.conflicts:
         with output.locked():
@@ -46,14 +46,6 @@ def merge_results(a: Results, b: Results, output: Results) -> Merged:
             write_atomically(output.meta_file, dump(meta) + b"\n")
             output.settle([str(row["key"]) for row in rows])
     return merged
-
-
-def differences(one: Row, other: Row) -> Iterator[str]:
-    """The columns in which two rows of a cell differ beyond ROUNDING, with both values."""
-    for name in dict.fromkeys([*one, *other]):
-        left, right = one.get(name), other.get(name)
-        if not _agree(left, right):
-            yield f"{name} {left!r} and {right!r}"
 
 
 def _one_declaration(a: Results, b: Results) -> dict[str, Any]:
@@ -70,9 +62,13 @@ def _one_declaration(a: Results, b: Results) -> dict[str, Any]:
 
 
 def _united(
-    a: Sequence[Row], b: Sequence[Row], identity: Callable[[Row], tuple[Scalar, ...]]
+    a: Sequence[Row], b: Sequence[Row], columns: tuple[str, ...], differ: Callable[[Row, Row], Iterable[str]]
 ) -> tuple[list[Row], list[str], int]:
-    """The rows of both, the differences between two of one identity, and how many were in both."""
+    """The rows of both, what differs between two with equal ``columns``, and how many were in both."""
+
+    def identity(row: Row) -> tuple[Scalar, ...]:
+        return tuple(row[name] for name in columns)
+
     united = {identity(row): row for row in a}
     conflicts, both = [], 0
     for row in b:
@@ -83,12 +79,5 @@ def _united(
         if there.get("status") == "failed":
             united[identity(row)] = row
         elif row.get("status") != "failed":
-            conflicts += [f"{str(row['key'])[:12]}: {text}" for text in differences(there, row)]
+            conflicts += [f"{str(row['key'])[:12]}: {text}" for text in differ(there, row)]
     return list(united.values()), conflicts, both
-
-
-def _agree(left: Scalar, right: Scalar) -> bool:
-    numbers = [value for value in (left, right) if isinstance(value, int | float) and not isinstance(value, bool)]
-    if len(numbers) < 2:
-        return left == right
-    return abs(numbers[0] - numbers[1]) <= ROUNDING * max(map(abs, numbers))

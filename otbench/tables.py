@@ -1,6 +1,8 @@
 """Rows → tables: pure functions, the same bytes for the same rows."""
 
 from collections.abc import Callable, Sequence
+from decimal import Decimal
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -102,12 +104,21 @@ def _derived(frame: pd.DataFrame) -> pd.DataFrame:
     room = primal - frame["nearest"]
     rows["skill"] = ((frame["c_transform"] - frame["nearest"]) / room).where(room > 1e-6 * primal)
     depth = pd.to_numeric(frame.get("method.depth", pd.Series(np.nan, frame.index)), errors="coerce").astype("float64")
-    rows["c_over_c_star"] = frame["clip_constant"] ** (1 / (depth + 1))
+    known = (frame["clip_constant"] > 0) & depth.notna()
+    roots = [_root(k, n + 1) for k, n in zip(frame["clip_constant"][known], depth[known], strict=True)]
+    rows["c_over_c_star"] = pd.Series(roots, frame.index[known], dtype=np.float64)
     rows["slope_half_ratio"] = (frame["slope_half"] / rows["slope"]).where(rows["slope"] > 0)
     rows["sampling_error"] = primal - frame["population_w1"]
     alive = (frame["grad_norm_max"] > 0) & (raw > 0)  # a critic without gradient, or upside down, drives no generator
     rows["dead"] = (~alive).astype("float64").where(frame["method.name"] == "weight_clip")
     return rows
+
+
+@cache
+def _root(constant: float, layers: float) -> float:
+    """constant ** (1 / layers), rounded correctly: processors' own powers differ in the last bit, and with them the
+    bytes of a table."""
+    return float(Decimal(constant) ** (1 / Decimal(layers)))
 
 
 def _bound(raw: "pd.Series[Any]", constant: "pd.Series[Any]") -> "pd.Series[Any]":

@@ -1,5 +1,6 @@
 """A critic's bits do not depend on the critics beside it, on any instruction set and in any mode of MKL."""
 
+import json
 import os
 import subprocess
 import sys
@@ -9,10 +10,12 @@ import bits_of_a_batch
 import numpy as np
 import pytest
 from bits_of_a_batch import in_company
+from small import python
 
 from otbench.critics.mlp import Mlp
 from otbench.critics.training import train_many
 from otbench.methods.base import Fitted
+from otbench.rounding import TRAINED
 
 SCRIPT = Path(__file__).parent / "bits_of_a_batch.py"
 
@@ -68,3 +71,39 @@ def test_the_law_sees_one_last_bit_that_company_changes(monkeypatch: pytest.Monk
     assert in_company(fields, 3, 20, 30, 1)
     monkeypatch.setattr(bits_of_a_batch, "train_many", faulty)
     assert not in_company(fields, 3, 20, 30, 1)
+
+
+TRAINED_CRITICS = """
+import json
+import numpy as np
+from otbench.bounds import Ladder
+from otbench.exact import cost_matrix
+from otbench.critics.functions import on_union
+import otbench
+found = []
+for name, dim in (("shared_mass", 2), ("shared_mass", 32), ("spheres", 8), ("spheres", 128)):
+    pairs = [otbench.problem(name, dim=dim).sample(256, mode="independent", seed=seed) for seed in range(3)]
+    clips = [0.001, 0.01, 0.1, 1.0]
+    for widths in ((64, 64), (33,), (128, 128)):
+        recipes = [otbench.WeightClip(clip=c, lr=0.01, lr_unit="clip", widths=widths, steps=1000) for c in clips]
+        jobs = [(pair, recipe, seed) for seed, pair in enumerate(pairs) for recipe in recipes]
+        fitted = otbench.train_many(*map(list, zip(*jobs)))
+        for (pair, _, _), fit in zip(jobs, fitted):
+            ladder = Ladder(cost_matrix(pair.x, pair.y), pair.a, pair.b)
+            fx, fy, _, _ = on_union(fit.critic, pair.x, pair.y)
+            found.append(ladder.slope(fx, fy)[1])
+print(json.dumps(found))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_between_two_instruction_sets_what_critics_prove_differs_less_than_a_merge_allows() -> None:
+    vector, plain = (
+        np.array(json.loads(python(TRAINED_CRITICS, ATEN_CPU_CAPABILITY=name).stdout)) for name in ("avx2", "default")
+    )
+    difference = np.abs(vector - plain) / np.maximum(vector, plain)
+    median, ninth, most = np.quantile(difference, [0.5, 0.9, 1.0])
+    print(f"\nslope of {len(vector)} critics: {median:.1g} apart in the median, {ninth:.1g} in nine of ten, {most:.1g} at most")
+    assert len(vector) == 144
+    assert most <= TRAINED / 2

@@ -16,7 +16,7 @@ FLOORS: list[set[str]] = [
     {"errors", "columns", "machine", "progress", "violations"},
     {"types", "spec", "concave", "workers", "deadline"},
     {"divergences", "bounded"},
-    {"exact", "bounds", "rows", "problems", "critics", "promises"},
+    {"exact", "bounds", "rows", "rounding", "problems", "critics", "promises"},
     {"methods.base", "solutions", "tables", "auditing"},
     {"timetables", "published", "curves", "plans", "scale_rule", "sweeps"},
     {"stored", "declared"},
@@ -183,10 +183,10 @@ def test_no_module_runs_text_or_unpickles(module: str) -> None:
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.name)
-def test_every_file_says_in_its_first_line_what_it_is_and_stays_below_300_lines(file: Path) -> None:
+def test_every_file_says_in_its_first_line_what_it_is_and_stays_below_400_lines(file: Path) -> None:
     text = file.read_text()
     docstring = ast.get_docstring(ast.parse(text))
     assert docstring is not None
     assert text.startswith('"""')
     assert docstring.splitlines()[0].endswith((".", ":", "?")), docstring.splitlines()[0]
-    assert len(text.splitlines()) <= 300
+    assert len(text.splitlines()) <= 400

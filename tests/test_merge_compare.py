@@ -1,11 +1,13 @@
 """Two folders: merged where they agree, compared where they differ, refused where they have nothing in common."""
 
+import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from command_line import Otbench, assert_one_line
-from small import declare, lines, write_lines
+from small import Line, change, declare, lines, write_lines
 
 from otbench.rows import Results
 
@@ -44,6 +46,61 @@ def test_cells_that_differ_are_both_shown_and_nothing_is_written(
     first, last = done.out.splitlines()
     assert first == f"{rows[4]['key'][:12]}: primal {lines(a / 'rows.jsonl')[4]['primal']!r} and {rows[4]['primal']!r}"
     assert last == "1 number of the cells in both differ; nothing was written"
+    assert not (tmp_path / "c").exists()
+
+
+def of_machine(results: Path, **facts: str) -> None:
+    """Say in meta.json that these rows were made on another machine."""
+    meta = json.loads((results / "meta.json").read_text())
+    (machine,) = meta["machines"].values()
+    meta["machines"] = {"another": machine | facts}
+    (results / "meta.json").write_text(json.dumps(meta))
+
+
+def is_trained(row: Line) -> bool:
+    return row.get("method.steps", 0) > 0 and row["status"] == "ok"
+
+
+@pytest.mark.parametrize("column", ["gap", "violation", "marginal_error", "raw_error"])
+def test_what_is_itself_rounding_does_not_stop_a_merge(
+    column: str, otbench: Otbench, folders: tuple[Path, Path], tmp_path: Path
+) -> None:
+    a, b = folders
+    write_lines(b / "rows.jsonl", [row | {column: 1.001 * (row[column] or 0.0)} for row in lines(b / "rows.jsonl")])
+    assert otbench("merge", a, b, "-o", tmp_path / "c").code == 0
+    assert " 0 changed" in otbench("compare", a, b).out
+
+
+def test_machines_that_round_differently_may_differ_in_trained_critics_and_in_nothing_else(
+    otbench: Otbench, folders: tuple[Path, Path], tmp_path: Path
+) -> None:
+    a, b = folders
+    rows = lines(b / "rows.jsonl")
+    amplified = [row | {"raw": row["raw"] * 1.01, "grad_norm_min": 0.0} if is_trained(row) else row for row in rows]
+    write_lines(b / "rows.jsonl", amplified)
+    done = otbench("merge", a, b, "-o", tmp_path / "one machine")
+    assert done.code == 1
+    assert "raw " in done.out
+    of_machine(b, instruction_set="AVX512")
+    assert otbench("merge", a, b, "-o", tmp_path / "two machines").code == 0
+    assert lines(tmp_path / "two machines" / "rows.jsonl") == lines(a / "rows.jsonl")
+    assert "their machines round differently" in otbench("compare", a, b).out
+
+
+@pytest.mark.parametrize(("which", "column", "factor"), [
+    (lambda row: row["method.name"] == "linear" and row["raw"] > 0.1, "raw", 1 + 1e-5),
+    (is_trained, "primal", 1 + 1e-5),
+    (lambda row: is_trained(row) and row["raw"] > 0, "raw", 0.5),
+    (is_trained, "c_transform", 0.5),
+])  # fmt: skip
+def test_beyond_rounding_rows_of_two_machines_are_in_conflict(
+    which: Callable[[Line], bool], column: str, factor: float, otbench: Otbench, folders: tuple[Path, Path],
+    tmp_path: Path,
+) -> None:  # fmt: skip
+    a, b = folders
+    of_machine(b, processor="another")
+    change(Results(b), which, **{column: factor * next(r for r in lines(b / "rows.jsonl") if which(r))[column]})
+    assert otbench("merge", a, b, "-o", tmp_path / "c").code == 1
     assert not (tmp_path / "c").exists()
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from small import Line, declare, derive, lines
+from small import Line, declare, derive, lines, python
 
 import otbench
 from otbench.auditing import audit
@@ -249,3 +249,22 @@ def test_a_frame_of_rows_keeps_whole_numbers_whole(frame: pd.DataFrame, small_re
     assert frame["method.steps"].dtype == "Int64"
     assert frame["raw"].dtype == "float64"
     assert frame.equals(frame_of(Results(small_results).rows()))
+
+
+def test_tables_are_the_same_bytes_on_a_processor_without_vector_instructions(small_results: Path) -> None:
+    script = """
+import hashlib, sys
+from otbench.rows import Results
+from otbench.stored import Stored
+from otbench.tables import to_csv
+tables = Stored(Results(sys.argv[1])).tables
+print({name: hashlib.sha256(to_csv(name, table)).hexdigest() for name, table in tables.items()})
+"""
+    dispatched = [name for name in np._core._multiarray_umath.__cpu_dispatch__
+                  if np._core._multiarray_umath.__cpu_features__[name]]  # fmt: skip
+    plain = python(script, str(small_results))
+    bare = python(
+        script, str(small_results), NPY_DISABLE_CPU_FEATURES=" ".join(dispatched), OPENBLAS_CORETYPE="Prescott"
+    )
+    assert plain.stdout, plain.stderr
+    assert plain.stdout == bare.stdout, bare.stderr

@@ -205,7 +205,7 @@ class Stack:
 
 
 def filled_shapes(shapes: Shapes) -> list[tuple[int, int]]:
-    """(in, out) of every layer as it is kept: hidden widths filled up, the points' dimension and the output as given."""
+    """(in, out) of every layer as it is kept: hidden widths filled up, the dimension and the output as given."""
     widths = [filled(out) for _, out in shapes[:-1]]
     return list(itertools.pairwise([shapes[0][0], *widths, shapes[-1][1]]))
 
