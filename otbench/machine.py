@@ -42,7 +42,7 @@ def _arithmetic() -> dict[str, str | int | None]:
     numpys = [pool for pool in threadpool_info() if pool["user_api"] == "blas"]
     return {
         "instruction_set": torch.backends.cpu.get_cpu_capability(),
-        "torch_blas": "MKL" if torch.backends.mkl.is_available() else "another",
+        "torch_blas": "MKL" if torch.backends.mkl.is_available() else "another",  # type: ignore[no-untyped-call]
         "mkl_mode": os.environ.get("MKL_CBWR"),
         "numpy_blas": numpys[0]["internal_api"] if numpys else None,
         "numpy_blas_kernels": numpys[0].get("architecture") if numpys else None,

@@ -10,6 +10,7 @@ from otbench.rounding import differences, round_alike
 from otbench.rows import Results, Row, append_lines, dump, write_atomically
 from otbench.spec import Scalar
 
+
 @dataclass(frozen=True)
 class Merged:
     """What a merge came to: rows there are now, cells declared, cells that were in both, and the differences, of

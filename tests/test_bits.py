@@ -104,6 +104,7 @@ def test_between_two_instruction_sets_what_critics_prove_differs_less_than_a_mer
     )
     difference = np.abs(vector - plain) / np.maximum(vector, plain)
     median, ninth, most = np.quantile(difference, [0.5, 0.9, 1.0])
-    print(f"\nslope of {len(vector)} critics: {median:.1g} apart in the median, {ninth:.1g} in nine of ten, {most:.1g} at most")
+    print(f"\nslope of {len(vector)} critics: {median:.1g} apart in the median, {ninth:.1g} in nine of ten, ", end="")
+    print(f"{most:.1g} at most")
     assert len(vector) == 144
     assert most <= TRAINED / 2

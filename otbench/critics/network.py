@@ -66,8 +66,7 @@ class Stack:
         found, at = [], 0
         for rows, cols in sizes:
             length = filled(rows * cols)
-            part = flat[at : at + self.critics * length].view(self.critics, length)
-            found.append(part[:, : rows * cols].unflatten(1, (rows, cols)))
+            found.append(flat.as_strided((self.critics, rows, cols), (length, cols, 1), flat.storage_offset() + at))
             at += self.critics * length
         return found[: len(self.shapes)], found[len(self.shapes) :]
 
