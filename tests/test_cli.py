@@ -63,11 +63,11 @@ def test_a_dry_run_counts_and_runs_nothing(otbench: Otbench, small_results: Path
 
 def test_check_says_yes_with_0_and_no_with_1(otbench: Otbench, copy: Results) -> None:
     done = otbench("check", "small", "--results", copy.folder.parent)
-    assert done == (0, "small: 13 rules, 0 violations\n", "")
+    assert done == (0, "small: 14 rules, 0 violations\n", "")
     change(copy, lambda row: row["method.name"] == "linear", cosine=1.5)
     done = otbench("check", "small", "--results", copy.folder.parent)
     assert done.code == 1
-    assert done.out.startswith("small: 13 rules, 3 violations\n  cosine <= 1: name shared_mass, dim 2, name linear")
+    assert done.out.startswith("small: 14 rules, 3 violations\n  cosine <= 1: name shared_mass, dim 2, name linear")
     assert "tables re-derive: matrix.csv: observed other bytes" in done.out
 
 
