@@ -31,7 +31,7 @@ class PopulationSource:
             STEPS_A_DRAW, len(first), self.points_a_step, dim, dtype=like.dtype, device=like.device
         )
         self.chosen = torch.empty(len(names), self.points_a_step, dim, dtype=like.dtype, device=like.device)
-        sides = torch.cat([torch.full((batch, 1), -1 / batch), torch.full((batch, 1), 1 / batch)])
+        sides = torch.cat([torch.full((batch, 1), share / batch, dtype=like.dtype) for share in (-1, 1)])
         self.pull = sides.to(like.device, like.dtype).expand(len(names), -1, -1).contiguous()
 
     def draw(self, first: int, count: int) -> None:
