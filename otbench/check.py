@@ -12,6 +12,7 @@ from otbench.curverules import curve_certificates, curve_ladder, curve_ranges
 from otbench.declared import declaration_digest, experiments, read_toml
 from otbench.errors import InputError, ResultsError
 from otbench.promises import Promise
+from otbench.rayrules import rays
 from otbench.rounding import ROUND_OFF, ROUNDING
 from otbench.rows import Results, Row, cell_key, keys_digest
 from otbench.stored import Stored
@@ -147,8 +148,8 @@ def same_points(frame: pd.DataFrame) -> Iterator[Violation]:
     the machines that computed them."""
     points = [*cell_columns(frame, "problem.", "sampling."), "seed"]
     shared = [
-        "n", "m", "primal", "coincident", "coupled_w1", "coupled_stderr",
-        "sampling_floor", "nearest", "population_w1", "population_overlap", "population_js", "population_kl",
+        "n", "m", "primal", "coincident", "coupled_w1", "coupled_stderr", "ray_cosine", "sampling_floor",
+        "nearest", "population_w1", "population_overlap", "population_js", "population_kl",
     ]  # fmt: skip
     groups = frame.groupby(points, dropna=False, sort=False)
     least, most, known = (groups[shared].agg(how) for how in ("min", "max", "count"))
@@ -198,6 +199,7 @@ RULES: dict[str, Rule] = {
     "ladder": ladder,
     "ranges": ranges,
     "closed forms": closed_forms,
+    "rays": rays,
     "divergences": divergences,
     "same points": same_points,
     "clip constants": clip_constants,

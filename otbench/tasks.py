@@ -152,6 +152,7 @@ def _sample_columns(sample: Sample) -> Row:
         **moments(pair),
         "coupled_w1": pair.coupled_w1,
         "coupled_stderr": pair.coupled_stderr,
+        "ray_cosine": pair.ray_cosine,
         "sampling_floor": sample.sampling_floor,
         "primal": exact.w1 if exact else None,
         "gap": exact.gap if exact else None,

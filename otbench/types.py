@@ -112,6 +112,19 @@ class SamplePair:
             return None
         return float(np.sqrt((self.a**2) @ (lengths - self.a @ lengths) ** 2))
 
+    @property
+    def ray_cosine(self) -> float | None:
+        """sum_i a_i <r_i, x_i - T(x_i)> / sum_i a_i |r_i| |x_i - T(x_i)| over the rays r_i: 1 where they are the
+        gradients of an optimal potential, which grows at rate 1 all the way from T(x_i) to x_i, and smaller for any
+        other directions. None where the problem knows no rays, or where nothing moves."""
+        lengths = self._lengths()
+        if lengths is None or self.rays is None:
+            return None
+        assert self.images is not None
+        most = self.a @ (np.linalg.norm(self.rays, axis=1) * lengths)
+        along = self.a @ np.einsum("nd,nd->n", self.rays, self.x - self.images)
+        return float(along / most) if most > 0 else None
+
     def _lengths(self) -> Array | None:
         return None if self.images is None else np.linalg.norm(self.x - self.images, axis=1)
 

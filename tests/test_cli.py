@@ -63,11 +63,11 @@ def test_a_dry_run_counts_and_runs_nothing(otbench: Otbench, small_results: Path
 
 def test_check_says_yes_with_0_and_no_with_1(otbench: Otbench, copy: Results) -> None:
     done = otbench("check", "small", "--results", copy.folder.parent)
-    assert done == (0, "small: 13 rules, 0 violations\n", "")
-    change(copy, lambda row: row["method.name"] == "linear", cosine=1.5)
+    assert done == (0, "small: 14 rules, 0 violations\n", "")
+    change(copy, lambda row: row["method.name"] == "potential", cosine=1.5)
     done = otbench("check", "small", "--results", copy.folder.parent)
     assert done.code == 1
-    assert done.out.startswith("small: 13 rules, 3 violations\n  cosine <= 1: name shared_mass, dim 2, name linear")
+    assert done.out.startswith("small: 14 rules, 3 violations\n  cosine <= 1: name shared_mass, dim 2, name potential")
     assert "tables re-derive: matrix.csv: observed other bytes" in done.out
 
 
@@ -76,7 +76,7 @@ def test_check_writes_junit_and_a_page_for_ci(
 ) -> None:
     Path("page.md").write_text("before\n")
     monkeypatch.setenv("GITHUB_STEP_SUMMARY", "page.md")
-    change(copy, lambda row: row["method.name"] == "linear", cosine=1.5)
+    change(copy, lambda row: row["method.name"] == "potential", cosine=1.5)
     assert otbench("check", "--results", copy.folder.parent, "--junit", "out/junit.xml").code == 1
     suite = ElementTree.parse("out/junit.xml").getroot().find("testsuite")
     assert suite is not None
@@ -87,7 +87,7 @@ def test_check_writes_junit_and_a_page_for_ci(
     assert "cosine <= 1: " in str(failed["ranges"])
     page = Path("page.md").read_text()
     assert page.startswith("before\n## otbench check\n")
-    assert "| small | 13 | 3 |" in page
+    assert "| small | 14 | 3 |" in page
     assert "cosine &lt;= 1" in page
 
 

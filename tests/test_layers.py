@@ -20,7 +20,7 @@ FLOORS: list[set[str]] = [
     {"methods.base", "solutions", "tables", "auditing"},
     {"timetables", "published", "curves", "plans", "scale_rule", "sweeps"},
     {"stored", "declared"},
-    {"curverules"},
+    {"curverules", "rayrules"},
     {"critics.training", "critics.logistic", "check", "render", "figures", "merge", "compare"},
     {"methods", "verdict", "quotes", "clusters"},
     {"cells", "timing", "generator"},

@@ -68,7 +68,7 @@ class MinibatchSource:
         if self.full:
             pull = torch.stack([torch.cat([-torch.from_numpy(p.a), torch.from_numpy(p.b)]) for p in pairs])
         else:
-            pull = torch.full((len(pairs), 2 * self.size), 1 / self.size)
+            pull = torch.full((len(pairs), 2 * self.size), 1 / self.size, dtype=like.dtype)
             pull[:, : self.size] *= -1
         pull = torch.nn.functional.pad(pull, (0, filled(pull.shape[1]) - pull.shape[1]))
         return pull.to(like.device, like.dtype)[:, :, None].contiguous()

@@ -32,9 +32,9 @@ class PopulationSource:
             STEPS_A_DRAW, len(first), self.points_a_step, dim, dtype=like.dtype, device=like.device
         )
         self.chosen = torch.empty(len(names), self.points_a_step, dim, dtype=like.dtype, device=like.device)
-        rest = torch.zeros(self.points_a_step - 2 * batch, 1)  # rows that fill up, at the origin
-        sides = torch.cat([torch.full((batch, 1), -1 / batch), torch.full((batch, 1), 1 / batch), rest])
-        self.pull = sides.to(like.device, like.dtype).expand(len(names), -1, -1).contiguous()
+        rest = torch.zeros(self.points_a_step - 2 * batch, 1, dtype=like.dtype)  # rows that fill up, at the origin
+        sides = [torch.full((batch, 1), share / batch, dtype=like.dtype) for share in (-1, 1)]
+        self.pull = torch.cat([*sides, rest]).to(like.device).expand(len(names), -1, -1).contiguous()
 
     def draw(self, first: int, count: int) -> None:
         """Draw the points of steps first ... first + count - 1."""

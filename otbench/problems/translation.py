@@ -23,7 +23,7 @@ class Translation(Problem):
 
     source: ClassVar[str] = "Villani 2009, Thm 5.10 (Kantorovich duality with f(x) = -<x, m>/|m|)"
 
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
 
     name: Literal["translation"] = "translation"
     law: Literal["gaussian", "cube", "ball"] = "gaussian"
@@ -63,7 +63,9 @@ class Translation(Problem):
 
     def potential_gradient(self, x: Array) -> Array | None:
         """-m/|m|, of the potential f(x) = -<x, m>/|m|; None where nothing moves."""
-        return np.tile(-direction(self.direction, self.dim), (len(x), 1)) if self.shift else None
+        if self.shift == 0:
+            return None
+        return np.tile(-np.sign(self.shift) * direction(self.direction, self.dim), (len(x), 1))
 
     def coupling(self, rng: np.random.Generator, n: int) -> tuple[Array, Array, None]:
         if self.law == "gaussian":
