@@ -1,5 +1,6 @@
 """Rows → tables: pure functions, the same bytes for the same rows."""
 
+import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -102,12 +103,19 @@ def _derived(frame: pd.DataFrame) -> pd.DataFrame:
     room = primal - frame["nearest"]
     rows["skill"] = ((frame["c_transform"] - frame["nearest"]) / room).where(room > 1e-6 * primal)
     depth = pd.to_numeric(frame.get("method.depth", pd.Series(np.nan, frame.index)), errors="coerce").astype("float64")
-    rows["c_over_c_star"] = frame["clip_constant"] ** (1 / (depth + 1))
+    rows["c_over_c_star"] = [_root(k, layers) for k, layers in zip(frame["clip_constant"], depth + 1, strict=True)]
     rows["slope_half_ratio"] = (frame["slope_half"] / rows["slope"]).where(rows["slope"] > 0)
     rows["sampling_error"] = primal - frame["population_w1"]
     alive = (frame["grad_norm_max"] > 0) & (raw > 0)  # a critic without gradient, or upside down, drives no generator
     rows["dead"] = (~alive).astype("float64").where(frame["method.name"] == "weight_clip")
     return rows
+
+
+def _root(value: float, degree: float) -> float:
+    """The root of a value >= 0 to twelve digits; processors and libraries differ in the last one or two of sixteen."""
+    if not (value >= 0 and degree >= 1):
+        return math.nan
+    return float(f"{math.pow(value, 1 / degree):.12g}")
 
 
 def _bound(raw: "pd.Series[Any]", constant: "pd.Series[Any]") -> "pd.Series[Any]":
