@@ -97,9 +97,8 @@ def as_whole(name: str, value: Any, least: int | None = None) -> int:
         InputError: anything else, or a number below ``least``.
     """
     try:
-        if isinstance(value, bool | np.bool_) or getattr(value, "dtype", None) == np.bool_:
-            raise TypeError
-        whole = operator.index(value.item() if isinstance(value, np.ndarray) and value.ndim == 0 else value)
+        number = value.item() if getattr(value, "ndim", None) == 0 else value
+        whole = None if isinstance(number, bool) else operator.index(number)
     except NO_ARRAY:
         whole = None
     if whole is None or (least is not None and whole < least):

@@ -151,10 +151,10 @@ def _check_cells(lines: Sequence[Line]) -> None:
 
 def _instead(cell: str) -> str:
     """What a cell is that is no number, and what to do."""
-    if cell.startswith(COMMENT):
-        return "is a comment: take it out"
     if cell.lower() in MISSING:
         return f"lacks a number ({cell!r}): drop the row, or fill it"
+    if cell.startswith(COMMENT):
+        return "is a comment: take it out"
     if cell.lower() in INFINITE:
         return f"holds {cell}, which is no coordinate: drop the row, or repair it"
     return f"holds {cell[:40]!r}, which is no number: write digits, one decimal point and no other separator"
