@@ -10,9 +10,10 @@ import pandas as pd
 
 from otbench.errors import InputError
 from otbench.exact import solve_exact
+from otbench.inputs import as_whole
 from otbench.methods import WeightClip
 from otbench.scale_rule import Floats, Setting, read_rule
-from otbench.types import SamplePair, moments
+from otbench.types import Array, SamplePair, moments
 
 #: Where the fitted rule lies: beside the results it was fitted on, or as it came with otbench.
 RULE_FILES = (
@@ -72,6 +73,7 @@ def advise(
     Raises:
         InputError: fields no critic has; no table of the rule.
     """
+    dim = as_whole("dim", dim, 1)
     method = WeightClip(widths=tuple(widths), lr=lr, lr_unit=lr_unit, steps=steps)
     rules = rule_table_here() if table is None else table
     c_star = method.certified_clip(dim)
@@ -97,8 +99,16 @@ def advise(
 
 
 def exact_part(pair: SamplePair, most: int = 1000) -> float:
-    """The exact W1 of the first ``most`` points of either sample: enough to tell a shift from a change of shape."""
-    return solve_exact(pair.x[:most], pair.y[:most]).w1
+    """The exact W1 of ``most`` random points of either sample, or of all: enough to tell a shift from a change of
+    shape. The part is the same whatever order the rows are in."""
+    return solve_exact(_part(pair.x, most), _part(pair.y, most)).w1
+
+
+def _part(points: Array, most: int) -> Array:
+    """At most ``most`` of the points (n, d), drawn from them in sorted order with a fixed seed."""
+    order = np.lexsort(points.T[::-1])
+    chosen = np.random.default_rng(0).permutation(len(points))[:most]
+    return points[order[np.sort(chosen)]]
 
 
 def rule_table_here() -> pd.DataFrame:

@@ -1,14 +1,17 @@
 """Files a stranger may have written: read up to a size, their headers believed only as far as there are bytes."""
 
+import io
 import math
-import re
+import tokenize
+import warnings
 import zlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from otbench.errors import InputError
-from otbench.types import Array
 
 #: Bytes of a declaration: a hundred times the longest there is.
 DECLARATION_BYTES = 2**20
@@ -19,10 +22,11 @@ RESULTS_BYTES = 2**30
 #: Bytes of a file of points; its cost matrix would be larger still.
 POINTS_BYTES = 2**32
 
-#: Header of a .npy file as numpy writes it: type, order, shape.
-NPY_HEADER = re.compile(
-    rb"\{'descr': '([<>|=][biufcSUmM]\d+(?:\[\d*\w+\])?)', 'fortran_order': (True|False), 'shape': \(([\d, ]*)\), \}\s*"
-)
+#: What numpy raises on the header of a file that is none of its own.
+BROKEN_HEADER = (
+    ValueError, TypeError, KeyError, IndexError, AttributeError, SyntaxError, OverflowError, RecursionError,
+    MemoryError, tokenize.TokenError,
+)  # fmt: skip
 
 
 def read_bounded(file: Path, limit: int) -> bytes:
@@ -59,23 +63,40 @@ def unpacked(data: bytes, limit: int) -> bytes:
     return b"".join(parts)
 
 
-def parse_npy(data: bytes) -> Array:
-    """The array of a .npy file, and no more allocated than there are bytes; Python objects and records are not read.
+def parse_npy(data: bytes) -> NDArray[Any]:
+    """The array of a .npy file, read-only, and no more allocated than there are bytes.
+
+    Python objects and records are not read.
 
     Raises:
         ValueError: it is not a plain array in numpy's format.
     """
-    if not data.startswith(b"\x93NUMPY") or len(data) < 12:
-        raise ValueError("it does not start as a .npy file does")
-    start = 10 if data[6] == 1 else 12
-    end = start + int.from_bytes(data[8:start], "little")
-    header = NPY_HEADER.fullmatch(data[start:end])
-    if header is None or data[6] not in {1, 2, 3}:
-        raise ValueError("its header is not that of an array of numbers; Python objects are never loaded")
-    dtype = np.dtype(header[1].decode())
-    shape = tuple(int(n) for n in header[3].decode().replace(" ", "").split(",") if n)
-    if dtype.itemsize * math.prod(shape) != len(data) - end:
+    stream = io.BytesIO(data)
+    try:
+        shape, by_column, dtype = _npy_header(stream)
+    except BROKEN_HEADER as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise ValueError(f"it has no header of a .npy file ({reason})") from None
+    if dtype.kind not in "biufcSUmM":
+        raise ValueError(f"its header says {dtype}, no numbers; Python objects are never loaded")
+    there = len(data) - stream.tell()
+    if min(shape, default=0) < 0 or dtype.itemsize * math.prod(shape) != there:
         said = f"{' x '.join(map(str, shape)) or 'one'} of {dtype}"
-        raise ValueError(f"its header says {said}, {len(data) - end} bytes follow")
-    flat: Array = np.frombuffer(data, dtype, offset=end)
-    return flat.reshape(shape, order="F" if header[2] == b"True" else "C")
+        raise ValueError(f"its header says {said}, {there} bytes follow")
+    flat = np.frombuffer(data, dtype, offset=stream.tell())
+    return flat.reshape(shape, order="F" if by_column else "C")
+
+
+def _npy_header(stream: io.BytesIO) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    """Shape, whether columns come first, and type, by numpy's own readers of versions 1, 2 and 3.
+
+    Version 3 is version 2 with UTF-8 in names of records, which are refused later.
+    """
+    version = np.lib.format.read_magic(stream)
+    if version not in {(1, 0), (2, 0), (3, 0)}:
+        raise ValueError(f"version {version[0]}.{version[1]} is not known")
+    read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that a file is Python 2's, or a type's name old, is no fault of the reader's
+        shape, by_column, dtype = read(stream)
+    return shape, by_column, dtype

@@ -7,7 +7,8 @@ from numpy.typing import NDArray
 
 from otbench.concave import Evaluation, maximise_concave
 from otbench.errors import InputError
-from otbench.types import Alignment, Array, Bounds, Plan, SamplePair, as_weights
+from otbench.inputs import as_reals, as_values, as_weights
+from otbench.types import Alignment, Array, Bounds, Plan, SamplePair
 
 #: Rounding of one float64 critic value, in units of its size: a few hundred additions deep.
 ROUNDING = 256 * np.finfo(np.float64).eps
@@ -128,8 +129,7 @@ def lower_bounds(
 
     Source: Villani 2009, Thm 5.10 (weak duality; c-transforms, Def. 5.2).
     """
-    fx, fy = _values("fx", fx), _values("fy", fy)
-    cost = np.asarray(cost, dtype=np.float64)
+    fx, fy, cost = as_values("fx", fx), as_values("fy", fy), as_reals("cost", cost)
     if cost.shape != (len(fx), len(fy)):
         raise InputError(f"cost must have shape ({len(fx)}, {len(fy)}) to fit fx and fy; got {cost.shape}")
     if not np.isfinite(cost).all() or (cost < 0).any():
@@ -259,12 +259,3 @@ def _first_guess(slope_constant: float, fx: Array, fy: Array, cost: Array) -> fl
 def _divide(raw: float, constant: float) -> float:
     """raw / constant as a bound of W1 >= 0: 0 is all that raw <= 0 or an infinite constant prove."""
     return raw / constant if raw > 0 and 0 < constant < np.inf else 0.0
-
-
-def _values(name: str, value: Any) -> Array:
-    values = np.asarray(value, dtype=np.float64)
-    if values.ndim != 1 or values.size == 0:
-        raise InputError(f"{name} must be a non-empty vector of critic values; got shape {values.shape}")
-    if not np.isfinite(values).all():
-        raise InputError(f"{name} must be finite; it holds NaN or infinity: the critic has diverged")
-    return values

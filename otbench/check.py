@@ -265,8 +265,10 @@ def tables(stored: Stored) -> Iterator[Violation]:
         file = stored.results.tables / f"{name}.csv"
         if not file.is_file():
             yield Violation("tables re-derive", file.name, "missing", "there: run `otbench tables`")
-        elif file.read_bytes() != to_csv(name, table):
-            yield Violation("tables re-derive", file.name, "other bytes", "those the rows give")
+        elif (found := file.read_bytes()) != (right := to_csv(name, table)):
+            ends = found.replace(b"\r\n", b"\n") == right
+            what = "other line ends (CRLF), as Git makes them with core.autocrlf" if ends else "other bytes"
+            yield Violation("tables re-derive", file.name, what, "those the rows give")
 
 
 def declaration(name: str, meta: dict[str, Any]) -> Iterator[Violation]:

@@ -91,7 +91,9 @@ def advise(
     lr: Annotated[float, typer.Option(min=0, help="Learning rate, in units of --lr-unit.")] = 5e-5,
     lr_unit: Annotated[Unit, typer.Option(help="clip: the rate is --lr times the clip value.")] = Unit.ABSOLUTE,
     steps: Annotated[int, typer.Option(min=1, help="Critic steps in all.")] = 10_000,
-    data: Annotated[tuple[Path, Path] | None, typer.Option(help="Two samples, .npy or .csv: real, generated.")] = None,
+    data: Annotated[
+        tuple[Path, Path] | None, typer.Option(help="Two samples, .npy, .csv, .tsv or .parquet: real, generated.")
+    ] = None,
 ) -> None:
     """Say which clip value a critic should have, why, and what to print instead of its raw loss."""
     from otbench.advising import advise as advice_for

@@ -2,13 +2,16 @@
 
 import time
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
-import psutil
 from scipy.spatial.distance import cdist
 
 from otbench.errors import InputError, UncertifiedError
+from otbench.inputs import as_points
+from otbench.memory import address_space_is_limited, free_memory
 from otbench.types import Array, ExactSolution, Plan, SamplePair
 
 #: Relative size of gap, violation and marginal error above which a solution is refused.
@@ -17,18 +20,35 @@ TOLERANCE = 1e-9
 #: POT stops early at 100 000 simplex steps by default, with a warning and a cost up to 2.5 % too high.
 MAX_ITERATIONS = 10**12
 
-#: Arrays of n m doubles alive at once in a solve: cost, POT's scaled copy and plan, one for the simplex's arcs.
-MATRICES_IN_A_SOLVE = 4
+#: Bytes a solve takes at most, in arrays of n m doubles, as measured: the cost, its scaled copy, its part without atoms
+#: of weight 0, POT's plan, and its arcs with their costs and flows, a little more than three.
+MATRICES_IN_A_SOLVE = 7.25
+
+#: Bytes that a process needs besides: the solver's vectors, and what the allocator keeps.
+BYTES_BESIDES = 2**25
 
 
-def cost_matrix(x: Array, y: Array) -> Array:
+@contextmanager
+def _refused_when_full() -> Iterator[None]:
+    """Memory that runs out although it seemed enough is one line."""
+    try:
+        yield
+    except MemoryError:
+        raise InputError("the samples' cost matrix or plan does not fit in memory: use smaller samples") from None
+
+
+@_refused_when_full()
+def cost_matrix(x: Any, y: Any) -> Array:
     """M_ij = |x_i - y_j|_2, float64 (n, m), in the data's unit.
 
     Differences are formed before squaring: the quadratic expansion reads a true 4e-9 as 1.3e-7.
 
     Raises:
-        InputError: the solve would need more memory than there is; said before allocating.
+        InputError: malformed or unequal points; the solve would need more memory than there is, said before allocating.
     """
+    x, y = as_points("x", x), as_points("y", y)
+    if x.shape[1] != y.shape[1]:
+        raise InputError(f"x and y must have the same dimension; got {x.shape[1]} and {y.shape[1]}")
     check_memory(len(x), len(y))
     # squares of differences beyond 1e±154 leave the range of float64: such data are scaled, by a power of two
     exponent = int(np.frexp(max(np.abs(x).max(), np.abs(y).max()))[1])
@@ -39,8 +59,13 @@ def cost_matrix(x: Array, y: Array) -> Array:
 
 
 def check_memory(n: int, m: int, solves: int = 1) -> None:
-    """InputError when so many exact solves of n x m points at once would need more memory than is free."""
-    needed, available = 8 * n * m * MATRICES_IN_A_SOLVE * solves, psutil.virtual_memory().available
+    """InputError when so many exact solves of n x m points at once would need more memory than this process may take.
+
+    POT ends the interpreter where memory runs out under it, so that there is nothing to catch later.
+    """
+    if address_space_is_limited():
+        _pot()  # its libraries take from the same limit
+    needed, available = solves * (8 * n * m * MATRICES_IN_A_SOLVE + BYTES_BESIDES), free_memory()
     if needed > available:
         several = f"{solves} exact solves" if solves > 1 else "an exact solve"
         raise InputError(
@@ -65,6 +90,7 @@ def solve_exact(x: Any, y: Any, a: Any = None, b: Any = None) -> ExactSolution:
     return solve_cost(cost_matrix(pair.x, pair.y), pair.a, pair.b)
 
 
+@_refused_when_full()
 def solve_cost(cost: Array, a: Array, b: Array) -> ExactSolution:
     """``solve_exact`` on a given cost matrix (n, m) and validated weights; atoms of weight 0 are left out and
     get the largest potential that stays feasible, u_i = min_j M_ij - v_j."""

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic.fields import FieldInfo
 
 from otbench.errors import InputError, UnknownNameError
+from otbench.inputs import plain
 
 Scalar = str | int | float | bool | None
 
@@ -17,7 +18,8 @@ class Spec(BaseModel):
     """Base of problems, sampling designs and methods.
 
     ``version`` goes into every row's key: raise it when the numbers a description gives change.
-    Constructing one with an unknown field, a wrong type or a value out of range is an InputError.
+    Constructing one with an unknown field, a wrong type or a value out of range is an InputError; numpy's numbers and
+    arrays count as Python's.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
@@ -31,7 +33,7 @@ class Spec(BaseModel):
             if name not in type(self).model_fields:
                 raise UnknownNameError(f"field of {label}", name, type(self).model_fields)
         try:
-            super().__init__(**fields)
+            super().__init__(**{name: plain(value) for name, value in fields.items()})
         except ValidationError as error:
             raise InputError(f"{label}: {first_complaint(error)}") from None
 

@@ -7,59 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from otbench.errors import InputError
+from otbench.inputs import as_points, as_weights
 
 Array = NDArray[np.float64]
-
-#: Weights must sum to one within this; the rounding that is left is divided out.
-WEIGHT_SUM_TOLERANCE = 1e-9
-
-
-def as_points(name: str, value: Any) -> Array:
-    """A finite, non-empty float64 (n, d) array, or an InputError naming the rule it breaks."""
-    points = _as_reals(name, value)
-    if points.ndim != 2:
-        raise InputError(
-            f"{name} must have shape (points, dimensions); got {points.shape}: "
-            "for points on a line use an (n, 1) array"
-        )
-    if points.size == 0:
-        raise InputError(f"{name} must hold at least one point and one dimension; got {points.shape}")
-    if not np.isfinite(points).all():
-        row = int(np.flatnonzero(~np.isfinite(points).all(axis=1))[0])
-        raise InputError(f"{name} must be finite; row {row} holds NaN or infinity: drop or repair it")
-    return points
-
-
-def _as_reals(name: str, value: Any) -> Array:
-    """A contiguous float64 array; nothing is lost silently: no mask, no imaginary part, no text."""
-    try:
-        array = np.asarray(value)
-    except ValueError:  # ragged
-        array = np.asarray(value, dtype=object)
-    if array.dtype.kind not in "fiub" or isinstance(value, np.ma.MaskedArray):
-        what = "masked" if isinstance(value, np.ma.MaskedArray) else str(array.dtype)
-        raise InputError(f"{name} must be an array of real numbers; got {type(value).__name__} ({what})")
-    return np.array(array, dtype=np.float64, order="C", ndmin=array.ndim, copy=None)
-
-
-def as_weights(name: str, value: Any, count: int) -> Array:
-    """Non-negative float64 weights (count,) summing to one; None gives uniform ones."""
-    if value is None:
-        return np.full(count, 1.0 / count)
-    weights = _as_reals(f"weights {name}", value)
-    if weights.shape != (count,):
-        raise InputError(
-            f"weights {name} must have shape ({count},), one per point; got {weights.shape}"
-        )
-    if not np.isfinite(weights).all() or (weights < 0).any():
-        bad = weights[~(weights >= 0) | np.isinf(weights)][0]
-        raise InputError(f"weights {name} must be finite and at least 0; found {bad:g}")
-    total = float(weights.sum())
-    if abs(total - 1.0) > WEIGHT_SUM_TOLERANCE:
-        raise InputError(
-            f"weights {name} must sum to 1; they sum to {total:.12g}: divide them by their sum"
-        )
-    return weights / total
 
 
 @dataclass(frozen=True, eq=False, init=False)

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from otbench.bounds import lower_bounds
 from otbench.exact import cost_matrix, solve_cost
-from otbench.types import Array, Bounds, ExactSolution, as_weights
+from otbench.inputs import as_weights
+from otbench.types import Array, Bounds, ExactSolution
 
 law = settings(max_examples=40, deadline=None)
 

@@ -114,8 +114,10 @@ def rows(folder: Path, rng: np.random.Generator) -> Callable[[], object]:
 
 def csv(folder: Path, rng: np.random.Generator) -> Callable[[], object]:
     """Points from a .csv file, drawn."""
-    good = "\n".join(",".join(f"{v:.4g}" for v in row) for row in rng.normal(size=(5, 2))).encode()
-    (folder / "x.csv").write_bytes(mutated(b"a,b\n" * int(rng.integers(2)) + good, rng))
+    separator, decimal = [(",", "."), (";", "."), (";", ","), ("\t", ".")][rng.integers(4)]
+    rows = [separator.join(f"{v:.4g}".replace(".", decimal) for v in row) for row in rng.normal(size=(5, 2))]
+    names = [separator.join("ab")] * int(rng.integers(2))
+    (folder / "x.csv").write_bytes(mutated("\n".join(names + rows).encode(), rng))
     return lambda: _arrays(folder, "x.csv")
 
 

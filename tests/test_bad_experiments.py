@@ -37,7 +37,7 @@ TABLES = [
     ("problem", '{ name = "digits", comparison = "class" }', "comparison: .*'classes'.*got 'class'"),
     ("problem", '{ name = "digits", other = 0 }', "two classes must differ; got 0 twice"),
     ("problem", '{ name = "arrays", x = "x.npy", y = "y.npy" }', "no such file: .*x.npy"),
-    ("problem", '{ name = "arrays", x = "x.txt", y = "y.npy" }', "read from .npy or .csv files; got x.txt"),
+    ("problem", '{ name = "arrays", x = "x.txt", y = "y.npy" }', ".parquet files; got x.txt"),
     ("problem", '{ name = "arrays", x = 3, y = "y.npy" }', "no such file: .*y.npy"),
     ("problem", '"shared_mass"', "problem.*: input should be a valid dictionary"),
     ("problem", "[]", "problem"),

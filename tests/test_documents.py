@@ -46,7 +46,7 @@ def test_the_example_of_the_readme_prints_a_ladder_in_order(tmp_path):
 def test_the_experiment_of_the_readme_is_one(tmp_path):
     (text,) = blocks(README, "toml")
     np.save(tmp_path / "real.npy", np.zeros((5, 2)))
-    (tmp_path / "generated.csv").write_text("1,2\n3,4\n")
+    (tmp_path / "generated.csv").write_text("a,b\n1,2\n3,4\n")
     (tmp_path / "mine.toml").write_text(text)
     cells = load_experiment(str(tmp_path / "mine.toml")).cells
     assert len(cells) == 3 * (1 + 2 * 2)

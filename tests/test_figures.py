@@ -76,7 +76,7 @@ def test_advise_speaks_from_the_rule_that_came_with_it(tmp_path: Path) -> None:
 
 def test_advise_takes_samples_and_refuses_what_does_not_fit_them(tmp_path: Path) -> None:
     for name in ("x", "y"):
-        (tmp_path / f"{name}.csv").write_text("0,1\n2,3\n4,5\n" if name == "x" else "1,1\n3,3\n9,5\n")
+        (tmp_path / f"{name}.csv").write_text("a,b\n0,1\n2,3\n4,5\n" if name == "x" else "a,b\n1,1\n3,3\n9,5\n")
     two = ("--data", "x.csv", "y.csv")
     done = run_alone("advise", "--dim", "2", "--widths", "64,64", *two, cwd=tmp_path)
     assert done.returncode == 0, done.stderr

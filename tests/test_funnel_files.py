@@ -63,7 +63,7 @@ def test_columns_first_compressed_integers_and_other_keys_are_read_too(tmp_path)
         ({"centers_2_4": np.zeros((2, 4))}, "centers_2_4 must have shape (4, 2); got (2, 4)"),
         ({"bias_2_4": np.zeros((4, 1))}, "bias_2_4 must have shape (4,); got (4, 1)"),
         ({"bias_2_4": np.float64(0.0)}, "bias_2_4 must have shape (4,); got ()"),
-        ({"bias_2_4": np.array([0, None, 1, 2])}, "bias_2_4 must hold numbers; got object"),
+        ({"bias_2_4": np.array([0, None, 1, 2])}, "bias_2_4 is not a readable array: its header says object"),
         ({"bias_2_4": np.array(["a", "b", "c", "d"])}, "bias_2_4 must hold numbers; got <U1"),
         ({"bias_2_4": np.zeros(4, complex)}, "bias_2_4 must hold numbers; got complex128"),
         ({"bias_2_4": np.array([0, np.nan, 0, 0])}, "bias_2_4 must be finite; it holds NaN or infinity"),
@@ -114,9 +114,9 @@ def member(file, key, data):
 
 def test_a_header_that_promises_more_than_there_is_allocates_nothing(file):
     short = refusal(member(file, "bias_2_4", lambda b: b[:-4]))
-    assert "bias_2_4 has 12 bytes of data, not what its shape says" in short
+    assert "bias_2_4 is not a readable array: its header says 4 of float32, 12 bytes follow" in short
     large = refusal(member(file, "bias_2_4", lambda b: b.replace(b"(4,), }          ", b"(4000000000000,),}")))
-    assert "bias_2_4 must have shape (4,); got (4000000000000,)" in large
+    assert "its header says 4000000000000 of float32" in large
     assert "bias_2_4 is not a readable array" in refusal(member(file, "bias_2_4", lambda b: b"\x80\x04K\x01."))
 
 

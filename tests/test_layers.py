@@ -13,8 +13,9 @@ HOUSE = Path(otbench.__file__).parent
 
 #: From the ground up. A module imports from lower floors and from its own package only.
 FLOORS: list[set[str]] = [
-    {"errors", "columns", "machine", "progress", "violations"},
-    {"types", "spec", "concave", "workers", "deadline"},
+    {"errors", "memory", "columns", "machine", "progress", "violations"},
+    {"inputs", "workers", "deadline"},
+    {"types", "spec", "concave"},
     {"divergences", "bounded"},
     {"exact", "bounds", "rows", "rounding", "problems", "critics", "promises"},
     {"methods.base", "solutions", "tables", "auditing"},

@@ -26,7 +26,7 @@ from otbench.rows import Results
 def test_rubbish_is_read_or_refused_in_one_line(name: str, count: int, small_results: Path, tmp_path: Path) -> None:
     shutil.copytree(small_results, tmp_path / "good")
     shutil.copytree(small_results, tmp_path / "results" / "small")
-    (tmp_path / "y.csv").write_text("1,2\n3,4\n")
+    (tmp_path / "y.csv").write_text("a,b\n1,2\n3,4\n")
     found = Counter(outcome(FORMATS[name](tmp_path, np.random.default_rng(seed))) for seed in range(count))
     assert set(found) == {"accepted", "refused"}
     assert not (tmp_path / "exploded").exists()

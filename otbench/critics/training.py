@@ -16,6 +16,7 @@ from otbench.critics.minibatch import STEPS_A_BLOCK
 from otbench.critics.mlp import Activation
 from otbench.critics.network import CPU_ROWS, Stack, filled, filled_shapes, initial_parameters
 from otbench.errors import InputError
+from otbench.inputs import as_whole
 from otbench.methods.base import Fitted
 from otbench.types import Law, SamplePair
 
@@ -72,6 +73,7 @@ def train_many(
         raise InputError(f"train_many takes one pair, method, seed (and law) a critic; got {counts}")
     if not pairs:
         return []
+    seeds = [as_whole("seed", seed, 0) for seed in seeds]
     for method in methods:
         if not hasattr(method, "clip"):
             raise InputError(f"train takes a WeightClip; got {type(method).__name__}, which experiments run by name")

@@ -10,6 +10,7 @@ import numpy as np
 from pydantic import Field
 
 from otbench.errors import InputError, UnknownNameError
+from otbench.inputs import as_whole
 from otbench.spec import Spec
 from otbench.types import Array, SamplePair
 
@@ -95,7 +96,7 @@ class Problem(Spec):
             InputError: data without laws, or laws that are drawn with weights.
         """
         self.sizes(n, n, "population")
-        key = _stream_key(self)
+        key, seed, step = _stream_key(self), as_whole("seed", seed, 0), as_whole("step", step, 0)
         # a counter's lowest word counts the draws, the others are the stream's name
         of_x, of_y = (np.random.Philox(key=key, counter=[0, side, step, seed]) for side in (0, 1))
         return self.coupling(np.random.Generator(of_x), n)[0], self.targets(np.random.Generator(of_y), m)
@@ -112,7 +113,7 @@ class Problem(Spec):
         Raises:
             InputError: sizes the problem cannot give; coupled with n != m; no laws to draw fresh points from.
         """
-        n, m = self.sizes(n, m, mode)
+        seed, (n, m) = as_whole("seed", seed), self.sizes(n, m, mode)
         x, images, a = self.coupling(self._rng(f"{mode} x", n, m, seed), n)
         rays = self.potential_gradient(x)
         if mode != "independent":
@@ -126,9 +127,9 @@ class Problem(Spec):
         Raises:
             InputError: as ``sample``.
         """
-        check_request(n, m, mode)
-        n = 1024 if n is None else int(n)
-        m = n if m is None else int(m)
+        n, m = check_request(n, m, mode)
+        n = 1024 if n is None else n
+        m = n if m is None else m
         if mode != "independent" and n != m:
             raise InputError(f"{mode} sampling pairs the points, so n must equal m; got {n} and {m}")
         return n, m
@@ -150,20 +151,19 @@ def _stream_key(problem: Problem) -> int:
     return problem._seed_of("fresh")
 
 
-def check_request(n: object, m: object, mode: str) -> None:
-    """InputError unless n and m are None or whole numbers of at least 1, and the mode is a known one."""
+def check_request(n: object, m: object, mode: str) -> tuple[int | None, int | None]:
+    """n and m, None or whole numbers of at least 1, as Python's; InputError where they are not, or the mode unknown."""
     if mode not in get_args(Mode):
         raise UnknownNameError("sampling mode", mode, get_args(Mode))
-    for name, size in (("n", n), ("m", m)):
-        if size is not None and (isinstance(size, bool) or not isinstance(size, int | np.integer) or size < 1):
-            raise InputError(f"sample size {name} must be a whole number of at least 1; got {size!r}")
+    n, m = (None if k is None else as_whole(f"sample size {name}", k, 1) for name, k in (("n", n), ("m", m)))
+    return n, m
 
 
 def data_size(name: str, asked: int | None, available: int) -> int:
     """How many of ``available`` rows a sample takes: all unless asked for fewer."""
     if asked is not None and not 1 <= asked <= available:
         raise InputError(f"{name} must be between 1 and the {available} rows there are; got {asked}")
-    return available if asked is None else int(asked)
+    return available if asked is None else asked
 
 
 def direction(kind: Literal["axis", "diagonal"], dim: int) -> Array:

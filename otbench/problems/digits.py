@@ -7,6 +7,7 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from otbench.errors import InputError
+from otbench.inputs import as_whole
 from otbench.problems.base import Mode, Problem, check_request, data_size
 from otbench.types import Array, SamplePair
 
@@ -43,7 +44,7 @@ class Digits(Problem):
 
     def sizes(self, n: int | None, m: int | None, mode: Mode) -> tuple[int, int]:
         """All the rows there are where n or m is None."""
-        check_request(n, m, mode)
+        n, m = check_request(n, m, mode)
         if mode == "coupled":
             raise InputError('digits have no known optimal coupling; use mode = "independent"')
         if mode == "population":
@@ -61,7 +62,7 @@ class Digits(Problem):
     def sample(
         self, n: int | None = None, m: int | None = None, *, mode: Mode = "independent", seed: int = 0
     ) -> SamplePair:
-        n, m = self.sizes(n, m, mode)
+        seed, (n, m) = as_whole("seed", seed), self.sizes(n, m, mode)
         rng = self._rng(n, m, seed)
         rows = rng.permutation(_rows(self.digit))
         x = rows[:n]

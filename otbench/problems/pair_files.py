@@ -1,6 +1,5 @@
 """Funnel pairs from .npz files: centres and biases by dimension and number of funnels, read without unpickling."""
 
-import io
 import re
 import zipfile
 import zlib
@@ -8,7 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
+from otbench.bounded import parse_npy
 from otbench.errors import InputError
+from otbench.inputs import as_reals
 from otbench.types import Array
 
 #: More uncompressed bytes than this are no pairs: the largest published file has 160 KB.
@@ -76,22 +77,15 @@ def _read_pair(
 
 def _read(archive: zipfile.ZipFile, path: str | Path, key: str, shape: tuple[int, ...]) -> Array:
     """One member as float64, its header checked against its key and its size before an array is made."""
-    data = archive.read(f"{key}.npy")
-    stream = io.BytesIO(data)
     try:
-        version = np.lib.format.read_magic(stream)
-        header = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}[version]
-        found, by_column, dtype = header(stream)
-    except (ValueError, KeyError):
-        raise InputError(f"{path}: {key} is not a readable array") from None
-    if dtype.kind not in "fiu":
-        raise InputError(f"{path}: {key} must hold numbers; got {dtype}, which is never unpickled")
-    if found != shape:
-        raise InputError(f"{path}: {key} must have shape {shape}; got {found}")
-    if len(data) - stream.tell() != np.prod(shape) * dtype.itemsize:
-        raise InputError(f"{path}: {key} has {len(data) - stream.tell()} bytes of data, not what its shape says")
-    flat = np.frombuffer(data, dtype, offset=stream.tell())
-    array = np.array(flat.reshape(shape, order="F" if by_column else "C"), dtype=np.float64, order="C")
-    if not np.isfinite(array).all():
+        array = parse_npy(archive.read(f"{key}.npy"))
+    except ValueError as error:
+        raise InputError(f"{path}: {key} is not a readable array: {error}") from None
+    if array.dtype.kind not in "fiu":
+        raise InputError(f"{path}: {key} must hold numbers; got {array.dtype}")
+    if array.shape != shape:
+        raise InputError(f"{path}: {key} must have shape {shape}; got {array.shape}")
+    numbers = as_reals(f"{path}: {key}", array)
+    if not np.isfinite(numbers).all():
         raise InputError(f"{path}: {key} must be finite; it holds NaN or infinity")
-    return array
+    return numbers

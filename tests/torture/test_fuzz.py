@@ -23,7 +23,7 @@ def test_rubbish_is_read_or_refused_in_one_line(name: str, small_results: Path, 
     assert sum(COUNTS.values()) == 20_000
     shutil.copytree(small_results, tmp_path / "good")
     shutil.copytree(small_results, tmp_path / "results" / "small")
-    (tmp_path / "y.csv").write_text("1,2\n3,4\n")
+    (tmp_path / "y.csv").write_text("a,b\n1,2\n3,4\n")
     own = {tmp_path / f"rubbish.{name}", tmp_path / f"x.{name}"}
     before = {file: file.read_bytes() for file in tmp_path.rglob("*") if file.is_file()}
     found, raised = Counter[str](), list[str]()

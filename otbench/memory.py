@@ -1,0 +1,81 @@
+"""How much memory this process may still take: what the machine has free, and every limit that was set on it."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+
+#: Where Linux keeps its groups of processes, and the process's own place in them.
+GROUPS, OWN_GROUPS = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
+
+
+def free_memory() -> int:
+    """Bytes: the least of what the machine has available and what its limits on this process leave.
+
+    The limits are those of the batch system or shell (ulimit -v, ulimit -d) and of the control groups of containers
+    and services; a system without one of them sets no limit by it.
+    """
+    machine = int(psutil.virtual_memory().available)
+    return max(0, min([machine, *_resource_room(), *group_room(GROUPS, OWN_GROUPS)]))
+
+
+def address_space_is_limited() -> bool:
+    """Whether libraries that are loaded later take from a limited address space."""
+    return any(True for _ in _resource_room())
+
+
+def group_room(groups: Path, own: Path) -> Iterator[int]:
+    """Bytes that the control groups in the file ``own``, and the groups above them, leave; of versions 2 and 1.
+
+    ``groups`` is where they are mounted. Pages of files that can be dropped at once do not count as taken.
+    """
+    try:
+        lines = own.read_text().splitlines()
+    except OSError:
+        return
+    for line in lines:
+        if line.count(":") < 2:
+            continue
+        _, controllers, path = line.split(":", 2)
+        if not controllers:
+            for mount in (groups, groups / "unified"):
+                yield from _rooms(mount, path, "memory.max", "memory.current", "inactive_file")
+        elif "memory" in controllers.split(","):
+            names = ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file")
+            yield from _rooms(groups / "memory", path, *names)
+
+
+def _rooms(mount: Path, path: str, limit: str, used: str, droppable: str) -> Iterator[int]:
+    """limit - used + droppable of a group and of those it lies in; groups without a limit are passed over.
+
+    A container sees its own group as the mount's root, under which ``path`` need not exist.
+    """
+    here = mount / path.strip("/")
+    for group in (here, *here.parents):
+        if group.is_relative_to(mount):
+            try:
+                most, taken = int((group / limit).read_text()), int((group / used).read_text())
+            except (OSError, ValueError):  # no such group, or "max"
+                continue
+            yield most - taken + _statistic(group / "memory.stat", droppable)
+
+
+def _statistic(file: Path, name: str) -> int:
+    try:
+        lines = dict(line.split(" ", 1) for line in file.read_text().splitlines())
+        return int(lines.get(name, 0))
+    except (OSError, ValueError):
+        return 0
+
+
+def _resource_room() -> Iterator[int]:
+    """Bytes that the limits on the address space and on the data segment leave."""
+    try:
+        import resource
+    except ImportError:  # not on Windows
+        return
+    taken = psutil.Process().memory_info()
+    for limit, name in ((resource.RLIMIT_AS, "vms"), (resource.RLIMIT_DATA, "data")):
+        soft, _ = resource.getrlimit(limit)
+        if soft != resource.RLIM_INFINITY and hasattr(taken, name):
+            yield soft - getattr(taken, name)
