@@ -147,7 +147,8 @@ def same_points(frame: pd.DataFrame) -> Iterator[Violation]:
     points = [*cell_columns(frame, "problem.", "sampling."), "seed"]
     shared = [
         "n", "m", "primal", "gap", "violation", "marginal_error", "coincident", "coupled_w1", "coupled_stderr",
-        "ray_cosine", "sampling_floor", "nearest", "population_w1", "population_overlap", "population_js", "population_kl",
+        "ray_cosine", "sampling_floor", "nearest", "population_w1", "population_overlap", "population_js",
+        "population_kl",
     ]  # fmt: skip
     groups = frame.groupby(points, dropna=False, sort=False)
     distinct, first = groups[shared].nunique(dropna=False), groups["key"].first()
