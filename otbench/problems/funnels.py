@@ -44,7 +44,7 @@ class Funnels(Problem):
     funnels: int = Field(4, ge=1, le=4096)
     pair_seed: int = Field(0, ge=0, lt=2**63)
     half_width: float = Field(2.5, ge=1e-100, le=1e100)
-    power: float = Field(8.0, ge=1)
+    power: float = Field(8.0, ge=1, le=32, description="above, images meet centres to rounding")
     bias_scale: float = Field(0.1, ge=0, le=1e100)
     origin: Literal["own", "file"] = "own"
     sha256: str = Field("", description="of a file's centres and biases as float64; filled in when left out")

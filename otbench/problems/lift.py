@@ -17,7 +17,8 @@ class Lift(Problem):
     """First coordinate: ``left`` (P) against location + scale * ``right`` (Q); the others standard normal in both.
 
     Laws are scipy's standard forms (uniform on [0, 1]). W1 = int |F - G| dt, overlap = int min(f, g) dt, both
-    by adaptive quadrature between the points where the integrand bends; accurate to 1e-8.
+    by adaptive quadrature between the points where the integrand bends; accurate to 1e-8, W1 in units of the larger
+    of 1, scale and |location|.
     """
 
     source: ClassVar[str] = "Vallender 1974 (W1 on the line); lifting: project, and couple the rest to itself"
@@ -25,8 +26,8 @@ class Lift(Problem):
     name: Literal["lift"] = "lift"
     left: Law = "normal"
     right: Law = "laplace"
-    location: float = 1.0
-    scale: float = Field(1.0, gt=0)
+    location: float = Field(1.0, ge=-1e8, le=1e8)
+    scale: float = Field(1.0, ge=1e-8, le=1e8)
 
     @cached_property
     def _laws(self) -> tuple[Any, Any]:
@@ -41,15 +42,17 @@ class Lift(Problem):
     @cached_property
     def population_w1(self) -> float:
         p, q = self._laws
-        return self._integrate(lambda t: abs(p.cdf(t) - q.cdf(t)), lambda t: p.cdf(t) - q.cdf(t))
+        unit = max(1.0, self.scale, abs(self.location))
+        return self._integrate(lambda t: abs(p.cdf(t) - q.cdf(t)), lambda t: p.cdf(t) - q.cdf(t), unit)
 
     @cached_property
     def population_overlap(self) -> float:
         p, q = self._laws
         return self._integrate(lambda t: min(p.pdf(t), q.pdf(t)), lambda t: p.pdf(t) - q.pdf(t))
 
-    def _integrate(self, integrand: Any, difference: Any) -> float:
-        """int integrand, split at the supports' ends, the centres and where ``difference`` changes sign."""
+    def _integrate(self, integrand: Any, difference: Any, unit: float = 1.0) -> float:
+        """int integrand to 1e-11 of ``unit``, split at the supports' ends, the centres and where ``difference`` changes
+        sign."""
         from scipy import integrate, optimize
 
         p, q = self._laws
@@ -67,7 +70,7 @@ class Lift(Problem):
         apart = np.diff(knots, prepend=-np.inf) > 1e-12 * (1 + np.abs(knots))
         knots = knots[apart]
         pieces = [
-            integrate.quad(integrand, lo, hi, epsabs=1e-11, epsrel=1e-11, limit=200)[0]
+            integrate.quad(integrand, lo, hi, epsabs=1e-11 * unit, epsrel=1e-11, limit=200)[0]
             for lo, hi in itertools.pairwise(knots)
         ]
         return float(sum(pieces))

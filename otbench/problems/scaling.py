@@ -23,7 +23,7 @@ class Scaling(Problem):
     source: ClassVar[str] = "Villani 2009, Thm 5.10, with the 1-Lipschitz potential f(x) = |x|"
 
     name: Literal["scaling"] = "scaling"
-    sigma: float = Field(1.0, gt=0)
+    sigma: float = Field(1.0, ge=1e-100, le=1e100)
     factor: float = Field(2.0, ge=1e-12, le=1e12)
 
     @property

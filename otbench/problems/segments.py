@@ -19,7 +19,7 @@ class Segments(Problem):
 
     name: Literal["segments"] = "segments"
     dim: int = Field(2, ge=2)
-    theta: float = 1.0
+    theta: float = Field(1.0, ge=-1e100, le=1e100)
 
     @property
     def population_w1(self) -> float:

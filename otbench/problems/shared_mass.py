@@ -25,7 +25,7 @@ class SharedMass(Problem):
 
     name: Literal["shared_mass"] = "shared_mass"
     overlap: float = Field(0.5, ge=0, le=1)
-    w1: float = Field(1.0, gt=0)
+    w1: float = Field(1.0, ge=1e-100, le=1e100)
     weights: Literal["uniform", "mixture"] = "uniform"
 
     @property

@@ -29,7 +29,7 @@ class Translation(Problem):
     law: Literal["gaussian", "cube", "ball"] = "gaussian"
     direction: Literal["axis", "diagonal"] = "axis"
     shift: float = Field(1.0, ge=-1e100, le=1e100)
-    scale: float = Field(1.0, gt=0)
+    scale: float = Field(1.0, ge=1e-100, le=1e100)
 
     @property
     def population_w1(self) -> float:
@@ -44,7 +44,7 @@ class Translation(Problem):
             if self.direction == "axis":
                 return max(0.0, 1 - ratio)
             return float(max(0.0, 1 - ratio / self.dim**0.5) ** self.dim)
-        return float(betainc((self.dim + 1) / 2, 0.5, max(0.0, 1 - ratio**2 / 4)))
+        return float(betainc((self.dim + 1) / 2, 0.5, max(0.0, 1 - min(ratio, 2.0) ** 2 / 4)))
 
     @property
     def population_js(self) -> float:
@@ -55,7 +55,8 @@ class Translation(Problem):
     @property
     def population_kl(self) -> float:
         if self.law == "gaussian":
-            return (self.shift / self.scale) ** 2 / 2
+            ratio = self.shift / self.scale
+            return ratio * ratio / 2
         return float(np.inf) if self.shift else 0.0
 
     def velocity(self, y: Array) -> Array:
