@@ -1,6 +1,7 @@
 """Exact solutions kept on disk: solved once a sample, shared by every critic and every run, re-proved when read."""
 
 import io
+import math
 import zipfile
 import zlib
 from contextlib import suppress
@@ -60,7 +61,9 @@ def _load(file: Path) -> ExactSolution | None:
         return None
     if u.ndim != 1 or v.ndim != 1:
         return None
-    return ExactSolution(value, u, v, 0.0, 0.0, 0.0, 0.0, Plan(rows.astype(np.int64), cols.astype(np.int64), mass))
+    plan = Plan(rows.astype(np.int64), cols.astype(np.int64), mass)
+    unproved = (math.nan,) * 6
+    return ExactSolution(value, *unproved, u, v, 0.0, plan)
 
 
 def _dump(solution: ExactSolution) -> bytes:

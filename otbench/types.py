@@ -1,6 +1,6 @@
 """Frozen values shared by every room: samples, exact solutions with their proof, lower bounds."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
@@ -129,19 +129,27 @@ class ExactSolution:
     w1 = sum_ij plan_ij |x_i - y_j|, and u (n,), v (m,) with u_i + v_j <= |x_i - y_j| give the
     same number as a.u + b.v, so no plan costs less (weak duality).
 
-    ``gap`` = |<plan, M> - (a.u + b.v)|, ``violation`` = max(0, max_ij u_i + v_j - M_ij),
-    ``marginal_error`` = largest absolute error of the plan's row and column sums,
-    ``seconds`` = wall time of the solve with its certificate, cost matrix excluded.
+    The certificate is the interval [``lower``, ``upper``] around W1, rounding paid for: below from the potentials less
+    their violation, above from the plan with its wrong marginals completed (``otbench.certificate``). It is at most
+    1e-9 w1 wide, or 16 units in the last place of ``longest_move``, the largest cost the plan uses. Without a plan
+    ``upper`` is infinite: the value is proved as a lower bound alone.
+
+    As facts: ``gap`` = the larger of |w1 - (a.u + b.v)| and |w1 - <plan, M>|, ``violation`` >= max_ij u_i + v_j - M_ij,
+    ``marginal_error`` = largest error of the plan's row and column sums relative to the atom's weight (those below
+    1e-6 count as 1e-6), ``seconds`` = wall time of the solve with its certificate, cost matrix excluded.
     """
 
     w1: float
-    u: Array
-    v: Array
+    lower: float
+    upper: float
+    longest_move: float
     gap: float
     violation: float
     marginal_error: float
-    seconds: float
-    plan: Plan | None = None
+    u: Array = field(repr=False)
+    v: Array = field(repr=False)
+    seconds: float = field(repr=False)
+    plan: Plan | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,241 @@
+"""The certificate: an interval around W1, from potentials below and from a plan above, all rounding paid for.
+
+What is enclosed is W1 for the costs M and the weights as they stand in float64: the least <g, M> over plans g >= 0
+with rows at most a and columns at most b that move the lighter of the two totals. Totals differ by rounding alone, and
+what one has over the other is not moved. Distances are rounded to M by a few units in the last place each, hence W1 by
+as much of itself, which 1e-9 W1 covers.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from otbench.errors import UncertifiedError
+from otbench.types import Array, Plan
+
+#: Width of the interval around an exact value, relative to the value.
+TOLERANCE = 1e-9
+
+#: One unit in the last place of 1.
+ULP = 2.0**-52
+
+#: The smallest float64: what a product below the normal numbers may be wrong by.
+TINY = 2.0**-1074
+
+#: Width that is allowed in any case, in units in the last place of the largest cost that the plan uses.
+ULPS = 16
+
+#: Mass from which on a plan uses a cost: 16 units in the last place of such a cost are below 1e-6 W1.
+USED = 2.0**-28
+
+#: Weight below which an atom's marginal error is judged as if it had this much: 1e-9 of it is the rounding of mass 1.
+LIGHT = 1e-6
+
+
+@dataclass(frozen=True, eq=False)
+class Below:
+    """What potentials u (n,), v (m,) prove: W1 >= ``lower``. ``value`` = a.u + b.v; ``violation`` is the largest
+    amount, float64's rounding included, by which u_i + v_j may exceed M_ij."""
+
+    u: Array
+    v: Array
+    lower: float
+    value: float
+    violation: float
+    largest: float
+
+
+@dataclass(frozen=True, eq=False)
+class Above:
+    """What a plan proves: W1 <= ``upper``. ``cost`` is the plan's own, ``marginal_error`` the largest error of a row
+    or column sum relative to the atom's weight, ``longest_move`` the largest cost that the plan uses."""
+
+    plan: Plan
+    upper: float
+    cost: float
+    marginal_error: float
+    longest_move: float
+
+
+class Proof(NamedTuple):
+    """A certified value with the facts that prove it, as ``ExactSolution`` and rows carry them."""
+
+    w1: float
+    lower: float
+    upper: float
+    longest_move: float
+    gap: float
+    violation: float
+    marginal_error: float
+
+
+#: What stands for a plan where there is none.
+NO_PLAN = Plan(np.empty(0, np.intp), np.empty(0, np.intp), np.empty(0))
+
+#: What helps where float64 cannot tell W1: mass that far points share is wrong by more than the rest moves.
+TAKE_OUT = (
+    "take points that both samples hold out of both, which leaves what moves as it is, or drop the far points that "
+    "carry next to no weight"
+)
+
+
+def allowed_width(w1: float, longest_move: float) -> float:
+    """The widest interval around an exact value: 1e-9 W1, or 16 units in the last place of the longest move.
+
+    The second is what float64 can tell: two potentials of an entry (i, j) that is used add up to M_ij, so that the
+    smallest error of either is a unit in the last place of M_ij. It is above 1e-9 W1 only where the longest move is
+    made by less than a few millionths of the mass, and never above 1e-6 W1 where W1 is more than the rounding of mass.
+    """
+    return max(TOLERANCE * w1, ULPS * ULP * longest_move)
+
+
+def is_exact(below: Below, above: Above) -> bool:
+    """Whether the interval is narrow enough; NaN is not."""
+    return bool(above.upper - below.lower <= allowed_width(_value(below, above), above.longest_move))
+
+
+def certify(below: Below, above: Above | None, w1: float | None = None) -> Proof:
+    """What both prove of ``w1``, None for the value they give.
+
+    Without a plan the value is proved as a lower bound alone, and ``upper`` is infinite.
+
+    Raises:
+        UncertifiedError: the interval is too wide, the value is not in it, or the potentials' own value or the plan's
+            own marginals are not those of a solution.
+    """
+    if above is None:
+        assert w1 is not None
+        above = Above(NO_PLAN, math.inf, w1, 0.0, 0.0)
+    w1 = _value(below, above) if w1 is None else w1
+    allowed = allowed_width(w1, above.longest_move)
+    gap = max(abs(w1 - below.value), abs(w1 - above.cost))
+    width = (above.upper if above.plan is not NO_PLAN else w1) - below.lower
+    interval = f"[{below.lower:.12g}, {above.upper:.12g}]"
+    if not width <= allowed:  # a NaN must not pass
+        raise UncertifiedError(f"the interval {interval} around W1", f"{width:.3g} wide", allowed, TAKE_OUT)
+    if not below.lower <= w1 <= above.upper:
+        raise UncertifiedError("the value", f"{w1:.12g}", f"in {interval}", "solve these samples again")
+    for rule, observed, bound in (
+        ("duality gap", gap, allowed + below.violation), ("marginal error", above.marginal_error, TOLERANCE),
+    ):  # fmt: skip
+        if not observed <= bound:
+            raise UncertifiedError(rule, observed, bound, TAKE_OUT)
+    return Proof(w1, below.lower, above.upper, above.longest_move, gap, below.violation, above.marginal_error)
+
+
+def _value(below: Below, above: Above) -> float:
+    """The plan's cost, moved into the interval where wrong marginals had put it outside."""
+    return min(max(above.cost, below.lower), above.upper)
+
+
+def from_below(cost: Array, a: Array, b: Array, u: Array, v: Array) -> Below:
+    """The bound that potentials prove, O(n m).
+
+    v_j less the largest excess of u_i + v_j over M_ij is feasible, and every plan costs at least r.u + c.v for the
+    marginals r <= a, c <= b that it has, of which one is full: a.u + b.v less the mass that stays, which is the
+    difference of the totals, times the largest potential on its side (weak duality).
+
+    Rounding: a sum s of two potentials is wrong by at most 2^-53 |s|, which matters where s is near M_ij, so that
+    M_ij less two units in its last place takes it up; products are wrong by half a unit, and fsum adds them exactly.
+
+    Raises:
+        UncertifiedError: potentials that are not finite.
+    """
+    for name, potential in (("u", u), ("v", v)):
+        if not np.isfinite(potential).all():
+            raise UncertifiedError(f"a potential {name}", "not finite", "a number", "solve these samples again")
+    excess, largest = _excess(cost, u, v)
+    repaired = v - excess
+    products = np.concatenate([a * u, b * repaired])
+    rounding = 2 * ULP * _sum(np.abs(products)) + TINY * len(products)
+    over = _sum(np.concatenate([a, -b]))
+    stays = max(0.0, over * float(u.max()) if over > 0 else -over * float(repaired.max()))
+    lower = max(0.0, _sum(products) - rounding - stays)
+    return Below(u, v, lower, _sum(np.concatenate([a * u, b * v])), float(excess.max()), largest)
+
+
+def from_above(cost: Array, a: Array, b: Array, plan: Plan, largest: float) -> Above:
+    """The bound that a plan with marginals r, c proves; ``largest`` is max M_ij.
+
+    Rows and then columns that hold too much are shrunk to a and b, which makes nothing dearer. What is then missing
+    of the lighter total is at most sum (a - r)+ + sum (c - b)+, and as well at most sum (b - c)+ + sum (r - a)+ (with
+    rows and columns in the other order), hence at most half of |r - a|_1 + |c - b|_1; sent in any way from rows to
+    columns with room, it costs at most the largest M_ij between those (Altschuler, Weed, Rigollet 2017, Lemma 7).
+
+    Rounding: r_i, a sum of k masses, is wrong by at most (k - 1) 2^-53 r_i, which is added to its error.
+
+    Raises:
+        UncertifiedError: no plan at all, but negative mass or entries outside the samples.
+    """
+    check_plan(plan, len(a), len(b))
+    costs = cost[plan.rows, plan.cols]
+    own = _sum(plan.mass * costs)
+    row_errors, col_errors = _marginal_errors(plan.rows, plan.mass, a), _marginal_errors(plan.cols, plan.mass, b)
+    missing = 0.5 * (_sum(row_errors) + _sum(col_errors)) * (1 + ULP)
+    if missing * largest > 0.1 * TOLERANCE * own:  # the bound is looked at closely only where it matters
+        largest = _dearest_completion(cost, plan, row_errors, col_errors)
+    upper = own * (1 + 2 * ULP) + missing * largest + TINY * len(costs) * (own > 0)
+    error = max(float((e / np.maximum(w, LIGHT)).max()) for e, w in ((row_errors, a), (col_errors, b)))
+    return Above(plan, upper, own, error, _longest_move(plan.mass, costs, largest if missing > 0 else 0.0))
+
+
+def check_plan(plan: Plan, n: int, m: int) -> None:
+    """Refuse what is no plan at all: entries outside the samples, or negative mass, which proves any value."""
+    remedy = "pass the solution with the samples it was solved on"
+    lengths = {np.shape(part) for part in (plan.rows, plan.cols, plan.mass)}
+    if lengths != {(len(plan.mass),)}:
+        raise UncertifiedError("the plan's shape", str(sorted(lengths)), "a row, a column and a mass an entry", remedy)
+    for name, indices, size in (("row", plan.rows, n), ("column", plan.cols, m)):
+        if len(indices) and not 0 <= indices.min() <= indices.max() < size:
+            raise UncertifiedError(f"a {name} of the plan", str(indices.max()), f"an index of {size} points", remedy)
+    if len(plan.mass) and not plan.mass.min() >= 0:
+        raise UncertifiedError("a mass of the plan", f"{plan.mass.min():.3g}", "0 or more", remedy)
+
+
+def _excess(cost: Array, u: Array, v: Array) -> tuple[Array, float]:
+    """max(0, max_i u_i + v_j - M_ij) for every j, M_ij less two units in its last place, and max M_ij; a block of rows
+    at a time so that each stays in cache."""
+    excess, largest = np.zeros(cost.shape[1]), 0.0
+    step = max(1, 65536 // cost.shape[1])
+    for k in range(0, len(cost), step):
+        block = cost[k : k + step]
+        largest = max(largest, float(block.max()))
+        sums = u[k : k + step, None] + v
+        sums -= block * (1 - 2 * ULP)
+        np.maximum(excess, sums.max(axis=0), out=excess)
+    return excess, largest
+
+
+def _marginal_errors(indices: NDArray[np.intp], mass: Array, weights: Array) -> Array:
+    """How far each sum of the plan's mass may be from the atom's weight, the rounding of the sum included."""
+    sums = np.bincount(indices, mass, len(weights))
+    terms = np.bincount(indices, minlength=len(weights))
+    errors: Array = np.abs(sums - weights) + 0.5 * ULP * np.maximum(terms - 1, 0) * sums
+    return errors
+
+
+def _dearest_completion(cost: Array, plan: Plan, row_errors: Array, col_errors: Array) -> float:
+    """The largest cost between a row and a column that mass may be missing from: a sum that is wrong, or one that a
+    sum that is wrong shrinks along with its own."""
+    rows, cols = row_errors > 0, col_errors > 0
+    by_cols, by_rows = plan.rows[cols[plan.cols]], plan.cols[rows[plan.rows]]
+    rows[by_cols], cols[by_rows] = True, True
+    return float(cost[np.ix_(rows, cols)].max(initial=0.0))
+
+
+def _longest_move(mass: Array, costs: Array, completion: float) -> float:
+    """The largest cost of an entry that carries more than 2^-28 of the mass; where those cost nothing, as between
+    identical samples, of any entry and of what wrong marginals would cost to complete."""
+    longest = float(costs.max(where=mass > USED, initial=0.0))
+    return longest if longest > 0 else max(completion, float(costs.max(where=mass > 0, initial=0.0)))
+
+
+def _sum(values: Array) -> float:
+    """The exact sum, rounded once; NaN where it leaves float64."""
+    try:
+        return math.fsum(values.tolist())
+    except (OverflowError, ValueError):
+        return math.nan
