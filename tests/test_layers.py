@@ -15,10 +15,10 @@ HOUSE = Path(otbench.__file__).parent
 FLOORS: list[set[str]] = [
     {"errors", "columns", "machine", "progress", "violations"},
     {"types", "spec", "concave", "workers", "deadline"},
-    {"divergences", "bounded"},
+    {"divergences", "bounded", "certificate", "forest"},
     {"exact", "bounds", "rows", "problems", "critics", "promises"},
     {"methods.base", "solutions", "tables", "auditing"},
-    {"timetables", "published", "curves", "plans", "scale_rule", "sweeps"},
+    {"timetables", "published", "curves", "plans", "scale_rule", "sweeps", "proofs"},
     {"stored", "declared"},
     {"curverules"},
     {"critics.training", "critics.logistic", "check", "render", "figures", "merge", "compare"},
