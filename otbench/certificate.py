@@ -93,8 +93,12 @@ def allowed_width(w1: float, longest_move: float) -> float:
 
 
 def is_exact(below: Below, above: Above) -> bool:
-    """Whether the interval is narrow enough; NaN is not."""
-    return bool(above.upper - below.lower <= allowed_width(_value(below, above), above.longest_move))
+    """Whether both prove the value they give."""
+    try:
+        certify(below, above)
+    except UncertifiedError:
+        return False
+    return True
 
 
 def certify(below: Below, above: Above | None, w1: float | None = None) -> Proof:

@@ -12,8 +12,9 @@ from otbench.curverules import curve_certificates, curve_ladder, curve_ranges
 from otbench.declared import declaration_digest, experiments, read_toml
 from otbench.errors import InputError, ResultsError
 from otbench.promises import Promise
+from otbench.proofs import PROOF, proved, rounding
 from otbench.rayrules import rays
-from otbench.rounding import ROUND_OFF, ROUNDING
+from otbench.rounding import NOISE, ROUND_OFF, ROUNDING
 from otbench.rows import Results, Row, cell_key, keys_digest
 from otbench.stored import Stored
 from otbench.tables import cell_columns, to_csv
@@ -56,13 +57,9 @@ def check_results(results: Results | Stored) -> dict[str, list[Violation]]:
 
 
 def certificates(frame: pd.DataFrame) -> Iterator[Violation]:
-    """Exact side: gap and violation <= 1e-9 max(1, W1), marginal error <= 1e-9, and no sample refused."""
-    limit = TOLERANCE * frame["primal"].clip(lower=1.0)
-    yield from at_most("gap", frame, frame["gap"].abs(), limit)
-    yield from at_most("violation", frame, frame["violation"], limit)
-    yield from at_most("marginal error", frame, frame["marginal_error"].abs(), TOLERANCE)
-    yield from holds("certificate", frame, frame["status"] != "refused", "refused", "certified")
-    missing = frame[["primal", "gap", "violation", "marginal_error"]].isna().any(axis=1)
+    """Exact side: every sample has a value with the interval that proves it, and none was refused."""
+    yield from proved(frame)
+    missing = frame[PROOF].isna().any(axis=1)
     yield from holds("certificate", frame, ~missing | (frame["status"] == "refused"), "no certificate", "one")
     yield from at_most("primal", frame, -frame["primal"], 0.0)
 
@@ -70,15 +67,16 @@ def certificates(frame: pd.DataFrame) -> Iterator[Violation]:
 def ladder(frame: pd.DataFrame) -> Iterator[Violation]:
     """0 <= clip_bound <= spectral <= slope <= c_transform <= primal where raw > 0, and raw <= S W1."""
     ok = frame[frame["status"] == "ok"]
-    slack = TOLERANCE * ok["primal"].clip(lower=1.0)
+    slack = rounding(ok)
     rungs = ["clip_bound", "spectral", "slope", "c_transform", "primal"]
     for k, lower in enumerate(rungs):
         yield from at_most(f"{lower} >= 0", ok, -ok[lower], 0.0)
         # a rung whose constant is unknown is left out, so each is held to every later one
         for upper in rungs[k + 1 :]:
-            yield from at_most(f"{lower} <= {upper}", ok, ok[lower], ok[upper] + slack)
+            roof = ok["primal_upper" if upper == "primal" else upper]
+            yield from at_most(f"{lower} <= {upper}", ok, ok[lower], roof + slack)
     yield from at_most("nearest <= c_transform", ok, ok["nearest"], ok["c_transform"] + slack)
-    product = ok["slope_constant"] * ok["primal"]
+    product = ok["slope_constant"] * ok["primal_upper"]
     yield from at_most("raw <= S W1", ok, ok["raw"], product * (1 + TOLERANCE) + ok["raw_error"])
     yield from at_most("spectral <= clip constant", ok, ok["spectral_constant"], ok["clip_constant"] * (1 + 1e-9))
     required = ["raw", "raw_error", "scale", "c_transform", "nearest", "grad_norm_max"]
@@ -103,15 +101,16 @@ def ranges(frame: pd.DataFrame) -> Iterator[Violation]:
     yield from at_most("mean |grad| <= max", frame, frame["grad_norm_mean"], longest * (1 + TOLERANCE))
     yield from at_most("min |grad| <= mean", frame, frame["grad_norm_min"], frame["grad_norm_mean"] * (1 + TOLERANCE))
     yield from at_most("|grad| >= 0", frame, -frame["grad_norm_min"], 0.0)
-    roof = frame["primal"] + TOLERANCE * frame["primal"].clip(lower=1.0)
+    roof = frame["primal_upper"] + rounding(frame)
     yield from at_most("slope at half budget <= primal", frame, frame["slope_half"], roof)
 
 
 def closed_forms(frame: pd.DataFrame) -> Iterator[Violation]:
     """|W1 - coupled W1| <= sampling floor, 0 when coupled; the coupled W1 estimates the population's."""
-    slack = TOLERANCE * frame["primal"].clip(lower=1.0)
+    slack = rounding(frame)
     error = (frame["primal"] - frame["coupled_w1"]).abs()
-    yield from at_most("|primal - coupled W1| <= sampling floor", frame, error, frame["sampling_floor"] + slack)
+    floor = frame["sampling_floor"] * (1 + TOLERANCE)
+    yield from at_most("|primal - coupled W1| <= sampling floor", frame, error, floor + slack)
     coupled = frame["sampling.mode"] != "independent"  # "population" reads its critics on coupled points
     sound = frame["status"] != "refused"
     known = frame[["coupled_w1", "coupled_stderr", "population_w1"]].notna()
@@ -148,8 +147,9 @@ def same_points(frame: pd.DataFrame) -> Iterator[Violation]:
     the machines that computed them."""
     points = [*cell_columns(frame, "problem.", "sampling."), "seed"]
     shared = [
-        "n", "m", "primal", "coincident", "coupled_w1", "coupled_stderr", "ray_cosine", "sampling_floor",
-        "nearest", "population_w1", "population_overlap", "population_js", "population_kl",
+        "n", "m", *(name for name in PROOF if name not in NOISE), "coincident", "coupled_w1", "coupled_stderr",
+        "ray_cosine", "sampling_floor", "nearest", "population_w1", "population_overlap", "population_js",
+        "population_kl",
     ]  # fmt: skip
     groups = frame.groupby(points, dropna=False, sort=False)
     least, most, known = (groups[shared].agg(how) for how in ("min", "max", "count"))

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 #: Version of the columns below; part of every key.
-SCHEMA = 1
+SCHEMA = 2
 
 #: A whole number a table can hold.
 Whole = Annotated[int, Field(ge=-(2**63), lt=2**63)]
@@ -40,6 +40,9 @@ class SampleColumns(BaseModel):
     sampling_floor: float | None
     # the exact side
     primal: float | None
+    primal_lower: float | None
+    primal_upper: float | None
+    longest_move: float | None
     gap: float | None
     violation: float | None
     marginal_error: float | None
@@ -142,6 +145,9 @@ class GeneratorColumns(BaseModel):
     c_transform: float | None
     nearest: float | None
     primal: float | None
+    primal_lower: float | None
+    primal_upper: float | None
+    longest_move: float | None
     gap: float | None
     violation: float | None
     marginal_error: float | None

@@ -4,31 +4,29 @@ from collections.abc import Iterator
 
 import pandas as pd
 
+from otbench.proofs import PROOF, proved, rounding
 from otbench.violations import TOLERANCE, Violation, at_most, holds
 
 
 def curve_certificates(frame: pd.DataFrame) -> Iterator[Violation]:
-    """Exact side: gap and violation <= 1e-9 max(1, W1), marginal error <= 1e-9, at every reading."""
+    """Exact side: every reading has a value with the interval that proves it, and none was refused."""
     ok = frame[frame["status"] == "ok"]
-    yield from holds("certificate", frame, frame["status"] != "refused", "refused", "certified")
-    measured = ok[["primal", "gap", "violation", "marginal_error"]].notna().all(axis=1)
+    yield from proved(frame)
+    measured = ok[PROOF].notna().all(axis=1)
     yield from holds("certificate", ok, measured, "no certificate", "one")
-    limit = TOLERANCE * ok["primal"].clip(lower=1.0)
-    yield from at_most("gap", ok, ok["gap"].abs(), limit)
-    yield from at_most("violation", ok, ok["violation"], limit)
-    yield from at_most("marginal error", ok, ok["marginal_error"].abs(), TOLERANCE)
 
 
 def curve_ladder(frame: pd.DataFrame) -> Iterator[Violation]:
     """0 <= slope <= c_transform <= primal, nearest <= c_transform, raw <= S W1."""
     ok = frame[frame["status"] == "ok"]
-    slack = TOLERANCE * ok["primal"].clip(lower=1.0)
+    slack = rounding(ok)
     for lower, upper in (("slope", "c_transform"), ("slope", "primal"), ("c_transform", "primal"),
                          ("nearest", "c_transform")):  # fmt: skip
-        yield from at_most(f"{lower} <= {upper}", ok, ok[lower], ok[upper] + slack)
+        roof = ok["primal_upper" if upper == "primal" else upper]
+        yield from at_most(f"{lower} <= {upper}", ok, ok[lower], roof + slack)
     for name in ("slope", "nearest", "primal", "floor"):
         yield from at_most(f"{name} >= 0", ok, -ok[name], 0.0)
-    roof = ok["slope_constant"] * ok["primal"] * (1 + TOLERANCE) + ok["raw_error"]
+    roof = ok["slope_constant"] * ok["primal_upper"] * (1 + TOLERANCE) + ok["raw_error"]
     yield from at_most("raw <= S W1", ok, ok["raw"], roof)
     whole = ok[["raw", "raw_error", "scale", "c_transform", "nearest"]].notna().all(axis=1)
     yield from holds("ladder", ok, whole, "a missing rung", "complete")

@@ -11,6 +11,7 @@ from scipy.spatial.distance import cdist
 
 from otbench.certificate import ULP, Above, Below, certify, from_above, from_below, is_exact
 from otbench.errors import InputError, UncertifiedError
+from otbench.forest import rebuilt
 from otbench.inputs import as_points
 from otbench.memory import address_space_is_limited, free_memory
 from otbench.types import Array, ExactSolution, Plan, SamplePair
@@ -151,34 +152,40 @@ def _solution(below: Below, above: Above | None, w1: float | None, start: float)
 
 
 def _solve(cost: Array, a: Array, b: Array) -> tuple[Below, Above]:
-    """The tightest proofs of rounds of POT on positive weights; one round where that is exact.
+    """Proofs from below and above on positive weights: POT's own where they are tight, which is the rule."""
+    plan, u, v = _network_simplex(cost, a, b)
+    below = from_below(cost, a, b, u, v)
+    above = from_above(cost, a, b, plan, below.largest)
+    return (below, above) if is_exact(below, above) else _refined(cost, a, b, below, above)
+
+
+def _refined(cost: Array, a: Array, b: Array, below: Below, above: Above) -> tuple[Below, Above]:
+    """Tighter proofs by further rounds of POT, as many as it takes and at most ``ROUNDS``.
 
     POT tells costs apart down to about 1e-15 of the largest: where all that moves moves much less far, as beside one
-    far point that both samples hold, its plan is as good as any. Another round caps costs at four times the longest move
-    so far. Potentials of capped costs are feasible for the true ones, and small, so that they round little; a plan
-    that is optimal for capped costs and uses none of them is optimal, else the cap is raised. Rounds after that solve
-    what the potentials leave of the costs, and add to them.
+    far point that both samples hold, its plan is as good as any. Further rounds cap costs at four times the longest
+    move so far. Potentials of capped costs are feasible for the true ones, and small, so that they round little; a
+    plan that is optimal for capped costs and uses none of them is optimal, else the cap is raised. Rounds after that
+    solve what the potentials leave of the costs, and add to them.
     """
     none = np.zeros(len(a)), np.zeros(len(b))
-    below, above = _prove(cost, a, b, *none, cost)
+    above = _lower_of(above, from_above(cost, a, b, rebuilt(above.plan, a, b), below.largest))
     cap, (u, v) = 4 * above.longest_move, none
     for _ in range(ROUNDS):
         if is_exact(below, above):
             break
-        new_below, new_above = _prove(cost, a, b, u, v, np.minimum(cost - u[:, None] - v, cap))
-        capped = new_above.longest_move > cap
-        cap, (u, v) = (8 * cap, none) if capped else (cap, (new_below.u, new_below.v))
-        below = max(below, new_below, key=lambda one: one.lower)
-        above = min(above, new_above, key=lambda one: one.upper)
+        plan, more_u, more_v = _network_simplex(np.minimum(cost - u[:, None] - v, cap), a, b)
+        plan = rebuilt(plan, a, b)
+        found = from_below(cost, a, b, u + more_u, v + more_v)
+        reached = from_above(cost, a, b, plan, found.largest)
+        cap, (u, v) = (8 * cap, none) if reached.longest_move > cap else (cap, (found.u, found.v))
+        below = found if found.lower >= below.lower else below
+        above = _lower_of(above, reached)
     return below, above
 
 
-def _prove(cost: Array, a: Array, b: Array, u: Array, v: Array, left: Array) -> tuple[Below, Above]:
-    """Solve the costs that ``left`` holds, add the potentials found to u and v, and see what all prove of ``cost``."""
-    plan, more_u, more_v = _network_simplex(left, a, b)
-    below = from_below(cost, a, b, u + more_u, v + more_v)
-    above = from_above(cost, a, b, plan, below.largest)
-    return below, above
+def _lower_of(one: Above, other: Above) -> Above:
+    return one if one.upper <= other.upper else other
 
 
 def _network_simplex(cost: Array, a: Array, b: Array) -> tuple[Plan, Array, Array]:

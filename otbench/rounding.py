@@ -19,7 +19,7 @@ NOISE = frozenset({"gap", "violation", "marginal_error", "raw_error"})
 #: Columns in the data's unit: below ROUND_OFF of the samples' spread such a number is cancellation.
 LENGTHS = frozenset({
     "population_w1", "coupled_w1", "coupled_stderr", "sampling_floor", "shift", "shift_l1", "primal", "primal_lower",
-    "primal_upper", "nearest", "c_transform",
+    "primal_upper", "longest_move", "nearest", "c_transform",
 })  # fmt: skip
 
 #: What cancellation leaves of numbers of size 1.

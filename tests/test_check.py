@@ -32,6 +32,10 @@ def anyone(row: Line) -> bool:
     return True
 
 
+def moved(row: Line) -> bool:
+    return row["primal"] > 0.5
+
+
 def linear(row: Line) -> bool:
     return row["method.name"] == "linear" and row["primal"] > 0.5
 
@@ -71,14 +75,23 @@ def test_every_rule_is_reported_by_name_even_where_it_holds(small_results: Path)
 
 #: Rule, its sub-rule, the row that is changed, and the change.
 FAULTS: list[tuple[str, str, Where, dict[str, Any]]] = [
-    ("certificates", "gap", anyone, {"gap": 1.1e-9}),
-    ("certificates", "gap", anyone, {"gap": -1.1e-9}),
-    ("certificates", "violation", anyone, {"violation": 1.1e-9}),
+    ("certificates", "gap", anyone, {"gap": 1e-8}),
+    ("certificates", "gap", anyone, {"gap": -1e-8}),
+    ("certificates", "violation >= 0", anyone, {"violation": -1e-300}),
+    ("certificates", "interval's width", moved, {"primal_lower": 0.0}),
+    ("certificates", "interval's width", moved, {"primal_upper": 5.0}),
+    ("certificates", "lower <= primal", moved, {"primal_lower": 5.0}),
+    ("certificates", "primal <= upper", moved, {"primal_upper": 0.0}),
+    ("certificates", "lower >= 0", anyone, {"primal_lower": -1e-300}),
+    ("certificates", "primal <= longest move", moved, {"longest_move": 1e-9}),
     ("certificates", "marginal error", anyone, {"marginal_error": 1.1e-9}),
     ("certificates", "marginal error", anyone, {"marginal_error": -1.1e-9}),
     ("certificates", "certificate", anyone, {"status": "refused"}),
     ("certificates", "certificate", anyone, {"primal": None}),
-    ("certificates", "certificate", anyone, {"gap": None}),
+    *(
+        ("certificates", "certificate", anyone, {name: None})
+        for name in ("primal_lower", "primal_upper", "longest_move", "gap")
+    ),
     ("certificates", "certificate", anyone, {"violation": None}),
     ("certificates", "certificate", anyone, {"marginal_error": None}),
     ("certificates", "primal", anyone, {"primal": -1e-12}),
@@ -94,6 +107,7 @@ FAULTS: list[tuple[str, str, Where, dict[str, Any]]] = [
     ("ladder", "slope <= c_transform", trained, {"slope_constant": 1e-7}),
     ("ladder", "slope <= primal", trained, {"slope_constant": 1e-7}),
     ("ladder", "c_transform <= primal", linear, {"c_transform": 5.0}),
+    ("ladder", "c_transform <= primal", linear, {"primal_upper": 0.1}),
     ("ladder", "nearest <= c_transform", linear, {"nearest": 5.0}),
     ("ladder", "raw <= S W1", trained, {"raw": 5.0}),
     ("ladder", "spectral <= clip constant", trained, {"spectral_constant": 5.0}),
@@ -123,8 +137,8 @@ FAULTS: list[tuple[str, str, Where, dict[str, Any]]] = [
     *(
         ("same points", f"one {name} per sample", coupled, {name: value})
         for name, value in {
-            "n": 47, "m": 47, "primal": 1.0 + 1e-5, "coincident": 0.5, "coupled_w1": 1.5, "coupled_stderr": 1e-9,
-            "sampling_floor": 1e-9, "nearest": 0.1,
+            "n": 47, "m": 47, "primal": 1.0 + 1e-5, "primal_lower": 1.5, "primal_upper": 1.5, "longest_move": 1.5,
+            "coincident": 0.5, "coupled_w1": 1.5, "coupled_stderr": 1e-9, "sampling_floor": 1e-9, "nearest": 0.1,
             "population_w1": 1.5, "population_overlap": 0.123,
         }.items()
     ),

@@ -12,8 +12,9 @@ from scipy.spatial.distance import cdist
 from scipy.stats import wasserstein_distance, wasserstein_distance_nd
 
 import otbench.exact
+from otbench.certificate import TOLERANCE
 from otbench.errors import InputError, OtbenchError, UncertifiedError
-from otbench.exact import TOLERANCE, check_memory, cost_matrix, solve_exact, verify_exact
+from otbench.exact import check_memory, cost_matrix, solve_exact, verify_exact
 from otbench.types import Plan
 
 law = settings(max_examples=40, deadline=None)

@@ -80,6 +80,9 @@ def _reading(critic: Mlp, points: Array, goal: Target) -> Row:
         "c_transform": bounds.c_transform,
         "nearest": bounds.nearest,
         "primal": exact.w1,
+        "primal_lower": exact.lower,
+        "primal_upper": exact.upper,
+        "longest_move": exact.longest_move,
         "gap": exact.gap,
         "violation": exact.violation,
         "marginal_error": exact.marginal_error,
@@ -90,6 +93,6 @@ def _reading(critic: Mlp, points: Array, goal: Target) -> Row:
 
 #: The columns a reading measures.
 MEASURED = (
-    "raw", "raw_error", "slope_constant", "scale", "c_transform", "nearest", "primal", "gap", "violation",
-    "marginal_error", "modes", "seconds_exact",
+    "raw", "raw_error", "slope_constant", "scale", "c_transform", "nearest", "primal", "primal_lower", "primal_upper",
+    "longest_move", "gap", "violation", "marginal_error", "modes", "seconds_exact",
 )  # fmt: skip
