@@ -14,7 +14,7 @@ from otbench.problems import problem
 from otbench.rows import Results
 
 
-def test_a_critic_is_read_in_a_few_solves_at_most(benchmark):
+def test_a_critic_is_read_in_a_few_cost_matrices_time(benchmark):
     n = 1024 if benchmark.enabled else 128
     pair = problem("shared_mass", dim=32, overlap=0.5).sample(n, mode="coupled")
     cost = cost_matrix(pair.x, pair.y)
@@ -35,7 +35,7 @@ def test_a_critic_is_read_in_a_few_solves_at_most(benchmark):
     ratio = turns.ratio("ladder with gradients", "cost matrix")
     print("\n" + turns.report(f"one critic, n = {n}: {ratio:.2f} cost matrices"))
     if benchmark.enabled:
-        assert ratio <= 10
+        assert ratio <= 8
 
 
 def test_stored_results_are_rechecked_quickly(benchmark, small_results):

@@ -21,5 +21,5 @@ def test_funnel_points_cost_a_few_tables_of_distances_to_the_centres(benchmark):
     turns = take_turns(parties, turns=31 if benchmark.enabled else 1)
     print("\n" + turns.report(f"d = 128, 256 funnels, n = {n}"))
     if benchmark.enabled:
-        assert turns.ratio("coupled sample with gradients", "distances to the centres") <= 15
-        assert turns.ratio("fresh x and y of one step", "distances to the centres") <= 15
+        assert turns.ratio("coupled sample with gradients", "distances to the centres") <= 3
+        assert turns.ratio("fresh x and y of one step", "distances to the centres") <= 3
