@@ -18,7 +18,7 @@ from otbench.rounding import NOISE, ROUND_OFF, ROUNDING
 from otbench.rows import Results, Row, cell_key, keys_digest
 from otbench.stored import Stored
 from otbench.tables import cell_columns, to_csv
-from otbench.timetables import scaling
+from otbench.timerules import measurements
 from otbench.violations import TOLERANCE, Violation, at_most, holds, place
 
 #: Standard errors between a closed form on a sample and the population's value.
@@ -234,19 +234,6 @@ def complete(rows: list[Row], meta: dict[str, Any]) -> Iterator[Violation]:
         yield Violation("every declared cell has a row", "-", f"{len(rows)} rows", str(meta.get("cells")))
     elif keys_digest(str(row["key"]) for row in rows) != meta.get("keys"):
         yield Violation("every declared cell has a row", "-", "other cells", "those declared")
-
-
-def measurements(frame: pd.DataFrame) -> Iterator[Violation]:
-    """Times are positive and their quartiles in order; no engine beats the core's own matrix products by far."""
-    for name in [str(c).removesuffix("_median") for c in frame if str(c).endswith("_median")]:
-        q1, median, q3 = (frame[f"{name}_{part}"].astype(float) for part in ("q1", "median", "q3"))
-        for index in frame.index[(q1 <= 0) | (q1 > median) | (median > q3)]:
-            seen = f"{q1[index]:.3g}, {median[index]:.3g}, {q3[index]:.3g}"
-            yield Violation(f"quartiles of {name}", str(frame["key"][index]), seen, "positive and in order")
-    rows = scaling(frame)
-    for index in rows.index[rows["share_of_product_rate"] > 1.5]:
-        share = f"{rows['share_of_product_rate'][index]:.3g}"
-        yield Violation("share of the product rate", str(rows.loc[index, "engine"]), share, "<= 1.5")
 
 
 def all_measured(measured: list[Row], meta: dict[str, Any]) -> Iterator[Violation]:

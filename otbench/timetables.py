@@ -28,7 +28,10 @@ def timing_frame(rows: Sequence[Row], meta: dict[str, object]) -> pd.DataFrame:
 
 
 def timing(frame: pd.DataFrame) -> pd.DataFrame:
-    """Every measurement, the columns no row of it uses left out."""
+    """Every measurement, the columns no row of it uses left out.
+
+    ``timing_valid`` says whether a time is to be believed, ``peak_memory_bytes`` is empty where it cannot be measured.
+    """
     return frame.drop(columns=["schema", "key"]).dropna(axis=1, how="all")
 
 
@@ -41,9 +44,9 @@ def scaling(frame: pd.DataFrame) -> pd.DataFrame:
     rows["share_of_product_rate"] = rows["flop_per_second"] * rows["product_seconds_median"] / rows["product_flop"]
     columns = [
         "device", "machine", "dim", "batch", "width", "engine", "critics", "critic_steps_per_second", "times_plain",
-        "flop_per_second", "share_of_product_rate", "memory_bytes", "timing_valid",
+        "flop_per_second", "share_of_product_rate", "peak_memory_bytes", "timing_valid",
     ]  # fmt: skip
-    return rows[columns].reset_index(drop=True)
+    return rows.reindex(columns=columns).reset_index(drop=True)
 
 
 #: The tables of a timing folder by file name.

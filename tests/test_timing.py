@@ -1,26 +1,32 @@
 """Measurements: every planned one is made once, their tables follow from them, and the checker sees what is odd."""
 
+from dataclasses import replace
 from pathlib import Path
 
+import pandas as pd
 import pytest
-from small import lines, write_lines
+from small import lines, python, write_lines
 
+import otbench.timed_training
 import otbench.timing
 from otbench.check import check_results
 from otbench.errors import InputError, ResultsError
 from otbench.experiment import load_experiment
 from otbench.figures import write_figures
+from otbench.peak_memory import in_a_fresh_process
 from otbench.render import write_tables
 from otbench.rows import Results
 from otbench.run import run_plan
 from otbench.stored import Stored
-from otbench.timing import plan_keys
+from otbench.timed_training import Training, peak_memory
+from otbench.timerules import measurements
+from otbench.timing import Arrival, Exact
 
 PLAN = """
 question = "How fast?"
 [timing]
 dim = 3
-shapes = [[4, 8], [8, 8]]
+shapes = [[4, 8]]
 critics = [1, 4]
 engines = ["plain", "batched"]
 exact_dims = [2]
@@ -36,9 +42,9 @@ def measured(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("timing")
     (folder / "speed.toml").write_text(PLAN)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(otbench.timing, "BLOCK_SECONDS", 0.005)
+        patch.setattr(otbench.timed_training, "BLOCK_SECONDS", 0.005)
         declared = load_experiment(str(folder / "speed.toml"))
-        assert run_plan(declared, folder / "results" / "speed") == 8
+        assert run_plan(declared, folder / "results" / "speed") == 5
         assert run_plan(declared, folder / "results" / "speed") == 0
     write_tables(Results(folder / "results" / "speed"), "csv")
     return folder / "results" / "speed"
@@ -46,22 +52,83 @@ def measured(tmp_path_factory) -> Path:
 
 def test_a_plan_is_every_engine_width_and_number_of_critics_once():
     plan = load_experiment("timing").plan
-    keys = plan_keys(plan, "cpu")
+    keys = list(plan.records("cpu"))
     assert len(keys) == len(set(keys))
     assert sum(key.startswith("training batched") for key in keys) == len(plan.shapes) * len(plan.critics)
     assert sum(key.startswith("training plain") for key in keys) == len(plan.shapes)
     assert not any("graph" in key for key in keys)
-    assert any("graph" in key for key in plan_keys(plan, "cuda"))
+    assert any("graph" in key for key in plan.records("cuda"))
 
 
 def test_every_measurement_is_there_and_the_checker_agrees(measured):
     results = Results(measured)
     plan = load_experiment(str(measured.parent.parent / "speed.toml")).plan
-    assert [row["key"] for row in results.measurements()] == plan_keys(plan, "cpu")
+    assert [row["key"] for row in results.measurements()] == list(plan.records("cpu"))
     found = check_results(results)
     assert {rule: list(map(str, violations)) for rule, violations in found.items()} == {
         "measurements": [], "complete": [], "declaration": [], "tables": []
     }  # fmt: skip
+
+
+def test_measurements_that_tell_no_memory_are_found_and_one_that_could_not_be_made_is_not():
+    row = {"kind": "training", "key": "k", "flop_per_step": 96.0, "batch": 8, "device": "cpu", "machine": "m", "dim": 3,
+           "width": 4, "engine": "batched", "critics": 1, "timing_valid": True, "seconds_per_step_median": 1.0,
+           "plain_seconds_per_step_median": 1.0, "product_seconds_median": 1.0, "product_flop": 100.0}  # fmt: skip
+    for name in ("seconds_per_step", "plain_seconds_per_step", "product_seconds"):
+        row |= {f"{name}_q1": 1.0, f"{name}_q3": 1.0}
+    (violation,) = measurements(pd.DataFrame([row]))
+    assert violation.observed == "no column peak_memory_bytes"
+    assert not list(measurements(pd.DataFrame([row | {"peak_memory_bytes": None}])))
+    assert not list(measurements(pd.DataFrame([row | {"peak_memory_bytes": 4}])))
+    (violation,) = measurements(pd.DataFrame([row | {"peak_memory_bytes": 3}]))
+    assert (violation.observed, violation.bound) == ("3", ">= 4 bytes")
+
+
+def test_every_measurement_has_a_key_that_says_all_it_depends_on():
+    training = Training("batched", 64, 4, 16, 32, 3)
+    assert training.key == "training batched 64 4 d=16 batch=32 repeats=3"
+    others = [replace(training, **{name: value}) for name, value in
+              {"engine": "plain", "width": 65, "critics": 5, "dim": 17, "batch": 33, "repeats": 4}.items()]  # fmt: skip
+    keys = [m.key for m in (training, *others, Exact(2, 3), Exact(3, 2), Exact(2, 32), Arrival(2), Arrival(3))]
+    assert len(set(keys)) == len(keys)
+
+
+def test_peak_memory_grows_with_critics_and_width_by_their_parameters_at_least():
+    few, more, wide = (
+        Training("batched", width, critics, 16, 64, 3) for width, critics in ((64, 2), (64, 64), (512, 2))
+    )
+    least = [4 * t.layer_products * t.critics for t in (few, more, wide)]
+    told = [peak_memory(t, "cpu") for t in (few, more, wide)]
+    if Path("/proc/self/status").is_file():
+        assert told[1] - told[0] >= least[1] - least[0]
+        assert told[2] - told[0] >= least[2] - least[0]
+        assert told[0] >= least[0]
+        assert told[1] < 64 * least[1]  # libraries are not among it
+    else:
+        assert told == [None] * 3
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").is_file(), reason="the system tells no peak")
+def test_growth_is_that_of_what_work_holds_at_once_even_below_an_earlier_peak():
+    code = """
+import numpy as np
+from otbench.peak_memory import growth
+np.ones(2**24)  # 128 MiB, given back: the peak so far is far above the present
+def work():
+    for _ in range(3):
+        np.ones(2**21)
+    return np.ones(2**22)
+print(growth(work), growth(lambda: None))
+"""
+    one, nothing = (int(word.replace("None", "0")) for word in python(code).stdout.split())
+    assert 2**25 <= one < 2**25 + 2**24
+    assert nothing < 2**21
+
+
+def test_a_child_that_fails_or_tells_no_number_measures_nothing():
+    assert in_a_fresh_process("import sys; print(int(sys.argv[1]) + 1)", "41") == 42
+    assert in_a_fresh_process("print(None)", "") is None
+    assert in_a_fresh_process("print(3); raise SystemExit(1)", "") is None
 
 
 def test_scaling_follows_from_the_measurements(measured):
@@ -82,6 +149,9 @@ def test_scaling_follows_from_the_measurements(measured):
         ({"seconds_per_step_q1": 1e9}, "measurements"),
         ({"seconds_per_step_q1": 0.0}, "measurements"),
         ({"flop_per_step": 1e18}, "measurements"),
+        ({"peak_memory_bytes": 0}, "measurements"),
+        ({"peak_memory_bytes": -73945088}, "measurements"),
+        ({"peak_memory_bytes": 4 * 4 * (3 + 4 + 1) - 1}, "measurements"),
         ({"key": "training batched 8 5"}, "complete"),
         ({"critics": 5}, "tables"),
     ],
@@ -110,7 +180,7 @@ def test_a_damaged_measurement_is_one_line(measured, tmp_path):
 def test_the_time_to_arrive_is_counted_in_steps_and_seconds(monkeypatch):
     plan = load_experiment("timing").plan.model_copy(update={"arrival_dims": [2]})
     monkeypatch.setattr(otbench.timing, "SEEDS", 1)
-    row = otbench.timing.measure(plan, "arrival 2", "cpu")
+    (row,) = plan.measure("arrival 2", "cpu")
     assert 64 <= row["arrival_steps_median"] <= 4000
     assert 0 < row["arrival_seconds_median"] < 60
     assert row["exact_seconds_median"] > 0

@@ -14,7 +14,7 @@ from otbench.problems import problem
 from otbench.rows import Results
 
 
-def test_a_critic_is_read_within_sixty_milliseconds(benchmark):
+def test_a_critic_is_read_in_a_few_cost_matrices_time(benchmark):
     n = 1024 if benchmark.enabled else 128
     pair = problem("shared_mass", dim=32, overlap=0.5).sample(n, mode="coupled")
     cost = cost_matrix(pair.x, pair.y)
@@ -28,10 +28,14 @@ def test_a_critic_is_read_within_sixty_milliseconds(benchmark):
 
     bounds = benchmark.pedantic(evaluate, rounds=5, warmup_rounds=1)
     assert bounds.slope <= exact.w1
-    turns = take_turns({"ladder with gradients": evaluate}, turns=15 if benchmark.enabled else 1)
-    print("\n" + turns.report(f"one critic, n = {n}"))
+    turns = take_turns(
+        {"ladder with gradients": evaluate, "cost matrix": lambda: cost_matrix(pair.x, pair.y)},
+        turns=15 if benchmark.enabled else 1,
+    )
+    ratio = turns.ratio("ladder with gradients", "cost matrix")
+    print("\n" + turns.report(f"one critic, n = {n}: {ratio:.2f} cost matrices"))
     if benchmark.enabled:
-        assert turns.median("ladder with gradients") <= 0.060
+        assert ratio <= 8
 
 
 def test_stored_results_are_rechecked_quickly(benchmark, small_results):
