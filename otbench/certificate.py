@@ -82,6 +82,10 @@ TAKE_OUT = (
 )
 
 
+#: Values below which float64 has fewer digits, and what helps there.
+SMALL, GROW = 2.0**-960, "multiply the data by 2**200, say: numbers this small have few digits"
+
+
 def allowed_width(w1: float, longest_move: float) -> float:
     """The widest interval around an exact value: 1e-9 W1, or 16 units in the last place of the longest move.
 
@@ -117,9 +121,10 @@ def certify(below: Below, above: Above | None, w1: float | None = None) -> Proof
     allowed = allowed_width(w1, above.longest_move)
     gap = max(abs(w1 - below.value), abs(w1 - above.cost))
     width = (above.upper if above.plan is not NO_PLAN else w1) - below.lower
+    remedy = TAKE_OUT if above.upper > SMALL else GROW
     interval = f"[{below.lower:.12g}, {above.upper:.12g}]"
     if not width <= allowed:  # a NaN must not pass
-        raise UncertifiedError(f"the interval {interval} around W1", f"{width:.3g} wide", allowed, TAKE_OUT)
+        raise UncertifiedError(f"the interval {interval} around W1", f"{width:.3g} wide", allowed, remedy)
     if not below.lower <= w1 <= above.upper:
         raise UncertifiedError("the value", f"{w1:.12g}", f"in {interval}", "solve these samples again")
     for rule, observed, bound in (
@@ -151,9 +156,10 @@ def from_below(cost: Array, a: Array, b: Array, u: Array, v: Array) -> Below:
     for name, potential in (("u", u), ("v", v)):
         if not np.isfinite(potential).all():
             raise UncertifiedError(f"a potential {name}", "not finite", "a number", "solve these samples again")
-    excess, largest = _excess(cost, u, v)
-    repaired = v - excess
-    products = np.concatenate([a * u, b * repaired])
+    with np.errstate(over="ignore", invalid="ignore"):  # potentials that overflow prove nothing, and are refused so
+        excess, largest = _excess(cost, u, v)
+        repaired = v - excess
+        products = np.concatenate([a * u, b * repaired])
     rounding = 2 * ULP * _sum(np.abs(products)) + TINY * len(products)
     over = _sum(np.concatenate([a, -b]))
     stays = max(0.0, over * float(u.max()) if over > 0 else -over * float(repaired.max()))

@@ -46,18 +46,40 @@ def cost_matrix(x: Any, y: Any) -> Array:
     Differences are formed before squaring: the quadratic expansion reads a true 4e-9 as 1.3e-7.
 
     Raises:
-        InputError: malformed or unequal points; the solve would need more memory than there is, said before allocating.
+        InputError: malformed or unequal points; the solve would need more memory than there is, said before allocating;
+            a distance beyond the range of float64.
     """
     x, y = as_points("x", x), as_points("y", y)
     if x.shape[1] != y.shape[1]:
         raise InputError(f"x and y must have the same dimension; got {x.shape[1]} and {y.shape[1]}")
     check_memory(len(x), len(y))
-    # squares of differences beyond 1e±154 leave the range of float64: such data are scaled, by a power of two
-    exponent = int(np.frexp(max(np.abs(x).max(), np.abs(y).max()))[1])
-    if abs(exponent) < 400:
+    sizes = np.abs(np.concatenate([x, y]))
+    largest = sizes.max()
+    smallest = sizes.min(where=sizes > 0, initial=largest)
+    # squares of differences beyond 1e±154 leave the range of float64; none is smaller than 2^-53 of a point
+    if largest < 2.0**400 and (smallest > 2.0**-400 or largest == 0):
         matrix: Array = cdist(x, y)
         return matrix
-    return np.ldexp(cdist(np.ldexp(x, -exponent), np.ldexp(y, -exponent)), exponent)
+    if smallest > 2.0**-400 * largest:
+        exponent = int(np.frexp(largest)[1])
+        return _counted(np.ldexp(cdist(np.ldexp(x, -exponent), np.ldexp(y, -exponent)), exponent))
+    return _counted(np.array([_far_distances(point, y) for point in x]))
+
+
+def _counted(matrix: Array) -> Array:
+    """Distances that float64 can count."""
+    if not np.isfinite(matrix).all():
+        raise InputError("x and y hold points farther apart than float64 counts, 1.8e308: divide both by one number")
+    return matrix
+
+
+def _far_distances(point: Array, y: Array) -> Array:
+    """|point - y_j| (m,), each difference divided by its largest entry first, so that no square leaves float64."""
+    with np.errstate(over="ignore"):
+        differences = np.abs(point - y)
+        largest = differences.max(axis=1)
+        scale = np.where((largest > 0) & np.isfinite(largest), largest, 1.0)
+        return np.asarray(scale * np.linalg.norm(differences / scale[:, None], axis=1))
 
 
 def check_memory(n: int, m: int, solves: int = 1) -> None:

@@ -107,7 +107,7 @@ def python(code: str, *arguments: str, cwd: Path | None = None, **set: str) -> s
 
 #: A timing line of no cell.
 TIMING = {
-    "schema": 1, "key": "k", "seconds_draw": 0.1, "seconds_exact": 0.1, "seconds_fit": 0.1, "seconds_evaluate": 0.1,
+    "schema": 2, "key": "k", "seconds_draw": 0.1, "seconds_exact": 0.1, "seconds_fit": 0.1, "seconds_evaluate": 0.1,
     "critics_in_batch": 2, "machine": "m", "device": "cpu", "workers": 1,
 }  # fmt: skip
 

@@ -56,14 +56,6 @@ def broken(rule: str, copy: Results) -> list[Violation]:
     return list(keys(rows)) if rule == "keys" else list(complete(rows, copy.meta()))
 
 
-def violations_or_one_line(copy: Results) -> list[str]:
-    """What the user of a checker sees of damaged results."""
-    try:
-        return [str(violation) for found in check_results(copy).values() for violation in found]
-    except ResultsError as error:
-        return [str(error)] if "\n" not in str(error) else []
-
-
 def test_true_results_break_no_rule(small_results: Path) -> None:
     assert {rule: found for rule, found in check_results(Results(small_results)).items() if found} == {}
 
@@ -267,35 +259,6 @@ def test_a_promise_that_is_damaged_is_one_line(agree: object, copy: Results) -> 
     with pytest.raises(ResultsError) as error:
         check_results(copy)
     assert "\n" not in str(error.value)
-
-
-CELL = ("problem.dim", "sampling.mode", "method.name", "method.clip", "method.widths", "method.depth")
-
-
-@pytest.mark.parametrize("value", [None, "text", 3, [1], 10**30, float("nan"), "absent"], ids=str)
-@pytest.mark.parametrize("name", CELL)
-def test_a_damaged_cell_column_is_a_violation_or_one_line(name: str, value: object, copy: Results) -> None:
-    rows = lines(copy.rows_file)
-    row = next(row for row in rows if trained(row) and row["problem.dim"] == 2)
-    del row[name]
-    if value != "absent":
-        row[name] = value
-    copy.rows_file.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    assert violations_or_one_line(copy)
-
-
-@pytest.mark.parametrize("name", ["seed", "n", "coincident_atoms"])
-def test_an_enormous_whole_number_is_a_violation_or_one_line(name: str, copy: Results) -> None:
-    change(copy, trained, **{name: 10**30})
-    assert violations_or_one_line(copy)
-
-
-@pytest.mark.parametrize("line", ['{"schema":1}', '{"schema":1,"key":3}', '{"schema":1,"key":"k","seconds_fit":"x"}'])
-def test_a_damaged_timing_is_a_violation_or_one_line(line: str, copy: Results) -> None:
-    text = copy.timing_file.read_text().splitlines()
-    key = json.loads(text[0])["key"]
-    copy.timing_file.write_text("\n".join([line.replace('"k"', f'"{key}"'), *text[1:]]) + "\n")
-    assert violations_or_one_line(copy)
 
 
 def corrupted(rows: list[Line], rng: random.Random) -> None:

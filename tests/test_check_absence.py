@@ -37,7 +37,7 @@ def trained(row) -> bool:
         (["population_w1"], "closed forms"),
         (["sampling_floor"], "closed forms"),
         (["coupled_w1", "coupled_stderr", "sampling_floor"], "closed forms"),
-        (["marginal_error"], "certificates"),
+        *(([name], "certificates") for name in ("marginal_error", "primal_lower", "primal_upper", "longest_move")),
     ],
 )
 def test_an_empty_value_is_a_violation_where_it_must_be_there(names, rule, copy):

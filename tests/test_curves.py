@@ -92,7 +92,11 @@ def later(row):
     ("rule", "part", "change"),
     [
         ("certificates", "gap", {"gap": 1.1e-8}),
-        ("certificates", "violation", {"violation": 1.1e-8}),
+        ("certificates", "violation >= 0", {"violation": -1e-300}),
+        ("certificates", "interval's width", {"primal_lower": 0.0}),
+        ("certificates", "primal <= upper", {"primal_upper": 0.0}),
+        ("certificates", "primal <= longest move", {"longest_move": 1e-9}),
+        ("certificates", "certificate", {"primal_lower": None}),
         ("certificates", "marginal error", {"marginal_error": -1.1e-9}),
         ("certificates", "certificate", {"status": "refused"}),
         ("certificates", "certificate", {"primal": None}),

@@ -5,14 +5,14 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, reject, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import linear_sum_assignment
 from scipy.spatial.distance import cdist
 from scipy.stats import wasserstein_distance, wasserstein_distance_nd
 
 import otbench.exact
-from otbench.certificate import TOLERANCE
+from otbench.certificate import TOLERANCE, allowed_width
 from otbench.errors import InputError, OtbenchError, UncertifiedError
 from otbench.exact import check_memory, cost_matrix, solve_exact, verify_exact
 from otbench.types import Plan
@@ -40,16 +40,8 @@ def samples(draw, parts=2, most=40, dims=6, decades=9, weighted=True, equal=Fals
     return scale, made
 
 
-def answer(x, y, a=None, b=None):
-    """The solution; beyond a spread of 1e3 rounding may pass the absolute 1e-9, and a refusal is right as well."""
-    try:
-        return solve_exact(x, y, a, b)
-    except UncertifiedError:
-        return reject() if max(np.abs(x).max(), np.abs(y).max()) > 1e3 else pytest.fail("refused")
-
-
 def w1(first, second):
-    return answer(first[0], second[0], first[1], second[1]).w1
+    return solve_exact(first[0], second[0], first[1], second[1]).w1
 
 
 def close(value, scale):
@@ -60,7 +52,7 @@ def close(value, scale):
 @law
 def test_any_solution_carries_a_certificate_that_holds(drawn):
     scale, ((x, a), (y, b)) = drawn
-    s = answer(x, y, a, b)
+    s = solve_exact(x, y, a, b)
     a, b = (np.full(len(z), 1 / len(z)) if w is None else w for z, w in ((x, a), (y, b)))
     cost = cdist(x, y)
     plan = np.zeros_like(cost)
@@ -72,7 +64,8 @@ def test_any_solution_carries_a_certificate_that_holds(drawn):
     assert (plan * cost).sum() == close(s.w1, scale)
     assert a @ s.u + b @ s.v == close(s.w1, scale)
     assert (s.u[:, None] + s.v - cost).max() <= 1e-9 * scale
-    assert max(s.gap, s.violation, s.marginal_error) <= TOLERANCE * max(1, s.w1)
+    assert s.lower <= s.w1 <= s.upper <= s.lower + allowed_width(s.w1, s.longest_move)
+    assert s.marginal_error <= TOLERANCE
 
 
 @given(samples(weighted=False, equal=True))
@@ -80,28 +73,28 @@ def test_any_solution_carries_a_certificate_that_holds(drawn):
 def test_any_uniform_solution_of_equal_sizes_is_the_linear_assignment(drawn):
     scale, ((x, _), (y, _)) = drawn
     cost = cdist(x, y)
-    assert answer(x, y).w1 == close(cost[linear_sum_assignment(cost)].mean(), scale)
+    assert solve_exact(x, y).w1 == close(cost[linear_sum_assignment(cost)].mean(), scale)
 
 
 @given(samples(dims=1))
 @law
 def test_any_solution_on_the_line_is_that_of_the_distribution_functions(drawn):
     scale, ((x, a), (y, b)) = drawn
-    assert answer(x, y, a, b).w1 == close(wasserstein_distance(x[:, 0], y[:, 0], a, b), scale)
+    assert solve_exact(x, y, a, b).w1 == close(wasserstein_distance(x[:, 0], y[:, 0], a, b), scale)
 
 
 @given(samples(dims=1, weighted=False, equal=True))
 @law
 def test_any_uniform_solution_on_the_line_is_that_of_sorted_points(drawn):
     scale, ((x, _), (y, _)) = drawn
-    assert answer(x, y).w1 == close(abs(np.sort(x, axis=0) - np.sort(y, axis=0)).mean(), scale)
+    assert solve_exact(x, y).w1 == close(abs(np.sort(x, axis=0) - np.sort(y, axis=0)).mean(), scale)
 
 
 @given(samples(most=6, decades=0))
 @law
 def test_any_small_weighted_solution_is_that_of_the_linear_program(drawn):
     _, ((x, a), (y, b)) = drawn
-    assert answer(x, y, a, b).w1 == pytest.approx(wasserstein_distance_nd(x, y, a, b), abs=1e-7)
+    assert solve_exact(x, y, a, b).w1 == pytest.approx(wasserstein_distance_nd(x, y, a, b), abs=1e-7)
 
 
 @given(samples(parts=3))
@@ -124,10 +117,10 @@ def test_w1_of_a_sample_to_itself_is_zero(drawn):
 def test_splitting_an_atom_or_adding_one_of_no_weight_changes_nothing(drawn):
     scale, ((x, a), (y, b)) = drawn
     a = np.full(len(x), 1 / len(x)) if a is None else a
-    expected = answer(x, y, a, b).w1
+    expected = solve_exact(x, y, a, b).w1
     split = np.concatenate([a[:1] / 2, a[1:], a[:1] / 2])
-    assert answer(np.concatenate([x, x[:1]]), y, split, b).w1 == close(expected, scale)
-    idle = answer(np.concatenate([x, 5 * scale + x]), y, np.concatenate([a, 0 * a]), b)
+    assert solve_exact(np.concatenate([x, x[:1]]), y, split, b).w1 == close(expected, scale)
+    idle = solve_exact(np.concatenate([x, 5 * scale + x]), y, np.concatenate([a, 0 * a]), b)
     assert idle.w1 == close(expected, scale)
 
 
@@ -190,7 +183,7 @@ def test_verify_accepts_what_solve_returns(drawn):
     _, ((x, a), (y, b)) = drawn
     s = solve_exact(x, y, a, b)
     again = verify_exact(s, x, y, a, b)
-    assert (again.w1, again.gap, again.violation) == (s.w1, s.gap, s.violation)
+    assert repr(again) == repr(s)
     without_plan = verify_exact(dataclasses.replace(s, plan=None), x, y, a, b)
     assert without_plan.w1 == s.w1
 

@@ -171,7 +171,7 @@ def test_a_planted_fault_is_found(measured, tmp_path, change, rule):
 
 
 def test_a_damaged_measurement_is_one_line(measured, tmp_path):
-    (tmp_path / "measurements.jsonl").write_text('{"schema":1,"key":"k","kind":"flying"}\n')
+    (tmp_path / "measurements.jsonl").write_text('{"schema":2,"key":"k","kind":"flying"}\n')
     with pytest.raises(ResultsError, match=r"row k is damaged: .*'flying'") as error:
         check_results(Results(tmp_path))
     assert "\n" not in str(error.value)

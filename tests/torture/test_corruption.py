@@ -20,7 +20,10 @@ COUNT, RANDOM = 200, 60
 #: Corruptions that break a theorem wherever they are made: column, its new value from the row's others.
 BREAKS = {
     "gap": lambda row: 1e-3 * max(1.0, row["primal"]),
-    "violation": lambda row: 1e-3 * max(1.0, row["primal"]),
+    "violation": lambda row: -1e-300,
+    "primal_lower": lambda row: 1.01 * row["primal"] + 1e-3,
+    "primal_upper": lambda row: 0.99 * row["primal"] - 1e-3,
+    "longest_move": lambda row: 0.99 * row["primal"] - 1e-3,
     "marginal_error": lambda row: 1e-6,
     "primal": lambda row: -row["primal"] - 1,
     "c_transform": lambda row: 1.01 * row["primal"] + 1e-3,
