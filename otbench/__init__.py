@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from otbench.errors import InputError, OtbenchError, ResultsError, UncertifiedError
     from otbench.exact import cost_matrix, solve_exact, verify_exact
     from otbench.methods import WeightClip, method
+    from otbench.monitoring import BatchBound, monitor
     from otbench.problems import problem
     from otbench.tables import load
     from otbench.types import Bounds, ExactSolution, SamplePair
@@ -37,6 +38,8 @@ _HOME = {
     "verify_exact": "exact",
     "WeightClip": "methods",
     "method": "methods",
+    "BatchBound": "monitoring",
+    "monitor": "monitoring",
     "problem": "problems",
     "load": "tables",
     "Bounds": "types",
@@ -45,6 +48,7 @@ _HOME = {
 }
 
 __all__ = [
+    "BatchBound",
     "Bounds",
     "ExactSolution",
     "InputError",
@@ -59,6 +63,7 @@ __all__ = [
     "load",
     "lower_bounds",
     "method",
+    "monitor",
     "problem",
     "solve_exact",
     "train",

@@ -187,6 +187,16 @@ class Bounds:
         return 1.0 / self.scale if self.scale > 0 else None
 
     @property
+    def reading(self) -> str:
+        """What the critic says and proves, in words."""
+        if self.raw < -self.raw_error:
+            return f"wrong sign: low on x and high on y (raw {self.raw:.3g}), so it proves nothing; read -f"
+        if self.raw <= self.raw_error:
+            return f"raw {self.raw:.3g} is rounding: the critic tells the samples apart no better than a constant"
+        share = f", {self.slope / self.primal:.3g} of W1" if self.primal else ""
+        return f"raw {self.raw:.3g} proves W1 >= {self.slope:.6g}{share}"
+
+    @property
     def skill(self) -> float | None:
         """(c_transform - nearest) / (primal - nearest): what the critic adds to no critic at all."""
         if self.primal is None or self.primal - self.nearest <= 1e-6 * self.primal:

@@ -36,7 +36,9 @@ def test_the_example_of_the_readme_prints_a_ladder_in_order(tmp_path):
     shorter = source.replace("clip=0.01", "clip=0.01, steps=200").replace("sample(1024", "sample(128")
     done = subprocess.run([sys.executable, "-c", shorter], capture_output=True, text=True, cwd=tmp_path)
     assert done.stderr == ""
-    raw, slope, c_transform, primal, skill, cosine = map(float, done.stdout.split())
+    ladder, of_the_batches = done.stdout.splitlines()
+    raw, slope, c_transform, primal, skill, cosine = map(float, ladder.split())
+    assert float(of_the_batches.split(",")[0]) == pytest.approx(slope, rel=1e-5)
     assert 0 < slope <= c_transform <= primal
     assert raw < 1
     assert 0 <= skill <= 1

@@ -18,7 +18,7 @@ FLOORS: list[set[str]] = [
     {"types", "spec", "concave"},
     {"divergences", "bounded", "certificate", "forest", "peak_memory"},
     {"exact", "bounds", "rows", "rounding", "problems", "critics", "promises"},
-    {"methods.base", "solutions", "tables", "auditing"},
+    {"methods.base", "solutions", "tables", "auditing", "monitoring"},
     {"timetables", "published", "curves", "plans", "scale_rule", "sweeps", "proofs"},
     {"stored", "declared"},
     {"curverules", "rayrules", "timerules"},

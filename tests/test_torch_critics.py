@@ -7,7 +7,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from otbench.critics.functions import TorchFunction, as_critic, clip_constant
+from otbench.critics.functions import as_critic, clip_constant
+from otbench.critics.modules import TorchFunction
 from otbench.errors import InputError
 
 CHAIN = (nn.Linear(2, 5), nn.LeakyReLU(0.2), nn.Dropout(0.5), nn.Linear(5, 3), nn.Tanh(), nn.Linear(3, 1))

@@ -1,16 +1,21 @@
 """A critic as the ladder sees it: float64 values, gradients where it has them, constants where it knows them."""
 
-import copy
+import math
+import numbers
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.spatial.distance import cdist
 
 from otbench.errors import InputError
+from otbench.inputs import as_reals
 from otbench.types import Array
+
+#: Units of rounding of the types that critics compute in.
+EPS = {"float64": 2.0**-52, "float32": 2.0**-23, "float16": 2.0**-10, "bfloat16": 2.0**-7}
 
 
 class Critic(Protocol):
@@ -74,68 +79,25 @@ class McShane:
         return None, 1.0
 
 
-@dataclass(frozen=True, eq=False)
 class UserFunction:
-    """A user's callable on float64 numpy arrays (k, d) → (k,) or (k, 1)."""
+    """A user's callable on float64 numpy arrays (k, d), or (k, *shape) where points have one, → (k,) or (k, 1).
 
-    function: Callable[[Array], Any]
+    ``eps`` is the unit of rounding of the values it returns.
+    """
+
+    def __init__(self, function: Callable[[Array], Any], shape: tuple[int, ...] | None = None) -> None:
+        self.function, self.shape, self.eps = function, shape, EPS["float64"]
 
     def values(self, z: Array) -> Array:
-        return _flat_values(self.function(z), len(z))
+        output = self.function(np.array(z).reshape(len(z), *(self.shape or z.shape[1:])))  # a copy it may write to
+        self.eps = rounding_of(output)
+        return one_value_a_point(output, len(z))
 
     def gradients(self, z: Array) -> None:
         return None
 
     def constants(self) -> tuple[None, None]:
         return None, None
-
-
-@dataclass(frozen=True, eq=False)
-class TorchFunction:
-    """A torch module read in float64 and evaluation mode; the module handed in is left as it was.
-
-    ``clip`` is the clip value its weights are held to; None takes the largest weight there is.
-    """
-
-    module: Any
-    clip: float | None = None
-
-    def __post_init__(self) -> None:
-        if self.clip is not None and not 0 < self.clip < np.inf:
-            raise InputError(f"clip must be a finite number above 0; got {self.clip:g}")
-        object.__setattr__(self, "module", copy.deepcopy(self.module).double().cpu().eval())
-
-    def values(self, z: Array) -> Array:
-        import torch
-
-        with torch.no_grad():
-            return _flat_values(self.module(torch.from_numpy(np.ascontiguousarray(z))), len(z))
-
-    def gradients(self, z: Array) -> Array:
-        import torch
-
-        points = torch.from_numpy(np.array(z)).requires_grad_()
-        total = self.module(points).sum()
-        if not total.requires_grad:  # the module does not look at its points
-            return np.zeros_like(z)
-        (gradient,) = torch.autograd.grad(total, points, allow_unused=True)
-        found: Array = np.zeros_like(z) if gradient is None else gradient.numpy()
-        return found
-
-    def constants(self) -> tuple[float | None, float | None]:
-        """Known for a chain of Linear layers with 1-Lipschitz activations, as WGAN critics are."""
-        weights = _linear_chain(self.module)
-        if weights is None:
-            return None, None
-        largest = max(float(np.abs(w).max()) for w in weights)
-        clip = largest if self.clip is None else self.clip
-        if largest > clip * (1 + 1e-6):
-            raise InputError(
-                f"clip is {clip:g}, but the critic has a weight of size {largest:g}: "
-                "it is not clipped to that; pass its own clip value, or leave clip out"
-            )
-        shapes = [w.shape for w in weights]
-        return clip_constant(max(clip, largest), shapes), spectral_constant(weights)
 
 
 def clip_constant(clip: float, shapes: list[tuple[int, ...]]) -> float:
@@ -152,22 +114,31 @@ def spectral_constant(weights: list[Array]) -> float:
     return float(np.prod([np.linalg.norm(w, 2) for w in weights]))
 
 
-def as_critic(critic: Any, clip: float | None = None) -> Critic:
+def as_critic(critic: Any, clip: float | None = None, shape: tuple[int, ...] | None = None) -> Critic:
     """Any critic as the ladder reads it: otbench's own, a torch module, or a function of numpy arrays.
 
+    ``clip``: the clip value a module's weights are held to. ``shape``: that of a point as modules and functions take
+    it, where points are no vectors; otbench's own critics take vectors.
+
     Raises:
-        InputError: something that is not callable.
+        InputError: something that is not callable, or a clip value that is false or belongs to no module.
     """
-    if hasattr(critic, "values") and hasattr(critic, "gradients") and hasattr(critic, "constants"):
-        return critic  # type: ignore[no-any-return]
-    if hasattr(critic, "state_dict") and hasattr(critic, "double"):  # a torch.nn.Module, without importing torch
-        return TorchFunction(critic, clip)
-    if callable(critic):
-        return UserFunction(critic)
-    raise InputError(
-        "a critic must be a torch.nn.Module or a function of an (n, d) numpy array; "
-        f"got {type(critic).__name__}"
-    )
+    torch = sys.modules.get("torch")  # whoever has a module has loaded torch
+    if torch is not None and isinstance(critic, torch.nn.Module):
+        from otbench.critics.modules import TorchFunction  # loads torch, which functions of arrays do without
+
+        return TorchFunction(critic, clip, shape)
+    if clip is not None:
+        raise InputError(
+            f"clip is what the weights of a torch module are held to; got {type(critic).__name__}: leave clip out"
+        )
+    if not isinstance(critic, type):
+        if all(hasattr(critic, name) for name in ("values", "gradients", "constants")):
+            return critic  # type: ignore[no-any-return]
+        if callable(critic):
+            return UserFunction(critic, shape)
+    what = f"the class {critic.__name__} itself" if isinstance(critic, type) else type(critic).__name__
+    raise InputError(f"a critic must be a torch.nn.Module or a function of an (n, d) numpy array; got {what}")
 
 
 def on_union(
@@ -187,39 +158,64 @@ def on_union(
     return values[at_x], values[at_y], gradients[at_x], gradients[at_y]
 
 
-def _flat_values(output: Any, count: int) -> Array:
-    output = output.detach().cpu() if hasattr(output, "detach") else output  # a function may answer in tensors
-    values = np.asarray(output, dtype=np.float64)
-    if values.shape not in ((count,), (count, 1)):
+def check_company(critic: Critic, points: Array, values: Array) -> None:
+    """Refuse a critic whose value at a point depends on the points it is evaluated with, or on chance.
+
+    About 64 of the ``points``, at most half of them, are evaluated once more, in reversed order: see ``_allowance``.
+
+    Raises:
+        InputError: a value that differs.
+    """
+    if len(points) < 2:
+        return
+    chosen = np.arange(len(points))[:: max(2, len(points) // 64)][::-1]
+    again, before = critic.values(points[chosen]), values[chosen]
+    differ = np.flatnonzero(~(np.abs(again - before) <= _allowance(critic, values)))
+    if len(differ):
+        one = differ[0]
         raise InputError(
-            f"a critic must return one value a point, shape ({count},) or ({count}, 1); got {values.shape}"
+            "the critic's value at a point depends on the points beside it or on chance "
+            f"({before[one]:.6g} in one batch, {again[one]:.6g} in another), as batch statistics and dropout make it: "
+            "it is no function of a point; put it in evaluation mode, or take that out"
         )
+
+
+def _allowance(critic: Critic, values: Array) -> float:
+    """How far rounding may move a value: 1e-6 of their spread and 4096 units in the last place of the largest.
+
+    In float32, in which a function may compute whatever it returns, 1e-3 of the spread and 4096 of its units; in
+    half precision a twentieth of the spread and four units.
+    """
+    eps = getattr(critic, "eps", EPS["float64"])
+    eps = max(eps, EPS["float32"]) if isinstance(critic, UserFunction) else eps
+    of_spread, of_size = min(max(1e-6, 1e4 * eps), 0.05), max(min(4096 * eps, 1e-3), 4 * eps)
+    return float(of_spread * (values.max() / 2 - values.min() / 2) * 2 + of_size * np.abs(values).max())
+
+
+def one_value_a_point(output: Any, count: int) -> Array:
+    """What a critic returned for ``count`` points as float64 values (count,); trailing axes of length 1 are dropped.
+
+    Raises:
+        InputError: several outputs, complex numbers, objects, or another shape.
+    """
+    rule = f"a critic must return one value a point, shape ({count},) or ({count}, 1)"
+    if isinstance(output, dict) or (isinstance(output, list | tuple) and not all(map(_is_one_number, output))):
+        raise InputError(
+            f"{rule}; got a {type(output).__name__} of {len(output)} parts: wrap it so that it returns the score alone"
+        )
+    values = as_reals("what the critic returns", output)
+    if values.size != count or (count > 1 and values.shape[0] != count):
+        raise InputError(f"{rule}; got {values.shape}")
     return values.reshape(count)
 
 
-def _linear_chain(module: Any) -> list[NDArray[np.float64]] | None:
-    """The weights of a plain chain of Linear layers and 1-Lipschitz activations ending in one value, else None."""
-    from torch import nn
-
-    neutral = {nn.ReLU, nn.Tanh, nn.Sigmoid, nn.Identity, nn.Flatten, nn.Dropout}
-    weights = []
-    for part in _parts(module):
-        # a subclass may compute anything, and so may a hook
-        if part._forward_hooks or part._forward_pre_hooks:
-            return None
-        if type(part) is nn.Linear:
-            weights.append(part.weight.detach().numpy())
-        elif type(part) is nn.LeakyReLU and abs(part.negative_slope) <= 1:
-            continue
-        elif type(part) not in neutral | {nn.Sequential}:
-            return None
-    return weights if weights and weights[-1].shape[0] == 1 else None
+def _is_one_number(part: Any) -> bool:
+    if isinstance(part, list | tuple):
+        return len(part) == 1
+    return isinstance(part, numbers.Number) or math.prod(getattr(part, "shape", (0,))) == 1
 
 
-def _parts(module: Any) -> list[Any]:
-    """A module and all in it, one used twice counted twice; only plain Sequentials are entered."""
-    from torch import nn
-
-    if type(module) is not nn.Sequential:
-        return [module]
-    return [module, *(part for child in module for part in _parts(child))]
+def rounding_of(output: Any) -> float:
+    """The unit of rounding of the type of an array or a tensor, float64's where it is not known."""
+    kind = str(getattr(output, "dtype", "")).removeprefix("torch.")
+    return EPS.get(kind, EPS["float64"])
