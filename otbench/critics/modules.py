@@ -179,15 +179,15 @@ def _true_clip(clip: Any, module: nn.Module) -> float:
     """The clip value, refused where a parameter other than a bias exceeds it: WGAN clips those too, others do not."""
     if isinstance(clip, bool) or not isinstance(clip, numbers.Real) or not 0 < float(clip) < np.inf:
         raise InputError(f"clip must be a finite number above 0; got {clip!r}")
-    clip = float(clip)
+    value = float(clip)
     sizes = {name: float(size.max()) for name, size in _sizes(module).items() if not _is_bias(name)}
     name = max(sizes, key=lambda name: sizes[name], default="")
-    if name and sizes[name] > clip * (1 + CLIP_ROUNDING):
+    if name and sizes[name] > value * (1 + CLIP_ROUNDING):
         raise InputError(
-            f"clip is {clip:g}, but the critic has a weight of size {sizes[name]:g} ({name}): "
+            f"clip is {value:g}, but the critic has a weight of size {sizes[name]:g} ({name}): "
             "it is not clipped to that; pass its own clip value, or leave clip out"
         )
-    return clip
+    return value
 
 
 def _sizes(module: nn.Module) -> dict[str, Array]:
