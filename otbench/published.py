@@ -47,6 +47,8 @@ def read_scores(file: Path) -> pd.DataFrame:
         raise InputError(f"{file} cannot be read: {error.strerror}") from None
     except (ValueError, UnicodeDecodeError) as error:
         raise InputError(f"{file} is not a table of scores: {str(error).splitlines()[0]}") from None
+    if not isinstance(table.index, pd.RangeIndex):  # pandas takes cells beyond the header's for names of rows
+        raise InputError(f"{file} has a row with more cells than its header names")
     if list(table.columns) != SCORE_COLUMNS:
         raise InputError(f"{file} must have the columns {', '.join(SCORE_COLUMNS)}; it has {', '.join(table.columns)}")
     numbers = table.drop(columns="method")

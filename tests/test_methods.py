@@ -45,6 +45,7 @@ def pairs() -> list[SamplePair]:
         ({"widths": (64, 0)}, r"widths must be at least 1; got \[64, 0\]"),
         ({"widths": True}, "widths: input should be a valid tuple; got True"),
         ({"depth": -1}, "depth"),
+        ({"depth": 2**63}, "depth must be at most 1000; got 9223372036854775808"),
         ({"depth": 1.5}, "depth: input should be a valid integer; got 1.5"),
         ({"depth": True}, "depth: input should be a valid integer; got True"),
         ({"betas": (0.9, 1.0)}, r"betas must lie in \[0, 1\); got \[0.9, 1.0\]"),

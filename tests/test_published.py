@@ -123,6 +123,7 @@ def test_a_failed_cell_names_the_file_that_running_it_alone_needs(ran: Path) -> 
         ("dim,funnels,method,cos,l2\n", "must have the columns dim, funnels, method, cos, l2, cost"),
         ("dim,funnels,method,cos,l2,cost\n2,4,wgan,nan,1,1\n", "must hold finite numbers"),
         ("dim,funnels,method,cos,l2,cost\n2,4,wgan,much,1,1\n", "must hold finite numbers"),
+        ("dim,funnels,method,cos,l2,cost\n,2,4,wgan,1,1,1\n", "has a row with more cells than its header names"),
         ("", "is not a table of scores"),
     ],
 )

@@ -10,6 +10,9 @@ from otbench.critics.functions import clip_constant
 from otbench.critics.mlp import Activation
 from otbench.methods.base import Fitted, Job, Method
 
+#: More hidden layers than this are a slip of the pen, and a tuple of their widths may not fit in memory.
+MAX_DEPTH = 1000
+
 
 class WeightClip(Method):
     """The critic of Arjovsky, Chintala, Bottou 2017, Algorithm 1, and every variant that changes its number.
@@ -54,6 +57,8 @@ class WeightClip(Method):
         widths = (widths,) if isinstance(widths, int) and not isinstance(widths, bool) else widths
         if not isinstance(widths, list | tuple) or not isinstance(depth, int | None) or isinstance(depth, bool):
             return fields  # wrong types: the field's own rule says so better
+        if depth is not None and depth > MAX_DEPTH:
+            raise ValueError(f"depth must be at most {MAX_DEPTH}; got {depth}")
         if depth is not None and len(widths) == 1:
             widths = tuple(widths) * depth
         if depth not in (None, len(widths)):

@@ -53,6 +53,7 @@ def test_rubbish_is_read_or_refused_in_one_line(name: str, small_results: Path, 
 PUBLIC = dict.fromkeys(CASES, 1500) | {"load": 600, "check_results": 400, "train": 1000, "audit": 1500}
 
 
+@pytest.mark.filterwarnings("ignore")  # of the cases in the making; those of the functions are counted
 @pytest.mark.parametrize("name", CASES)
 def test_every_public_function_gives_what_an_independent_reading_gives_or_refuses(name: str, tmp_path: Path) -> None:
     assert sum(PUBLIC.values()) == 20_000
