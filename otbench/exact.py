@@ -62,7 +62,9 @@ def cost_matrix(x: Any, y: Any) -> Array:
         return matrix
     if smallest > 2.0**-400 * largest:
         exponent = int(np.frexp(largest)[1])
-        return _counted(np.ldexp(cdist(np.ldexp(x, -exponent), np.ldexp(y, -exponent)), exponent))
+        matrix = cdist(np.ldexp(x, -exponent), np.ldexp(y, -exponent))
+        with np.errstate(over="ignore"):
+            return _counted(np.ldexp(matrix, exponent))
     return _counted(np.array([_far_distances(point, y) for point in x]))
 
 

@@ -161,7 +161,8 @@ def exact(frame: pd.DataFrame, timings: pd.DataFrame) -> pd.DataFrame:
     points = [name for name in points if not name.endswith(".version")]
     columns = [
         "seed", "n", "m", "primal", "primal_lower", "primal_upper", "longest_move", "gap", "violation",
-        "marginal_error", "coupled_w1", "coupled_stderr", "sampling_floor", "population_w1", "sampling_error", "population_overlap", "coincident", "nearest",
+        "marginal_error", "coupled_w1", "coupled_stderr", "sampling_floor", "population_w1", "sampling_error",
+        "population_overlap", "coincident", "nearest",
     ]  # fmt: skip
     drawn = frame[frame["status"] != "failed"]
     return drawn[[*points, *columns]].drop_duplicates([*points, "seed"], ignore_index=True)

@@ -176,7 +176,7 @@ def test_numbers_with_few_digits_are_refused_with_a_remedy_that_helps():
 
 
 def test_points_farther_apart_than_float64_counts_are_refused_in_one_line():
-    with pytest.raises(InputError, match="farther apart than float64 counts, 1.8e308: divide both by one number"):
+    with pytest.raises(InputError, match=r"farther apart than float64 counts, 1\.8e308: divide both by one number"):
         solve_exact([[1.7e308]], [[-1.7e308]])
 
 

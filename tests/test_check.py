@@ -11,10 +11,11 @@ from small import Line, change, lines, write_lines
 
 from otbench.check import RULES, Violation, check_results, complete, keys, tables
 from otbench.errors import ResultsError
+from otbench.proofs import PROOF
 from otbench.render import write_tables
 from otbench.rows import Results, dump
 from otbench.stored import Stored
-from otbench.tables import frame_of, load
+from otbench.tables import RUNGS, frame_of, load
 
 Where = Callable[[Line], bool]
 
@@ -165,6 +166,19 @@ def test_a_planted_fault_is_reported_by_its_rule(
         assert violation.bound
         text = str(violation)
         assert text == f"{part}: {violation.cell}: observed {violation.observed}, must be {violation.bound}"
+
+
+@pytest.mark.parametrize("unit", [1e-14, 1e-9, 1.0, 1e9])
+@pytest.mark.parametrize("name", ["c_transform", "primal_upper", "slope_half"])
+def test_what_is_above_w1_by_a_millionth_is_seen_in_any_unit(name: str, unit: float, small_results: Path) -> None:
+    frame = load(small_results)
+    lengths = [*PROOF[:-1], "spread", "slope_half", "raw_error", *RUNGS]
+    frame[lengths] *= unit
+    frame = frame[(frame["critic"] == "weight_clip") & (frame["primal"] > 0)].head(1)
+    rules = ("certificates", "ladder", "ranges")
+    assert not [violation for rule in rules for violation in RULES[rule](frame)]
+    frame[name] = frame["primal"] * (1 + 1e-6)
+    assert [violation for rule in rules for violation in RULES[rule](frame)]
 
 
 @pytest.mark.parametrize("name", ["clip_bound", "spectral", "slope"])
