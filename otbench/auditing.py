@@ -44,7 +44,7 @@ def audit(critic: Any, x: Any, y: Any, a: Any = None, b: Any = None, *, clip: fl
     if shape != other and max(len(shape), len(other)) > 1:
         raise InputError(f"x and y must hold points of one shape; got {shape} and {other}")
     pair = SamplePair(x, y, a, b)
-    with _said_in_one_line(shape), _chance_left_as_it_was():
+    with _said_in_one_line(critic, shape), _chance_left_as_it_was():
         function = as_critic(critic, clip, shape if len(shape) > 1 else None)
         fx, fy, gx, gy = on_union(function, pair.x, pair.y)
         values = np.concatenate([fx, fy])
@@ -75,7 +75,7 @@ def _flat(name: str, value: Any) -> tuple[Array, tuple[int, ...]]:
 
 
 @contextmanager
-def _said_in_one_line(shape: tuple[int, ...]) -> Iterator[None]:
+def _said_in_one_line(critic: Any, shape: tuple[int, ...]) -> Iterator[None]:
     """What a critic raises, as an error that names it."""
     try:
         yield
@@ -84,8 +84,18 @@ def _said_in_one_line(shape: tuple[int, ...]) -> Iterator[None]:
     except Exception as error:
         reason = " ".join(str(error).split())[:200]
         raise InputError(
-            f"the critic raised {type(error).__name__}: {reason} (it was handed points of shape {shape})"
+            f"the critic raised {type(error).__name__}: {reason} "
+            f"(it was handed points of shape {shape}){_remedy(critic, shape)}"
         ) from error
+
+
+def _remedy(critic: Any, shape: tuple[int, ...]) -> str:
+    """What to try where a critic may have been handed vectors for images, or images for vectors."""
+    if len(shape) > 1:
+        return ": if it takes vectors, pass x.reshape(len(x), -1)"
+    layers = critic.modules() if hasattr(critic, "modules") else []
+    takes_images = any("Conv" in type(layer).__name__ for layer in layers)
+    return ": pass images of shape (n, c, h, w)" if takes_images else ""
 
 
 def _chance_left_as_it_was() -> Any:

@@ -3,6 +3,7 @@
 import math
 import sys
 from dataclasses import dataclass
+from decimal import ROUND_FLOOR, Context
 from functools import lru_cache
 from typing import Any
 
@@ -24,6 +25,8 @@ ORDINARY = 2.0**300
 TINY = 1e-290
 
 EPS = float(np.finfo(np.float64).eps)
+
+SIX_DIGITS_DOWN = Context(prec=6, rounding=ROUND_FLOOR)
 
 
 @dataclass(frozen=True)
@@ -48,7 +51,8 @@ class BatchBound:
     def __str__(self) -> str:
         turned = ", read as -f because the critic is low on x" if self.sign < 0 else ""
         made_of = f"raw {self.raw:.3g}, slope {self.slope:.3g}{turned}"
-        return f"{self.bound:.6g}, a lower bound of W1 of the two batches: {made_of}"
+        shown = float(SIX_DIGITS_DOWN.create_decimal(self.bound))  # rounded up it would be no bound
+        return f"{shown:.6g}, a lower bound of W1 of the two batches: {made_of}"
 
 
 def monitor(critic_x: Any, critic_y: Any, x: Any, y: Any) -> BatchBound:
@@ -105,7 +109,8 @@ def largest_slope(fx: Array, fy: Array, x: Array, y: Array) -> float:
         block = slice(k, k + rows)
         rises = fx[block, None] - fy
         sums = squares_x[block, None] + squares_y
-        squares, doubts = sums - 2 * (near_x[block] @ near_y.T), doubt * sums
+        # squares below float64's normal range have lost digits, which no multiple of them pays for
+        squares, doubts = sums - 2 * (near_x[block] @ near_y.T), doubt * sums + TINY
         likely = rises / (np.sqrt(np.maximum(squares, 0) + doubts) + TINY)
         one = np.unravel_index([int(likely.argmax())], likely.shape)
         steepest = _steepest_of(one, rises, x[block], y, steepest)

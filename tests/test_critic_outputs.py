@@ -117,7 +117,8 @@ def test_what_a_critic_raises_is_named_in_one_line(error: BaseException, said: s
 
 def test_a_critic_for_points_of_another_shape_says_what_it_was_handed() -> None:
     assert "the critic raised RuntimeError: mat1 and mat2 shapes" in refusal(chain(dim=5))
-    assert refusal(nn.Conv2d(3, 1, 8)).endswith("(it was handed points of shape (4,))")
+    said = refusal(nn.Conv2d(3, 1, 8))
+    assert said.endswith("(it was handed points of shape (4,)): pass images of shape (n, c, h, w)")
     assert "the critic raised ValueError" in refusal(lambda z: z @ np.ones(5))
     fitted = otbench.train(otbench.SamplePair(X[:, :2], Y[:, :2]), otbench.WeightClip(widths=(8,), steps=2), seed=0)
     assert "the critic raised ValueError" in refusal(fitted)

@@ -236,6 +236,24 @@ def test_numpy_batches_load_no_torch() -> None:
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.parametrize("far", [1.0, 1e10])
+def test_distances_whose_squares_underflow_beside_a_far_point_prove_no_more_than_w1(far: float) -> None:
+    """The far point is in both batches and moves nothing; of the near ones 1e-162 goes from 1 to 2."""
+    x = np.array([3e-162, 1e-162, far, far])[:, None]
+    y = np.array([2e-162, 3e-162, far, far])[:, None]
+    found = otbench.monitor([1.47, -0.92, 0.04, 1.56], [0.0, 0.0, 1.0, 1.0], x, y)
+    assert 0 <= found.bound <= 2.5e-163
+
+
+@pytest.mark.parametrize("shift", np.linspace(0.5, 1.5, 20))
+def test_a_printed_number_is_not_rounded_above_w1(shift: float, capsys: pytest.CaptureFixture[str]) -> None:
+    """A linear critic on mass moved along a line proves all of W1, so that any rounding upwards shows."""
+    y = torch.arange(8.0, dtype=torch.float64)[:, None]
+    x = y + shift
+    exec(CODE, {"critic": lambda z: 3 * z, "x": x, "y": y})
+    assert float(capsys.readouterr().out.split(",")[0]) <= otbench.solve_exact(x, y).w1 * (1 + 1e-12)
+
+
 # the printed lines ----------------------------------------------------------------------------------------------------
 
 
@@ -324,7 +342,7 @@ def test_what_is_no_batch_or_no_values_is_refused_in_one_line(change: dict[int, 
 
 def test_it_prints_on_one_line_that_begins_with_the_bound() -> None:
     x, y = [[0.0], [1.0]], [[2.0], [3.0]]
-    line = "2, a lower bound of W1 of the two batches: raw -4, slope 2, read as -f because the critic is low on x"
+    line = "1.99999, a lower bound of W1 of the two batches: raw -4, slope 2, read as -f because the critic is low on x"
     assert str(otbench.monitor([0.0, 2.0], [4.0, 6.0], x, y)) == line
     assert str(otbench.monitor([0, -2], [-4, -6], x, y)) == line.split(", read")[0].replace("-4", "4")
 

@@ -9,6 +9,10 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.parametrize import is_parametrized
+from torch.nn.utils.prune import BasePruningMethod
+from torch.nn.utils.spectral_norm import SpectralNorm
+from torch.nn.utils.weight_norm import WeightNorm
 
 from otbench.critics.functions import EPS, clip_constant, one_value_a_point, rounding_of, spectral_constant
 from otbench.errors import InputError
@@ -20,8 +24,14 @@ UNFIT = (RuntimeError, TypeError, ValueError, AssertionError, AttributeError, Lo
 #: Modules that hand their points on to the one inside, on devices they choose.
 WRAPPERS = (nn.DataParallel, nn.parallel.DistributedDataParallel)
 
-#: Share of the clip value from which a parameter counts as saturated, and by how much rounding may exceed it.
-SATURATED, CLIP_ROUNDING = 0.999, 1e-6
+#: Share of the clip value from which a parameter counts as saturated.
+SATURATED = 0.999
+
+#: By how much, relatively, float32's rounding of the clip value may exceed it.
+CLIP_ROUNDING = 6e-8
+
+#: Hooks that compute a weight from parameters before every call.
+COMPUTING = (WeightNorm, SpectralNorm, BasePruningMethod)
 
 
 class TorchFunction:
@@ -46,6 +56,7 @@ class TorchFunction:
         self.readings = [(self.double, torch.float64), (own, kind)]
         self.shape, self.eps = shape, EPS["float64"]
         self.clip = None if clip is None else _true_clip(clip, own)
+        self.highest = 0.0 if self.clip is None else _highest(self.clip, kind)
 
     def values(self, z: Array) -> Array:
         with _plainly(), torch.no_grad():
@@ -82,7 +93,7 @@ class TorchFunction:
         if self.clip is None:
             return None
         sizes = _sizes(self.double)
-        if any(size.max() > self.clip * (1 + CLIP_ROUNDING) for size in sizes.values()):
+        if any(size.max() > self.highest for size in sizes.values()):
             sizes = {name: size for name, size in sizes.items() if not _is_bias(name)}
         return float((np.concatenate([*sizes.values()]) >= SATURATED * self.clip).mean()) if sizes else None
 
@@ -178,11 +189,12 @@ def _moved(value: Any, kind: torch.dtype | None) -> Any:
 def _true_clip(clip: Any, module: nn.Module) -> float:
     """The clip value, refused where a parameter other than a bias exceeds it: WGAN clips those too, others do not."""
     if isinstance(clip, bool) or not isinstance(clip, numbers.Real) or not 0 < float(clip) < np.inf:
-        raise InputError(f"clip must be a finite number above 0; got {clip!r}")
+        raise InputError(f"clip must be a finite number above 0; got {' '.join(repr(clip).split())[:60]}")
     value = float(clip)
-    sizes = {name: float(size.max()) for name, size in _sizes(module).items() if not _is_bias(name)}
+    kind = next((p.dtype for p in module.parameters() if p.is_floating_point()), torch.float32)
+    sizes = {name: float(size.max()) for name, size in _weights(module).items() if not _is_bias(name)}
     name = max(sizes, key=lambda name: sizes[name], default="")
-    if name and sizes[name] > value * (1 + CLIP_ROUNDING):
+    if name and sizes[name] > _highest(value, kind):
         raise InputError(
             f"clip is {value:g}, but the critic has a weight of size {sizes[name]:g} ({name}): "
             "it is not clipped to that; pass its own clip value, or leave clip out"
@@ -199,12 +211,41 @@ def _sizes(module: nn.Module) -> dict[str, Array]:
     }
 
 
+def _weights(module: nn.Module) -> dict[str, Array]:
+    """|theta| of every parameter and of every weight that a hook or a parametrization computes, by its name."""
+    found = _sizes(module)
+    with _plainly(), torch.no_grad():
+        for prefix, part in module.named_modules():
+            for name, tensor in _computed(part):
+                if tensor.numel():
+                    found[f"{prefix}.{name}".lstrip(".")] = tensor.detach().abs().double().numpy().ravel()
+    return found
+
+
+def _computed(part: nn.Module) -> Iterator[tuple[str, Tensor]]:
+    """The weights of a layer that are computed from its parameters, as they are now."""
+    for hook in part._forward_pre_hooks.values():
+        if isinstance(hook, COMPUTING):
+            hook(part, ())
+            name = hook._tensor_name if isinstance(hook, BasePruningMethod) else hook.name
+            yield name, getattr(part, name)
+    if is_parametrized(part):
+        yield from ((name, getattr(part, name)) for name in part.parametrizations)  # type: ignore[union-attr]
+
+
+def _highest(clip: float, kind: torch.dtype) -> float:
+    """The largest that a parameter of this type is when clamped to the clip value, which its type rounds."""
+    return clip * (1 + max(CLIP_ROUNDING, torch.finfo(kind).eps / 2))
+
+
 def _is_bias(name: str) -> bool:
     return any(part.startswith("bias") for part in name.split("."))
 
 
 def _linear_chain(module: nn.Module) -> list[Array] | None:
     """The weights of a plain chain of Linear layers and 1-Lipschitz activations ending in one value, else None."""
+    if nn.modules.module._global_forward_hooks or nn.modules.module._global_forward_pre_hooks:
+        return None
     neutral = {nn.ReLU, nn.Tanh, nn.Sigmoid, nn.Identity, nn.Flatten, nn.Dropout}
     weights = []
     for part in _parts(module):
