@@ -10,38 +10,38 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from otbench.auditing import audit
-    from otbench.bounds import lower_bounds
-    from otbench.check import check_results
-    from otbench.critics.training import train, train_many
     from otbench.errors import InputError, OtbenchError, ResultsError, UncertifiedError
-    from otbench.exact import cost_matrix, solve_exact, verify_exact
     from otbench.methods import WeightClip, method
-    from otbench.monitoring import BatchBound, monitor
+    from otbench.methods.audit import audit
+    from otbench.methods.training.clipped import train, train_many
     from otbench.problems import problem
-    from otbench.tables import load
+    from otbench.report.check.rules import check_results
+    from otbench.results.tables.cells import load
+    from otbench.transport.bounds import lower_bounds
+    from otbench.transport.exact import cost_matrix, solve_exact, verify_exact
+    from otbench.transport.monitoring import BatchBound, monitor
     from otbench.types import Bounds, ExactSolution, SamplePair
 
 #: Public name → module. Loaded on first use (SPEC 1), so that reading results imports neither torch nor POT.
 _HOME = {
-    "audit": "auditing",
-    "lower_bounds": "bounds",
-    "check_results": "check",
-    "train": "critics.training",
-    "train_many": "critics.training",
+    "audit": "methods.audit",
+    "lower_bounds": "transport.bounds",
+    "check_results": "report.check.rules",
+    "train": "methods.training.clipped",
+    "train_many": "methods.training.clipped",
     "InputError": "errors",
     "OtbenchError": "errors",
     "ResultsError": "errors",
     "UncertifiedError": "errors",
-    "cost_matrix": "exact",
-    "solve_exact": "exact",
-    "verify_exact": "exact",
+    "cost_matrix": "transport.exact",
+    "solve_exact": "transport.exact",
+    "verify_exact": "transport.exact",
     "WeightClip": "methods",
     "method": "methods",
-    "BatchBound": "monitoring",
-    "monitor": "monitoring",
+    "BatchBound": "transport.monitoring",
+    "monitor": "transport.monitoring",
     "problem": "problems",
-    "load": "tables",
+    "load": "results.tables.cells",
     "Bounds": "types",
     "ExactSolution": "types",
     "SamplePair": "types",

@@ -11,8 +11,8 @@ import torch
 from command_line import Done, Otbench
 from small import run_small
 
-from otbench.cli import main
-from otbench.rows import Results
+from otbench.cli.run import main
+from otbench.results.store import Results
 
 torch.set_num_threads(1)
 

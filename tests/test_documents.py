@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from otbench.experiment import load_experiment
+from otbench.experiment.declaration import load_experiment
 from otbench.methods import Job
 from otbench.problems import Problem
 
@@ -76,7 +76,7 @@ def test_the_method_of_contributing_is_one(tmp_path):
 
 
 def test_every_command_of_the_readme_is_one():
-    from otbench.cli import app
+    from otbench.cli.run import app
 
     known = {command.name or command.callback.__name__ for command in app.registered_commands}
     used = set(re.findall(r"^otbench (\w+)", "\n".join(blocks(README, "sh")), re.M))

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 import otbench
-from otbench.advising import advise
 from otbench.errors import InputError
 from otbench.inputs import as_points, as_reals, as_values, as_weights, as_whole
+from otbench.report.advice import advise
 from otbench.types import SamplePair
 
 X = np.array([[0.5, -1.0], [2.25, 3.0], [0.0, 4.0]])

@@ -103,16 +103,16 @@ def test_every_room_on_the_plan_exists() -> None:
 @pytest.mark.parametrize(
     ("module", "source"),
     [
-        ("rows", "import otbench.cli"),
+        ("rows", "import otbench.cli.run"),
         ("rows", "from otbench import cli"),
-        ("rows", "from otbench.tables import load"),
-        ("tables", "from otbench.solutions import exact_solution"),
+        ("rows", "from otbench.results.tables.cells import load"),
+        ("tables", "from otbench.transport.exact_cache import exact_solution"),
         ("exact", "def f():\n    from otbench.problems.base import Problem"),
         ("problems.arrays", "from otbench.methods import METHODS"),
-        ("critics.mlp", "if True:\n    import otbench.critics.mlp, otbench.methods"),
+        ("critics.mlp", "if True:\n    import otbench.methods.mlp, otbench.methods"),
         ("rows", "import otbench"),
         ("nowhere", "from otbench.errors import InputError"),
-        ("run", "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    pass\nelse:\n    import otbench.cli"),
+        ("run", "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    pass\nelse:\n    import otbench.cli.run"),
     ],
 )
 def test_an_import_that_goes_up_or_sideways_is_flagged(module: str, source: str) -> None:
@@ -122,10 +122,10 @@ def test_an_import_that_goes_up_or_sideways_is_flagged(module: str, source: str)
 @pytest.mark.parametrize(
     ("module", "source"),
     [
-        ("check", "from otbench.rows import Results"),
+        ("check", "from otbench.results.store import Results"),
         ("problems.lift", "from otbench.problems.base import Problem"),
-        ("errors", "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import otbench.cli"),
-        ("errors", "import typing\nif typing.TYPE_CHECKING:\n    from otbench.cli import main"),
+        ("errors", "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import otbench.cli.run"),
+        ("errors", "import typing\nif typing.TYPE_CHECKING:\n    from otbench.cli.run import main"),
         ("errors", "import numpy, ot"),
     ],
 )
@@ -161,8 +161,8 @@ for name in ("cli", "errors", "spec", "rows", "tables", "check", "render", "quot
 from pathlib import Path
 otbench = sys.modules["otbench"]
 otbench.load(sys.argv[1])
-otbench.check_results(sys.modules["otbench.rows"].Results(sys.argv[1]))
-sys.modules["otbench.experiment"].load_experiment(sys.argv[2])
+otbench.check_results(sys.modules["otbench.results.store"].Results(sys.argv[1]))
+sys.modules["otbench.experiment.declaration"].load_experiment(sys.argv[2])
 see("reading")
 """
     done = python(code, str(small_results), str(small_results.parent.parent / "small.toml"))

@@ -14,11 +14,11 @@ from command_line import Otbench, assert_one_line
 from rubbish import FORMATS, outcome
 from small import BLOCK, change
 
-from otbench.bounded import parse_npy, read_bounded, unpacked
 from otbench.errors import InputError, ResultsError
-from otbench.experiment import load_experiment
-from otbench.render import markdown
-from otbench.rows import Results
+from otbench.experiment.declaration import load_experiment
+from otbench.files import parse_npy, read_bounded, unpacked
+from otbench.report.markdown import markdown
+from otbench.results.store import Results
 
 
 @pytest.mark.filterwarnings("ignore")

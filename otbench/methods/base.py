@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal, Self
 
-from otbench.critics.functions import Critic
 from otbench.errors import InputError
+from otbench.methods.functions import Critic
 from otbench.spec import Spec
 from otbench.types import Array, ExactSolution, Law, SamplePair
 

@@ -5,8 +5,8 @@ from typing import Literal, Self
 
 import numpy as np
 
-from otbench.critics.functions import Affine, McShane
 from otbench.methods.base import Fitted, Job, Method
+from otbench.methods.functions import Affine, McShane
 
 
 class Zero(Method):

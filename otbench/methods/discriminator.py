@@ -6,8 +6,8 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, field_validator
 
-from otbench.critics.mlp import Activation
 from otbench.methods.base import Fitted, Job, Method
+from otbench.methods.mlp import Activation
 
 
 class Discriminator(Method):
@@ -45,6 +45,6 @@ class Discriminator(Method):
 
     @classmethod
     def fit(cls, methods: Sequence[Self], jobs: Sequence[Job], device: str) -> list[Fitted]:
-        from otbench.critics.logistic import train_discriminators  # torch loads here
+        from otbench.methods.training.logistic import train_discriminators  # torch loads here
 
         return train_discriminators([j.pair for j in jobs], methods[0], [j.seed for j in jobs], device=device)

@@ -6,9 +6,9 @@ from typing import Any, ClassVar, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from otbench.critics.functions import clip_constant
-from otbench.critics.mlp import Activation
 from otbench.methods.base import Fitted, Job, Method
+from otbench.methods.functions import clip_constant
+from otbench.methods.mlp import Activation
 
 #: More hidden layers than this are a slip of the pen, and a tuple of their widths may not fit in memory.
 MAX_DEPTH = 1000
@@ -123,7 +123,7 @@ class WeightClip(Method):
 
     @classmethod
     def fit(cls, methods: Sequence[Self], jobs: Sequence[Job], device: str) -> list[Fitted]:
-        from otbench.critics.training import train_many  # torch loads here, not when an experiment is read
+        from otbench.methods.training.clipped import train_many  # torch loads here, not when an experiment is read
 
         laws = None if jobs[0].law is None else [job.law for job in jobs if job.law is not None]
         return train_many([j.pair for j in jobs], methods, [j.seed for j in jobs], device=device, laws=laws)

@@ -11,8 +11,8 @@ from pydantic import Field, PrivateAttr, model_validator
 
 from otbench.errors import InputError
 from otbench.problems.base import Problem
+from otbench.problems.funnel_files import funnel_pairs
 from otbench.problems.funnel_map import FunnelMap
-from otbench.problems.pair_files import funnel_pairs
 from otbench.types import Array
 
 #: Points on which a map is certified when it is built.

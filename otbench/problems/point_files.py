@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from otbench.bounded import POINTS_BYTES, parse_npy, read_bounded, unpacked
 from otbench.errors import InputError
+from otbench.files import POINTS_BYTES, parse_npy, read_bounded, unpacked
 from otbench.problems.delimited import parse_delimited
 
 #: Suffixes that are read, in small letters.

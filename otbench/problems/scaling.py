@@ -6,8 +6,8 @@ import numpy as np
 from pydantic import Field
 from scipy.special import gammainc, gammaln
 
-from otbench.divergences import scaled_gaussians_js
 from otbench.problems.base import Problem
+from otbench.transport.divergences import scaled_gaussians_js
 from otbench.types import Array
 
 

@@ -6,8 +6,8 @@ import numpy as np
 from pydantic import Field
 from scipy.special import betainc, ndtr
 
-from otbench.divergences import shifted_gaussians_js
 from otbench.problems.base import Problem, direction, uniform_ball
+from otbench.transport.divergences import shifted_gaussians_js
 from otbench.types import Array
 
 

@@ -4,11 +4,11 @@ import pytest
 import torch
 from side_by_side import take_turns
 
-from otbench.critics.compiled import worth_compiling
-from otbench.critics.engine import Engine
-from otbench.critics.plain import PlainLoop
-from otbench.critics.training import batch_size
 from otbench.methods import WeightClip
+from otbench.methods.training.clipped import batch_size
+from otbench.methods.training.compiled_step import worth_compiling
+from otbench.methods.training.engine import Engine
+from otbench.methods.training.plain_loop import PlainLoop
 from otbench.problems import problem
 
 PAIR = problem("translation", dim=16).sample(1024, mode="coupled")

@@ -4,14 +4,14 @@ import numpy as np
 from side_by_side import take_turns
 from small import derive
 
-from otbench.bounds import Ladder, alignment
-from otbench.check import check_results
-from otbench.critics.functions import on_union
-from otbench.critics.training import train
-from otbench.exact import cost_matrix, solve_cost
 from otbench.methods import WeightClip
+from otbench.methods.functions import on_union
+from otbench.methods.training.clipped import train
 from otbench.problems import problem
-from otbench.rows import Results
+from otbench.report.check.rules import check_results
+from otbench.results.store import Results
+from otbench.transport.bounds import Ladder, alignment
+from otbench.transport.exact import cost_matrix, solve_cost
 
 
 def test_a_critic_is_read_in_a_few_cost_matrices_time(benchmark):

@@ -7,8 +7,8 @@ import pytest
 from scipy.optimize import linear_sum_assignment
 from side_by_side import take_turns
 
-from otbench.exact import MAX_ITERATIONS, cost_matrix, solve_cost, verify_cost
 from otbench.problems import problem
+from otbench.transport.exact import MAX_ITERATIONS, cost_matrix, solve_cost, verify_cost
 
 
 @pytest.mark.parametrize("dim", [2, 32])

@@ -11,8 +11,8 @@ import rubbish
 from disguises import Rng, pick
 from public_functions import Case
 
-from otbench.problems.pair_files import funnel_pairs
-from otbench.published import SCORE_COLUMNS, read_scores
+from otbench.problems.funnel_files import funnel_pairs
+from otbench.results.tables.published import SCORE_COLUMNS, read_scores
 
 
 def csv(rng: Rng, folder: Path) -> Case:

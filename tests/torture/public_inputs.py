@@ -28,7 +28,7 @@ from small import run_small
 
 import otbench
 from otbench.errors import OtbenchError
-from otbench.rows import Results
+from otbench.results.store import Results
 
 FUNCTIONS = ("solve_exact", "verify_exact", "cost_matrix", "lower_bounds", "audit", "method", "train", "problem")
 

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from processes import figure
 
-from otbench.check import RULES, Violation, keys, tables
-from otbench.rows import Results, Row
-from otbench.stored import Stored
-from otbench.tables import frame_of
+from otbench.report.check.rules import RULES, Violation, keys, tables
+from otbench.results.folder import Stored
+from otbench.results.store import Results, Row
+from otbench.results.tables.cells import frame_of
 
 pytestmark = [pytest.mark.torture, pytest.mark.timeout(500)]
 
@@ -98,7 +98,7 @@ def test_any_corruption_is_caught_by_theorem_or_table(monkeypatch: pytest.Monkey
             by_theorem += 1
         changed = Stored(Results(MATRIX))
         changed.__dict__["rows"] = [row | {name: value} if row is rows[k] else row for row in rows]
-        monkeypatch.setattr("otbench.stored.TABLES", {"matrix": lambda frame, clock: frame})
+        monkeypatch.setattr("otbench.results.folder.TABLES", {"matrix": lambda frame, clock: frame})
         by_table += bool(list(tables(changed)))
     made = RANDOM - silent
     assert by_table == made

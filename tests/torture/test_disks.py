@@ -10,7 +10,7 @@ import pytest
 from processes import by_status, environment, figure, no_traceback, otbench, sorted_rows
 from small import write_block
 
-from otbench.rows import Results
+from otbench.results.store import Results
 
 pytestmark = [pytest.mark.torture, pytest.mark.timeout(200)]
 

@@ -11,7 +11,7 @@ from processes import figure
 from public_inputs import CASES, Tally, examine, prepare, report
 from rubbish import FORMATS, outcome
 
-from otbench.workers import first_line
+from otbench.experiment.run.workers import first_line
 
 pytestmark = [pytest.mark.torture, pytest.mark.timeout(400)]
 

@@ -11,7 +11,7 @@ import pytest
 from processes import figure, otbench, sorted_rows, start, until, workers_of
 from small import declare
 
-from otbench.rows import Results
+from otbench.results.store import Results
 
 pytestmark = [pytest.mark.torture, pytest.mark.timeout(580)]
 

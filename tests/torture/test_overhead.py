@@ -10,12 +10,12 @@ from hostile import Hostile
 from processes import environment, figure, otbench, start
 from small import write_block
 
-from otbench.attempts import Attempt, Done, split, spread
-from otbench.clusters import open_client
-from otbench.experiment import load_experiment
+from otbench.experiment.declaration import load_experiment
+from otbench.experiment.run.attempt import Attempt, Done, split, spread
+from otbench.experiment.run.clusters import open_client
+from otbench.experiment.run.tasks import make_tasks
+from otbench.experiment.run.workers import Work, run_on, slots
 from otbench.methods import METHODS
-from otbench.tasks import make_tasks
-from otbench.workers import Work, run_on, slots
 
 pytestmark = [pytest.mark.torture, pytest.mark.timeout(300)]
 

@@ -1,0 +1,5 @@
+"""The command line: every command of otbench."""
+
+from otbench.cli.run import main
+
+__all__ = ["main"]

@@ -1,0 +1,1 @@
+"""Experiments: what a declaration file means, as cells."""

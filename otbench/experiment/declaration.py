@@ -1,0 +1,148 @@
+"""A declared experiment: a TOML file of blocks, every list an axis, expanded into cells."""
+
+import itertools
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Self
+
+from pydantic import Field, model_validator
+
+from otbench.errors import InputError, UnknownNameError
+from otbench.experiment.agreement import Promise
+from otbench.experiment.cell import Cell, Sampling
+from otbench.experiment.locate import declaration_digest, find_experiment, read_toml
+from otbench.methods import METHODS, Method
+from otbench.problems import PROBLEMS, Problem
+from otbench.spec import Spec, is_sequence_field
+from otbench.studies.gan.plan import GeneratorPlan
+from otbench.studies.plan import Plan
+from otbench.studies.timing import TimingPlan
+
+#: More cells than this in one file is a slip of the keyboard.
+MAX_CELLS = 200_000
+
+
+class Block(Spec):
+    """A full product: every problem × sampling × method × seed, each table's lists expanded."""
+
+    kind: ClassVar[str] = "block"
+
+    problem: dict[str, Any] | list[dict[str, Any]]
+    sampling: dict[str, Any] | list[dict[str, Any]] = Field(default_factory=dict)
+    method: dict[str, Any] | list[dict[str, Any]]
+    seeds: list[Annotated[int, Field(ge=0, lt=2**63)]] = Field(min_length=1)
+
+
+class Declaration(Spec):
+    """The file as a whole: the question it answers, and a union of blocks, or a plan."""
+
+    kind: ClassVar[str] = "experiment file"
+
+    question: str
+    block: list[Block] = Field(default_factory=list)
+    agree: list[Promise] = Field(default_factory=list)
+    timing: TimingPlan | None = None
+    generator: GeneratorPlan | None = None
+
+    @property
+    def plan(self) -> Plan | None:
+        """What is measured where there are no blocks."""
+        return self.timing or self.generator
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> Self:
+        if [bool(self.block), bool(self.timing), bool(self.generator)].count(True) != 1:
+            raise ValueError("give either [[block]] tables or one [timing] or [generator] table")
+        return self
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """A validated experiment: its name, question, digest of its file's tables, promises, and distinct cells in the
+    declared order, or a plan."""
+
+    name: str
+    question: str
+    digest: str
+    agree: tuple[Promise, ...]
+    cells: tuple[Cell, ...]
+    plan: Plan | None = None
+
+
+def load_experiment(name_or_path: str, pairs: Path | None = None) -> Experiment:
+    """The experiment of that name, or in that .toml file; ``pairs``: the file of pairs for problems that take one.
+
+    Raises:
+        InputError: no such experiment, no such file, or anything in it that is not understood.
+    """
+    file = find_experiment(name_or_path)
+    tables = read_toml(file)
+    data = None if pairs is None else str(pairs.resolve())
+    try:
+        declared = Declaration(**tables)
+        cells = {cell.key: cell for block in declared.block for cell in _cells(block, str(file.parent), data)}
+        digest = declaration_digest(tables)
+    except InputError as error:
+        raise InputError(f"{file}: {error}") from None
+    agree, distinct = tuple(declared.agree), tuple(cells.values())
+    return Experiment(file.stem, declared.question, digest, agree, distinct, declared.plan)
+
+
+def _cells(block: Block, folder: str, pairs: str | None) -> Iterator[Cell]:
+    problems = [p for table in _tables(block.problem) for p in _expand_problem(table, folder, pairs)]
+    samplings = [Sampling(**fields) for table in _tables(block.sampling) for fields in _axes(Sampling, table)]
+    methods = [m for table in _tables(block.method) for m in _expand_method(table)]
+    _affordable(len(problems) * len(samplings) * len(methods) * len(block.seeds))
+    for problem, sampling, seed, method in itertools.product(problems, samplings, block.seeds, methods):
+        yield Cell(problem, sampling, method.at(problem.dim), seed)
+
+
+def _expand_problem(table: Mapping[str, Any], folder: str, pairs: str | None) -> list[Problem]:
+    chosen = _named("problem", PROBLEMS, table)
+    return [
+        chosen.parse(fields, folder) for axes in _axes(chosen, table) for fields in chosen.instances(axes, pairs)
+    ]
+
+
+def _expand_method(table: Mapping[str, Any]) -> list[Method]:
+    chosen = _named("method", METHODS, table)
+    return [chosen(**fields) for fields in _axes(chosen, table)]
+
+
+def _named(kind: str, known: Mapping[str, Any], table: Mapping[str, Any]) -> Any:
+    name = table.get("name")
+    if name is None:
+        raise InputError(f"a {kind} table needs a name; known: {', '.join(sorted(known))}")
+    if not isinstance(name, str) or name not in known:
+        raise UnknownNameError(kind, name, known)
+    return known[name]
+
+
+def _axes(described: type[Spec], table: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """Every combination of a table's axes: a list is an axis, unless one value of the field is a list itself
+    (widths), where a list of lists is one."""
+    axes = []
+    for name, value in table.items():
+        field = described.model_fields.get(name)
+        lists = isinstance(value, list)
+        if lists and field is not None and is_sequence_field(field):
+            lists = any(isinstance(part, list) for part in value)
+        if lists and not value:
+            raise InputError(f"{described.kind} field {name!r} is an empty list; give at least one value")
+        axes.append(value if lists else [value])
+    _affordable(math.prod(map(len, axes)))
+    for values in itertools.product(*axes):
+        yield dict(zip(table, values, strict=True))
+
+
+def _affordable(size: int) -> None:
+    if size > MAX_CELLS:
+        raise InputError(f"a block of {size} cells is more than the {MAX_CELLS} allowed; split the experiment")
+
+
+def _tables(value: dict[str, Any] | list[dict[str, Any]]) -> list[dict[str, Any]]:
+    if value == []:
+        raise InputError("a block's problem, sampling and method must each be a table or a list of at least one")
+    return value if isinstance(value, list) else [value]

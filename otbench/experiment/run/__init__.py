@@ -1,0 +1,1 @@
+"""Running an experiment: its missing cells become tasks, tasks become rows."""

@@ -1,0 +1,253 @@
+"""Where tasks run: one function that opens a dask client on this machine, on a scheduler, or on a batch system."""
+
+import logging
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from importlib import metadata
+from multiprocessing import resource_tracker
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from pydantic import Field
+
+from otbench.errors import InputError, ResultsError
+from otbench.experiment.locate import read_toml
+from otbench.experiment.run.workers import first_line
+from otbench.methods.training.clipped import check_device
+from otbench.results.schema import SCHEMA
+from otbench.spec import Spec
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+#: Measured choices: one death is the coordinator's to judge; a saturation above 1 blames an innocent queued task for
+#: a dead worker; nannies kill cells with a large cost matrix; a solver that holds the interpreter for minutes, or a
+#: clock that jumps, is not a lost worker.
+DASK = {
+    "distributed.scheduler.allowed-failures": 0,
+    "distributed.scheduler.worker-saturation": 1.0,
+    "distributed.scheduler.worker-ttl": None,
+    "distributed.scheduler.active-memory-manager.start": False,
+    "distributed.worker.memory.target": False,
+    "distributed.worker.memory.spill": False,
+    "distributed.worker.memory.pause": False,
+    "distributed.worker.memory.terminate": False,
+    "distributed.admin.tick.limit": "1h",
+    # dask's own threshold hands every temporary's pages back: a third of a worker's time went into getting them anew
+    "distributed.nanny.pre-spawn-environ.MALLOC_TRIM_THRESHOLD_": 2**28,
+    "distributed.nanny.pre-spawn-environ.MALLOC_MMAP_THRESHOLD_": 2**28,
+}
+
+#: Only this machine can talk to what listens here.
+LOOPBACK = "127.0.0.1"
+
+#: Seconds within which a first worker joins; a batch system may let its jobs wait for a day.
+JOIN = 60.0
+JOIN_BATCH = 86400.0
+
+#: The loggers dask sets up.
+LOGGERS = ("distributed", "distributed.client", "tornado", "tornado.application")
+
+#: Times the processes of this machine are tried to be started.
+STARTS = 3
+
+#: Seconds a scheduler somebody runs has to answer.
+ANSWER = 10.0
+
+
+class BatchSystem(Spec):
+    """An engine file: which cluster class of dask-jobqueue, how many jobs to ask for, and its own options."""
+
+    kind: ClassVar[str] = "engine file"
+
+    cluster: Literal["slurm", "pbs", "sge", "lsf", "oar", "moab", "htcondor", "local"]
+    jobs: int = Field(1, ge=1)
+    options: dict[str, Any] = Field(default_factory=dict)
+
+
+#: The classes of dask-jobqueue by the name an engine file gives.
+CLUSTERS = {
+    "slurm": "SLURMCluster", "pbs": "PBSCluster", "sge": "SGECluster", "lsf": "LSFCluster", "oar": "OARCluster",
+    "moab": "MoabCluster", "htcondor": "HTCondorCluster",
+}  # fmt: skip
+
+
+def check_engine(engine: str) -> None:
+    """InputError unless ``engine`` is inline, local, a scheduler's address, or an engine file that is understood."""
+    if engine in {"inline", "local"} or engine.startswith(("tcp://", "tls://")):
+        return
+    if not engine.endswith(".toml"):
+        raise InputError(f"unknown engine {engine!r}: use inline, local, tcp://HOST:PORT, or a .toml file")
+    read_engine_file(Path(engine))
+
+
+@contextmanager
+def open_client(engine: str, workers: int, gpus: int = 0) -> Iterator["Client"]:
+    """A dask client: ``local`` starts ``workers`` processes of one thread on this machine, or one a GPU;
+    ``tcp://HOST:PORT`` joins a scheduler somebody runs; ``FILE.toml`` asks a batch system for jobs.
+
+    Raises:
+        InputError: no scheduler there, another otbench on its workers, an engine file that cannot be used.
+    """
+    import dask
+    from distributed import Client
+
+    with ExitStack() as stack:
+        stack.enter_context(dask.config.set(DASK))
+        for name in LOGGERS:  # a death is a row, not a page of log
+            logging.getLogger(name).setLevel(logging.CRITICAL)
+        if engine == "local":
+            address = stack.enter_context(_processes(workers, gpus))
+        elif engine.endswith(".toml"):
+            address = stack.enter_context(_batch(read_engine_file(Path(engine))))
+        else:
+            address = engine
+        try:
+            client = stack.enter_context(Client(address, timeout=ANSWER))
+        except (OSError, ValueError) as error:
+            reason = str(error).splitlines()[0]
+            remedy = "start one with `dask scheduler`"
+            raise InputError(f"no dask scheduler answers at {engine}: {reason}; {remedy}") from None
+        with _own_judgement(client):
+            _first_worker(client, JOIN_BATCH if engine.endswith(".toml") else JOIN)
+            yield client
+
+
+def visible_devices(gpus: int, outer: str | None) -> list[str]:
+    """The device each of ``gpus`` workers is shown: the first of those an outer CUDA_VISIBLE_DEVICES leaves.
+
+    Raises:
+        InputError: it leaves fewer.
+    """
+    if outer is None:
+        return [str(k) for k in range(gpus)]
+    shown = [name.strip() for name in outer.split(",") if name.strip()]
+    if gpus > len(shown):
+        raise InputError(f"--gpus {gpus}, but CUDA_VISIBLE_DEVICES={outer} shows {len(shown)}: ask for as many")
+    return shown[:gpus]
+
+
+@contextmanager
+def _processes(workers: int, gpus: int) -> Iterator[Any]:
+    """Worker processes on this machine, each with a nanny that starts it anew when it dies; loopback only."""
+    from distributed import Nanny, Scheduler, SpecCluster
+
+    common: dict[str, Any] = {
+        "nthreads": 1, "host": LOOPBACK, "memory_limit": 0, "silence_logs": logging.CRITICAL,
+        "dashboard": False, "dashboard_address": f"{LOOPBACK}:0",
+    }  # fmt: skip
+    each: list[dict[str, Any]] = [{}] * workers
+    if gpus:
+        devices = visible_devices(gpus, os.environ.get("CUDA_VISIBLE_DEVICES"))
+        each = [{"env": {"CUDA_VISIBLE_DEVICES": device}, "resources": {"GPU": 1}} for device in devices]
+    spec = {k: {"cls": Nanny, "options": common | own} for k, own in enumerate(each)}
+    scheduler = {"host": LOOPBACK, "port": 0, "dashboard": False, "dashboard_address": f"{LOOPBACK}:0"}
+    for left in reversed(range(STARTS)):
+        try:
+            with _without_interrupts():
+                cluster = SpecCluster(
+                    workers=spec, scheduler={"cls": Scheduler, "options": scheduler}, silence_logs=logging.CRITICAL
+                )
+            break
+        except RuntimeError as error:  # a worker died before it was up
+            if not left:
+                raise ResultsError(f"workers do not start ({error}); run with --engine inline to see why") from None
+    with cluster:
+        yield cluster
+
+
+@contextmanager
+def _without_interrupts() -> Iterator[None]:
+    """Threads and processes started here are deaf to Ctrl-C, which is for the run to answer."""
+    resource_tracker.ensure_running()  # which lifts the block in the thread that first needs it
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def read_engine_file(file: Path) -> BatchSystem:
+    """The validated engine file."""
+    tables = read_toml(file)
+    try:
+        asked = BatchSystem(**tables)
+    except InputError as error:
+        raise InputError(f"{file}: {error}") from None
+    if asked.cluster != "local" and "interface" not in asked.options:
+        raise InputError(
+            f"{file}: options.interface must name the network the nodes share (`ip -brief address` lists them); "
+            "without it the scheduler would listen on all of them"
+        )
+    return asked
+
+
+@contextmanager
+def _batch(asked: BatchSystem) -> Iterator[Any]:
+    """Jobs of a batch system, each one or several workers of one thread."""
+    try:
+        import dask_jobqueue
+        from dask_jobqueue.local import LocalCluster
+    except ImportError:
+        raise InputError(
+            "batch systems need dask-jobqueue, which is not installed: pip install 'otbench[cluster]'"
+        ) from None
+    own = {"scheduler_options": {"host": LOOPBACK, "dashboard_address": f"{LOOPBACK}:0"}}
+    options = {"processes": asked.options.get("cores", 1), **(own if asked.cluster == "local" else {}), **asked.options}
+    chosen = LocalCluster if asked.cluster == "local" else getattr(dask_jobqueue, CLUSTERS[asked.cluster])
+    try:
+        cluster = chosen(**options)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"dask-jobqueue does not take these options: {str(error).splitlines()[0]}") from None
+    with cluster:
+        cluster.scale(jobs=asked.jobs)
+        yield cluster
+
+
+@contextmanager
+def _own_judgement(client: "Client") -> Iterator[None]:
+    """A scheduler somebody runs tells of every death at once while we use it; then it does as before."""
+    before = client.run_on_scheduler(_allow_failures, 0)
+    try:
+        yield
+    finally:
+        with suppress(OSError):  # a scheduler that left needs no setting
+            client.run_on_scheduler(_allow_failures, before)
+
+
+def _allow_failures(count: int, dask_scheduler: Any = None) -> int:
+    before = int(dask_scheduler.allowed_failures)
+    dask_scheduler.allowed_failures = count
+    return before
+
+
+def _first_worker(client: "Client", seconds: float) -> None:
+    try:
+        client.wait_for_workers(1, timeout=seconds)
+    except TimeoutError:
+        raise InputError(f"no worker joined within {seconds:.0f} s: start some with `dask worker ADDRESS`") from None
+
+
+def check_workers(client: "Client", device: str, resources: dict[str, float]) -> None:
+    """InputError unless every worker that will be used runs this otbench, and can compute on ``device``."""
+    known = client.scheduler_info()["workers"]
+    able = [w for w, facts in known.items() if all(facts["resources"].get(r, 0) >= k for r, k in resources.items())]
+    if not able:
+        raise InputError("no worker offers a GPU: start them with `dask worker ADDRESS --resources GPU=1 --nthreads 1`")
+    said = client.run(_ready, device, workers=able, on_error="return")  # one that died meanwhile is started anew
+    for answer in said.values():
+        if isinstance(answer, InputError | ImportError):
+            raise InputError(f"a worker cannot be used: {first_line(answer)}")
+        if isinstance(answer, str) and answer != _version():
+            raise InputError(f"a worker runs otbench {answer}, this is {_version()}: install the same everywhere")
+
+
+def _ready(device: str) -> str:
+    check_device(device)
+    return _version()
+
+
+def _version() -> str:
+    return f"{metadata.version('otbench')}, schema {SCHEMA}"

@@ -1,0 +1,45 @@
+"""Cells run again on purpose: one by its key, those that failed, or all of them, the old results set aside."""
+
+from pathlib import Path
+
+from otbench.errors import InputError
+from otbench.experiment.cell import Cell
+from otbench.experiment.declaration import Experiment
+from otbench.results.store import Results
+
+
+def chosen_cells(experiment: Experiment, results: Results, only: str | None, retry: bool) -> list[Cell] | None:
+    """The cell whose key starts with ``only``; or, to ``retry``, those without a row or with a failed one; None where
+    neither is asked for.
+
+    Raises:
+        InputError: no cell's key, or several cells', start so.
+    """
+    if only is not None:
+        found = [cell for cell in experiment.cells if cell.key.startswith(only)]
+        if len(found) != 1:
+            raise InputError(
+                f"--only {only}: {len(found)} of the {len(experiment.cells)} cells have a key that starts so; "
+                "give the start of one key, as in the key column of matrix.csv"
+            )
+        return found
+    if not retry:
+        return None
+    done = {row["key"] for row in results.rows_so_far() if row["status"] != "failed"}
+    return [cell for cell in experiment.cells if cell.key not in done]
+
+
+def set_aside(results: Results) -> Path | None:
+    """Move a results folder to the first free ``.aside/NAME-N`` beside it, and say where; None where there was none.
+
+    Raises:
+        ResultsInUseError: a run holds it.
+    """
+    folder = results.folder
+    if not folder.is_dir():
+        return None
+    with results.locked():
+        aside = folder.parent / ".aside"
+        aside.mkdir(exist_ok=True)
+        number = 1 + max((int(f.name.rpartition("-")[2]) for f in aside.glob(f"{folder.name}-*")), default=0)
+        return folder.rename(aside / f"{folder.name}-{number}")

@@ -1,0 +1,249 @@
+"""Run an experiment: which cells are missing, do them, append their rows; resume is the same call again."""
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from otbench.errors import ResultsError
+from otbench.experiment.cell import Cell
+from otbench.experiment.declaration import Experiment
+from otbench.experiment.run.machine import machine_facts, machine_id
+from otbench.results.schema import SCHEMA
+from otbench.results.store import Results, Row, append_lines, dump, keys_digest, write_atomically
+from otbench.studies.plan import Plan
+
+#: Where in meta.json stand the planned records that any machine may have made.
+EVERYWHERE = "everywhere"
+
+if TYPE_CHECKING:
+    from otbench.experiment.run.attempt import Done, Task
+    from otbench.experiment.run.workers import Failure
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What a run did: cells done before and now, their bad ends, whether a torn line was dropped, how many
+    rows of cells no longer declared were set aside, and the reason of every failed cell in the folder."""
+
+    before: int
+    now: int
+    diverged: int
+    refused: int
+    torn: bool
+    stale: int
+    failed: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where and how cells run: the engine (``clusters.open_client``, or inline: this process), how many processes or
+    GPUs of a local one, the device critics train on, and the seconds one cell may take."""
+
+    engine: str = "inline"
+    workers: int = 1
+    gpus: int = 0
+    device: str = "cpu"
+    limit: float | None = None
+
+    @property
+    def here(self) -> bool:
+        """Whether cells run on this machine."""
+        return self.engine in {"inline", "local"}
+
+
+def default_workers() -> int:
+    """As many as there are cores to this process."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def missing_cells(experiment: Experiment, results: Results) -> list[Cell]:
+    """The cells without a row, in the declared order."""
+    done = results.known_keys()
+    return [cell for cell in experiment.cells if cell.key not in done]
+
+
+def preflight(cells: Sequence[Cell], place: Place) -> None:
+    """InputError, before anything is drawn, for sizes a problem cannot give, memory this machine does not have, or a
+    device that is not there."""
+    from otbench.methods.training.clipped import check_device
+    from otbench.transport.exact import check_memory
+
+    if place.here:
+        check_device(place.device)
+    for cell in {cell.sample_key: cell for cell in cells}.values():
+        sizes = cell.sizes()
+        if place.here:
+            check_memory(*sizes, place.workers)
+
+
+def run_experiment(
+    experiment: Experiment,
+    folder: Path,
+    place: Place = Place(),
+    *,
+    cells: Sequence[Cell] | None = None,
+    command: str = "",
+    on_progress: Callable[[int, int, int], None] = lambda before, now, total: None,
+) -> Summary:
+    """Do every cell of the experiment that has no row in ``folder`` yet; or ``cells``, whose rows are then replaced.
+
+    A cell that fails is a row with the reason, after which ``command`` (``otbench run NAME`` unless said) and the
+    option that re-runs it alone; the others go on. ``on_progress(before, now, total)`` is called as rows are safe
+    on disk. Interrupted at any moment, what was appended stays; the next call does the rest.
+
+    Raises:
+        ResultsInUseError: another run holds the folder.
+        InputError: cells that cannot be drawn, a device or an engine that is not there.
+    """
+    results, command = Results(folder), command or f"otbench run {experiment.name}"
+    with results.locked(), ExitStack() as stack:
+        todo = missing_cells(experiment, results) if cells is None else list(cells)
+        outcomes = stack.enter_context(_outcomes(todo, folder, place)) if todo else iter(())
+        torn = results.mend()
+        stale = results.sort_out({cell.key for cell in experiment.cells})
+        done, asked = results.known_keys(), {cell.key for cell in todo}
+        again, kept, now = done & asked, done - asked, 0
+        before = sum(cell.key in kept for cell in experiment.cells)
+        _write_meta(experiment, results, {})
+        on_progress(before, now, len(experiment.cells))
+        statuses: list[object] = []
+        for task, outcome, workers in outcomes:
+            rows, timings, machine = _lines(task, outcome, command, place.device, workers)
+            _write_meta(experiment, results, machine)
+            results.put(rows, timings, again)
+            statuses += [row["status"] for row in rows]
+            now += len(rows)
+            on_progress(before, now, len(experiment.cells))
+        failed = results.settle([cell.key for cell in experiment.cells])
+    return Summary(before, now, statuses.count("diverged"), statuses.count("refused"), torn, stale, failed)
+
+
+@contextmanager
+def _outcomes(
+    cells: list[Cell], folder: Path, place: Place
+) -> Iterator[Iterator[tuple["Task", "Done | Failure", int]]]:
+    """Every task of ``cells`` with its outcome and the number of workers there were, once the place is open."""
+    preflight(cells, place)
+    # torch and POT load here: a run with nothing left to do needs neither
+    from otbench.experiment.run.attempt import Attempt, split, spread
+    from otbench.experiment.run.clusters import check_workers, open_client
+    from otbench.experiment.run.tasks import make_tasks
+    from otbench.experiment.run.workers import Work, run_here, run_on, slots
+
+    solutions, inline = folder.absolute().parent / ".exact", place.engine == "inline"
+    attempt = Attempt(solutions, place.device, place.limit, None if inline else folder.absolute() / "stacks")
+    tasks: list[Task] = list(make_tasks(cells, place.device))
+    if place.limit is not None:  # a cell's clock is its own
+        tasks = [[[cell]] for cell in cells]
+    work = Work(attempt, split, place.limit)
+    if inline:
+        yield ((task, outcome, 1) for task, outcome in run_here(work, tasks))
+        return
+    resources = {"GPU": 1.0} if place.device != "cpu" and (place.gpus or not place.here) else {}
+    with open_client(place.engine, min(place.workers, len(cells)), place.gpus) as client:
+        check_workers(client, place.device, resources)
+        if place.device == "cpu":
+            tasks = spread(tasks, slots(client))
+        yield ((task, done, slots(client)) for task, done in run_on(client, work, tasks, resources))
+
+
+def _lines(
+    task: "Task", outcome: "Done | Failure", command: str, device: str, workers: int
+) -> tuple[list[Row], list[Row], dict[str, object]]:
+    """The rows and timing lines of a task, and the machine they are from; a failed cell has a row only."""
+    from otbench.experiment.run.attempt import Done, failed_row
+
+    if isinstance(outcome, Done):
+        machine = machine_id(outcome.facts)
+        extra: Row = {"machine": machine, "device": device, "workers": workers}
+        timings = [timing | extra for _, timing in outcome.rows]
+        return [row for row, _ in outcome.rows], timings, {machine: outcome.facts}
+    cells = [cell for group in task for cell in group]
+    return [failed_row(c, f"{outcome.reason}; alone: {command} --only {c.key[:12]}") for c in cells], [], {}
+
+
+def run_plan(
+    experiment: Experiment,
+    folder: Path,
+    *,
+    workers: int = 1,
+    device: str = "cpu",
+    on_progress: Callable[[int, int, int], None] = lambda before, now, total: None,
+) -> int:
+    """Do every job of an experiment's plan that has not all its records in ``folder`` yet; how many.
+
+    A timed plan's jobs are done one at a time, in this process: two at once would time each other; each machine
+    does them all. A job that was interrupted is done again from its beginning.
+    """
+    from otbench.methods.training.clipped import check_device
+
+    plan = experiment.plan
+    assert plan is not None
+    check_device(device)
+    results, facts = Results(folder), machine_facts(device)
+    machine, jobs = machine_id(facts), plan.records(device)
+    scope = machine if plan.timed else EVERYWHERE
+    keys = [key for records in jobs.values() for key in records]
+    with results.locked():
+        results.mend()
+        done = [row for row in results.measurements() if row["machine"] == scope or not plan.timed]
+        there = {str(row["key"]) for row in done}
+        todo = [job for job, records in jobs.items() if not there.issuperset(records)]
+        if not plan.timed:
+            whole = {key for job, records in jobs.items() if job not in todo for key in records}
+            results.keep_measurements([key for key in keys if key in whole])
+        _write_meta(experiment, results, {machine: facts}, {scope: keys_digest(keys)})
+        for now, records in enumerate(_measured(plan, todo, device, 1 if plan.timed else workers)):
+            append_lines(results.measurements_file, [{**record, "machine": machine} for record in records])
+            on_progress(0, now + 1, len(todo))
+        if not plan.timed:
+            results.keep_measurements(keys)
+    return len(todo)
+
+
+def _measured(plan: Plan, jobs: Sequence[str], device: str, workers: int) -> Iterator[list[Row]]:
+    """The records of each job as it ends, in this process or on workers; ResultsError for a job that fails."""
+    from otbench.experiment.run.clusters import open_client
+    from otbench.experiment.run.workers import Failure, Work, run_on
+
+    measure = partial(_one_threaded, plan, device)
+    if workers == 1 or len(jobs) <= 1:
+        yield from map(measure, jobs)
+        return
+    with open_client("local", min(workers, len(jobs)), 0) as client:
+        for job, outcome in run_on(client, Work(measure, lambda job: []), jobs):
+            if isinstance(outcome, Failure):
+                raise ResultsError(f"{job} failed: {outcome.reason}; the other jobs' records are kept")
+            yield outcome
+
+
+def _one_threaded(plan: Plan, device: str, job: str) -> list[Row]:
+    from threadpoolctl import threadpool_limits
+
+    with threadpool_limits(1):
+        records: list[Row] = plan.measure(job, device)
+        return records
+
+
+def _write_meta(
+    experiment: Experiment, results: Results, machine: dict[str, object], planned: dict[str, str] | None = None
+) -> None:
+    """The declaration the rows answer to, and every machine that made some; rewritten only when it changes."""
+    old = results.meta()
+    meta = {
+        "schema": SCHEMA,
+        "experiment": experiment.name,
+        "question": experiment.question,
+        "declaration": experiment.digest,
+        "cells": len(experiment.cells),
+        "keys": keys_digest(cell.key for cell in experiment.cells),
+        "planned": old.get("planned", {}) | (planned or {}),  # records of a plan, by machine where they are timed
+        "agree": [promise.model_dump() for promise in experiment.agree],
+        "machines": old.get("machines", {}) | machine,
+    }
+    if meta != old:
+        write_atomically(results.meta_file, dump(meta) + b"\n")

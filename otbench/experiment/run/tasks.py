@@ -1,0 +1,246 @@
+"""A task: some samples with all their cells, from points to rows in one process."""
+
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from otbench.errors import UncertifiedError
+from otbench.experiment.cell import Cell
+from otbench.methods import Discriminator, Fitted, Job
+from otbench.methods.functions import Critic, on_union
+from otbench.results.schema import SCHEMA, RowColumns
+from otbench.results.store import Row
+from otbench.transport.bounds import Ladder, alignment
+from otbench.transport.divergences import js_estimate, js_gradient, raw_gradient
+from otbench.transport.exact import cost_matrix
+from otbench.transport.exact_cache import exact_solution
+from otbench.types import Array, ExactSolution, SamplePair, moments
+
+#: Trained critics a task aims at: enough to fill a batch and to forget the hand-over, few enough for progress.
+CRITICS_A_TASK = 32
+
+CRITICS_A_GPU_TASK = 1024
+
+#: Floating-point operations of a critic that counts as one; a larger one counts as many.
+WORK_A_CRITIC = 1e11
+
+#: The cells of one sample.
+Group = Sequence[Cell]
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A drawn pair with its truth: the exact solution, or why there is none."""
+
+    pair: SamplePair
+    exact: ExactSolution | None
+    refusal: str
+    sampling_floor: float | None
+    seconds_draw: float
+    seconds_exact: float
+
+
+def make_tasks(cells: Iterable[Cell], device: str) -> list[list[Group]]:
+    """The cells grouped by sample, and samples packed into tasks of about CRITICS_A_TASK trained critics, or as many
+    as are worth a GPU's while; in the cells' order.
+
+    A sample is never split, so that it is solved once; consecutive samples of equal dimension share a task.
+    """
+    groups: dict[str, list[Cell]] = {}
+    for cell in cells:
+        groups.setdefault(cell.sample_key, []).append(cell)
+    tasks: list[list[Group]] = []
+    size = CRITICS_A_TASK if device == "cpu" else CRITICS_A_GPU_TASK
+    load, dim = 0.0, 0
+    for group in groups.values():
+        weight = max(1.0, sum(_weight(cell) for cell in group))
+        if load + weight > size or group[0].problem.dim != dim:
+            tasks.append([])
+            load, dim = 0.0, group[0].problem.dim
+        tasks[-1].append(group)
+        load += weight
+    return tasks
+
+
+def work_of(task: Sequence[Group]) -> float:
+    """How many small critics' worth of training a task is, an untrained critic counting little."""
+    return sum(max(0.1, _weight(cell)) for group in task for cell in group)
+
+
+def _weight(cell: Cell) -> float:
+    """How many small critics' worth of training a cell is."""
+    return max(1.0, cell.method.work(cell.problem.dim) / WORK_A_CRITIC) if cell.method.trained else 0.0
+
+
+def run_task(task: Sequence[Group], solutions: Path, device: str) -> list[tuple[Row, Row]]:
+    """Every cell of the task as (row, timing), in order.
+
+    Samples are drawn and solved first, then critics are trained in batches across the samples, then the
+    ladder is read sample by sample: one cost matrix is alive at a time.
+    """
+    samples = [_draw(group[0], solutions) for group in task]
+    fitted = _fit(task, samples, device)
+    done = []
+    for group, sample in zip(task, samples, strict=True):
+        ladder = None
+        if sample.exact is not None:
+            ladder = Ladder(cost_matrix(sample.pair.x, sample.pair.y), sample.pair.a, sample.pair.b)
+        shared = _sample_columns(sample)
+        for cell in group:
+            start = time.perf_counter()
+            fit = fitted.get(cell.key)
+            columns = _critic_columns(cell, sample, ladder, fit) if ladder is not None and fit is not None else {}
+            row = _row(cell, shared | columns, sample, fit)
+            done.append((row, _timing(cell, sample, fit, len(group), time.perf_counter() - start)))
+    return done
+
+
+def _draw(cell: Cell, solutions: Path) -> Sample:
+    start = time.perf_counter()
+    pair = cell.sample()
+    drawn = time.perf_counter()
+    floor = None
+    try:
+        exact, refusal = exact_solution(pair, cell.sample_key, solutions), ""
+        if pair.images is not None:
+            floor = _sampling_floor(pair, cell, solutions)
+    except UncertifiedError as error:
+        exact, refusal = None, str(error)
+    return Sample(pair, exact, refusal, floor, drawn - start, time.perf_counter() - drawn)
+
+
+def _sampling_floor(pair: SamplePair, cell: Cell, solutions: Path) -> float:
+    """W1 of two independent samples of Q, the images of x and y; 0 under coupled sampling.
+
+    By the triangle inequality |W1(x, y) - W1(x, images)| is no larger, and the latter is known in closed form.
+    """
+    assert pair.images is not None
+    if cell.sampling.mode != "independent":
+        return 0.0
+    images = SamplePair(pair.images, pair.y, pair.a, pair.b)
+    return exact_solution(images, f"{cell.sample_key}-floor", solutions).w1
+
+
+def _fit(task: Sequence[Group], samples: Sequence[Sample], device: str) -> dict[str, Fitted]:
+    """The critics by cell key, fitted in batches of equal method shape, dimension and sample sizes."""
+    batches: dict[object, list[tuple[Cell, Job]]] = {}
+    for group, sample in zip(task, samples, strict=True):
+        if sample.exact is None:
+            continue
+        sizes = (sample.pair.dim, len(sample.pair.x), len(sample.pair.y))
+        for cell in group:
+            law = cell.problem if cell.sampling.mode == "population" else None
+            key = (type(cell.method), cell.method.batch_key(), sizes, law is None)
+            batches.setdefault(key, []).append((cell, Job(sample.pair, cell.seed, sample.exact, law)))
+    fitted: dict[str, Fitted] = {}
+    for batch in batches.values():
+        methods, jobs = [cell.method for cell, _ in batch], [job for _, job in batch]
+        found = type(methods[0]).fit(methods, jobs, device)
+        fitted |= {cell.key: fit for (cell, _), fit in zip(batch, found, strict=True)}
+    return fitted
+
+
+def _sample_columns(sample: Sample) -> Row:
+    pair, exact = sample.pair, sample.exact
+    return {
+        "n": len(pair.x),
+        "m": len(pair.y),
+        "coincident": pair.coincident(),
+        **moments(pair),
+        "coupled_w1": pair.coupled_w1,
+        "coupled_stderr": pair.coupled_stderr,
+        "ray_cosine": pair.ray_cosine,
+        "sampling_floor": sample.sampling_floor,
+        "primal": exact.w1 if exact else None,
+        "primal_lower": exact.lower if exact else None,
+        "primal_upper": exact.upper if exact else None,
+        "longest_move": exact.longest_move if exact else None,
+        "gap": exact.gap if exact else None,
+        "violation": exact.violation if exact else None,
+        "marginal_error": exact.marginal_error if exact else None,
+    }
+
+
+def _critic_columns(cell: Cell, sample: Sample, ladder: Ladder, fit: Fitted) -> Row:
+    """The ladder's columns of one fitted critic; a diverged one has the sample's own bound only."""
+    own: Row = {"nearest": ladder.nearest, "saturation_start": fit.saturation_start, "saturation": fit.saturation}
+    if fit.critic is None or sample.exact is None:
+        return own
+    pair = sample.pair
+    fx, fy, gx, gy = on_union(fit.critic, pair.x, pair.y)
+    clip_constant, spectral_constant = fit.critic.constants()
+    bounds = ladder.bounds(fx, fy, clip_constant=clip_constant, spectral_constant=spectral_constant)
+    rays = alignment(pair, sample.exact.plan, gx, gy) if gx is not None and gy is not None else None
+    return own | {
+        "raw": bounds.raw,
+        "raw_error": bounds.raw_error,
+        "clip_constant": clip_constant,
+        "spectral_constant": spectral_constant,
+        "slope_constant": bounds.slope_constant if np.isfinite(bounds.slope_constant) else None,
+        "scale": bounds.scale,
+        "c_transform": bounds.c_transform,
+        "cosine": rays.cosine if rays else None,
+        "gradient_l2": rays.gradient_l2 if rays else None,
+        "gradient_l2_repaired": rays.gradient_l2_repaired if rays else None,
+        "gradient_scale": rays.gradient_scale if rays else None,
+        "coincident_atoms": rays.coincident_atoms if rays else None,
+        "grad_norm_mean": rays.grad_norm_mean if rays else None,
+        "grad_norm_min": rays.grad_norm_min if rays else None,
+        "grad_norm_max": rays.grad_norm_max if rays else None,
+        "slope_half": _slope(fit.halfway, pair, ladder) if fit.halfway else None,
+        **_generator_columns(cell, pair, fx, fy, gy),
+    }
+
+
+def _generator_columns(cell: Cell, pair: SamplePair, fx: Array, fy: Array, gy: Array | None) -> Row:
+    """What a generator with the family's parameter would receive from this critic, and the JS a logit estimates."""
+    logit = isinstance(cell.method, Discriminator)
+    columns: Row = {"js": js_estimate(fx, fy, pair.a, pair.b)} if logit else {}
+    velocity = cell.problem.velocity(pair.y)
+    if velocity is not None and gy is not None:
+        columns["raw_gradient"] = raw_gradient(gy, velocity, pair.b)
+        columns |= {"js_gradient": js_gradient(fy, gy, velocity, pair.b)} if logit else {}
+    return columns
+
+
+def _slope(critic: Critic, pair: SamplePair, ladder: Ladder) -> float:
+    fx, fy, _, _ = on_union(critic, pair.x, pair.y)
+    return ladder.slope(fx, fy)[1]
+
+
+def _row(cell: Cell, measured: Row, sample: Sample, fit: Fitted | None) -> Row:
+    """All columns of the schema, None where nothing was measured."""
+    kl = cell.problem.population_kl
+    blank: Row = {field.alias or name: None for name, field in RowColumns.model_fields.items()}
+    return {
+        **blank,
+        **cell.columns(),
+        "schema": SCHEMA,
+        "key": cell.key,
+        "status": "refused" if fit is None else fit.status,
+        "reason": sample.refusal if fit is None else fit.reason,
+        "population_w1": cell.problem.population_w1,
+        "population_stderr": cell.problem.population_stderr,
+        "population_overlap": cell.problem.population_overlap,
+        "population_js": cell.problem.population_js,
+        "population_kl": kl if kl is not None and np.isfinite(kl) else None,
+        **measured,
+    }
+
+
+def _timing(cell: Cell, sample: Sample, fit: Fitted | None, sharers: int, seconds: float) -> Row:
+    """Wall seconds of one cell by phase; drawing its sample and getting its exact value (cost matrix, solve or
+    re-proof of a stored one, sampling floor) are shared equally by the sample's cells."""
+    return {
+        "schema": SCHEMA,
+        "key": cell.key,
+        "seconds_draw": sample.seconds_draw / sharers,
+        "seconds_exact": sample.seconds_exact / sharers,
+        "seconds_fit": fit.seconds if fit else 0.0,
+        "critics_in_batch": fit.batch if fit else 0,
+        "compiled": fit.compiled if fit else False,
+        "seconds_evaluate": seconds,
+    }

@@ -1,0 +1,195 @@
+"""The engine: one batch of clipped critics stepped together, eagerly on a CPU, by captured graphs on a GPU."""
+
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from otbench.deadline import check_deadline
+from otbench.methods.training.compiled_step import compiled_step
+from otbench.methods.training.minibatch import MinibatchSource
+from otbench.methods.training.network import Stack, initial_parameters
+from otbench.methods.training.optimisers import SGD, Adam, RMSProp
+from otbench.methods.training.population import PopulationSource
+from otbench.types import Law, SamplePair
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from otbench.methods.weight_clip import WeightClip
+
+#: Steps in one captured CUDA graph; divides every source's block.
+STEPS_A_GRAPH = 16
+
+#: The dtype parameters are kept in, and that of the matrix products, by the method's ``dtype``.
+DTYPES = {
+    "float32": (torch.float32, torch.float32),
+    "tf32": (torch.float32, torch.float32),
+    "bfloat16": (torch.float32, torch.bfloat16),
+    "float64": (torch.float64, torch.float64),
+}
+
+
+class Engine:
+    """E critics in training: parameters, minibatches, optimiser and box; ``run`` does their steps.
+
+    Methods agree in all but clip, rate and eps. ``laws``: critic k sees fresh draws of laws[k] at every step, not its
+    sample. ``graphs``:
+    captured CUDA graphs; used where there is a GPU unless said otherwise. ``compiled``: the step is given to a
+    compiler, where there is one.
+    """
+
+    def __init__(
+        self,
+        pairs: list[SamplePair],
+        methods: list["WeightClip"],
+        seeds: list[int],
+        device: str,
+        *,
+        laws: "Sequence[Law] | None" = None,
+        graphs: bool | None = None,
+        compiled: bool = False,
+    ) -> None:
+        self.uses_graphs = device.startswith("cuda") if graphs is None else graphs
+        self.method, self.device = methods[0], torch.device(device)
+        dtype, products = DTYPES[self.method.dtype]
+        shapes = self.method.shapes(pairs[0].dim)
+        boxes = [m.clip if m.init == "box" else None for m in methods]
+        initial = torch.stack([initial_parameters(shapes, s, box) for s, box in zip(seeds, boxes, strict=True)])
+        self.clip = torch.tensor([m.clip for m in methods], dtype=dtype, device=self.device)
+        self.source = self._source(pairs, seeds, laws, initial.to(self.device, dtype))
+        self.stack = Stack(
+            initial.to(self.device, dtype), shapes, self.method.activation, self.source.points_a_step, products
+        )
+        self.high = self.stack.spread(self.clip, biases=self._bias_wall())
+        self.low = -self.high
+        self.optimise = self._optimiser(methods)
+        self.graphs: list[torch.cuda.CUDAGraph] = []
+        self.clip_to_box()
+        self.compiled = compiled_step(self) if compiled else None
+
+    def _bias_wall(self) -> float | None:
+        """Where biases are held instead of the clip value: nowhere, or at 0, which is to have none."""
+        if not self.method.biases:
+            return 0.0
+        return torch.inf if self.method.clip_parameters == "weights" else None
+
+    def _source(
+        self, pairs: list[SamplePair], seeds: list[int], laws: "Sequence[Law] | None", like: Tensor
+    ) -> MinibatchSource | PopulationSource:
+        if laws is None:
+            return MinibatchSource(pairs, seeds, self.method.batch, like)
+        assert self.method.batch != "full"
+        return PopulationSource(laws, seeds, self.method.batch, pairs[0].dim, like)
+
+    def _optimiser(self, methods: list["WeightClip"]) -> RMSProp | Adam | SGD:
+        parameters, shared = self.stack.parameters, self.method
+        rate, eps = (
+            self.stack.spread(torch.tensor(values, dtype=parameters.dtype, device=self.device))
+            for values in ([m.rate for m in methods], [m.eps for m in methods])
+        )
+        if shared.optimiser == "rmsprop":
+            return RMSProp(parameters, rate, eps, shared.smoothing)
+        if shared.optimiser == "adam":
+            return Adam(parameters, rate, eps, shared.betas)
+        return SGD(parameters, rate)
+
+    def clip_to_box(self) -> None:
+        """theta ← min(max(theta, -c), c)."""
+        torch.clamp(self.stack.parameters, self.low, self.high, out=self.stack.parameters)
+
+    def step(self, k: int) -> None:
+        """Step k of the block last drawn."""
+        if self.compiled is not None:
+            self.compiled(self.source.points(k))
+            return
+        if self.method.clip_when == "before":
+            self.clip_to_box()
+        self.stack.backward(self.source.points(k), self.source.pull)
+        self.optimise(self.stack.gradient)
+        if self.method.clip_when == "after":
+            self.clip_to_box()
+
+    def run(self, first: int, last: int) -> None:
+        """Steps first ... last - 1; nothing is read back from the device on the way."""
+        with _tf32(self.method.dtype == "tf32"), self._current_device():
+            steps = self._graphed if self.uses_graphs else self._eager
+            for start in range(first, last, self.source.block):
+                check_deadline()
+                count = min(self.source.block, last - start)
+                self.source.draw(start, count)
+                steps(count)
+
+    def _eager(self, count: int) -> None:
+        for k in range(count):
+            self.step(k)
+
+    def _graphed(self, count: int) -> None:
+        """Whole graphs of STEPS_A_GRAPH steps; what is left over step by step."""
+        if not self.graphs:
+            self.graphs = self._capture()
+        whole = count // STEPS_A_GRAPH
+        for graph in self.graphs[:whole]:
+            graph.replay()
+        for k in range(whole * STEPS_A_GRAPH, count):
+            self.step(k)
+
+    def _capture(self) -> list[torch.cuda.CUDAGraph]:
+        """One graph for each run of STEPS_A_GRAPH minibatches in the block's buffer; state is left as it was."""
+        state = [t.clone() for t in self._state()]
+        side = torch.cuda.Stream(self.device)  # type: ignore[no-untyped-call]
+        side.wait_stream(torch.cuda.current_stream(self.device))
+        with torch.cuda.stream(side):  # libraries allocate their workspaces before the capture
+            for k in range(3):
+                self.step(k)
+        torch.cuda.current_stream(self.device).wait_stream(side)
+        graphs: list[torch.cuda.CUDAGraph] = []
+        for first in range(0, self.source.block, STEPS_A_GRAPH):
+            graph = torch.cuda.CUDAGraph()
+            with torch.cuda.graph(graph, pool=graphs[0].pool() if graphs else None):
+                for k in range(first, first + STEPS_A_GRAPH):
+                    self.step(k)
+            graphs.append(graph)
+        for tensor, before in zip(self._state(), state, strict=True):
+            tensor.copy_(before)
+        return graphs
+
+    def prepare(self) -> None:
+        """Do what only a first step has to: compile, capture, load. No parameter changes."""
+        state = [t.clone() for t in self._state()]
+        self.run(0, STEPS_A_GRAPH)
+        for tensor, before in zip(self._state(), state, strict=True):
+            tensor.copy_(before)
+
+    def _current_device(self) -> AbstractContextManager[object]:
+        """Graphs are captured on a stream of the current device, whichever the tensors are on."""
+        return torch.cuda.device(self.device) if self.device.type == "cuda" else nullcontext()
+
+    def _state(self) -> list[Tensor]:
+        """Every tensor a step changes and a later one reads."""
+        return [self.stack.parameters, *self.optimise.state]
+
+    def saturation(self) -> list[float]:
+        """Share of the clipped parameters of each critic with |theta| >= 0.999 c."""
+        clipped = torch.isfinite(self.high) & (self.high > 0)
+        at_wall = (self.stack.parameters.abs() >= 0.999 * self.high) & clipped
+        walls, boxed = (self.stack.by_critic(flags.double()).sum(1) for flags in (at_wall, clipped))
+        return (walls / boxed).tolist()
+
+    def finite(self) -> list[bool]:
+        """Whether each critic's parameters and optimiser state are finite: an infinite second moment stops a critic."""
+        flat = [tensor for tensor in self._state() if tensor.shape == self.stack.parameters.shape]
+        parts = [torch.isfinite(self.stack.by_critic(tensor)).all(dim=1) for tensor in flat]
+        return torch.stack(parts).all(dim=0).tolist()
+
+
+@contextmanager
+def _tf32(wanted: bool) -> "Iterator[None]":
+    """TensorFloat-32 products for as long as the block lasts, where they are asked for by name."""
+    before = torch.backends.cuda.matmul.allow_tf32
+    torch.backends.cuda.matmul.allow_tf32 = wanted
+    try:
+        yield
+    finally:
+        torch.backends.cuda.matmul.allow_tf32 = before

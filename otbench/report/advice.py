@@ -1,0 +1,172 @@
+"""Which clip value: what the rule says of a critic before it is trained, with its reasons and its limits."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+
+from otbench.errors import InputError
+from otbench.inputs import as_whole
+from otbench.methods import WeightClip
+from otbench.results.tables.scale_rule import Floats, Setting, read_rule
+from otbench.transport.exact import solve_exact
+from otbench.types import Array, SamplePair, moments
+
+#: Where the fitted rule lies: beside the results it was fitted on, or as it came with otbench.
+RULE_FILES = (
+    Path(__file__).parent.parent.parent / "results" / "clip" / "tables" / "rule.csv",
+    Path(__file__).parent.parent / "rule.csv",
+)
+
+#: A gradient within this factor of 1 is one a generator can use.
+FACTOR = 3.0
+
+#: Clip values looked at, in units of c*.
+GRID = np.geomspace(1e-2, 1e3, 501)
+
+#: Mean |e|_1 / (sqrt d |e|_2) of a random direction e: what is assumed of samples nobody showed.
+RANDOM_DIRECTION = float(np.sqrt(2 / np.pi))
+
+#: What to print instead of the raw loss.
+CODE = """\
+import otbench
+print(otbench.monitor(critic(x), critic(y), x, y))  # never above W1 of the two batches, whatever the clip value"""
+
+
+@dataclass(frozen=True)
+class Advice:
+    """``c_star``; the clip values ``low`` to ``high`` whose predicted mean gradient norm is within a factor 3 of 1, and
+    ``best``, where it is 1, None where there are none; predicted raw/W1 at ``best`` with the interval that held nine
+    of ten fitted critics; what lies ``outside`` of what the rule was fitted on."""
+
+    c_star: float
+    low: float | None
+    high: float | None
+    best: float | None
+    raw_over_w1: float | None
+    raw_low: float | None
+    raw_high: float | None
+    paper_raw_over_w1: float
+    outside: tuple[str, ...]
+
+
+def advise(
+    dim: int,
+    widths: Sequence[int],
+    *,
+    lr: float = 5e-5,
+    lr_unit: Literal["absolute", "clip"] = "absolute",
+    steps: int = 10_000,
+    pair: SamplePair | None = None,
+    w1: float | None = None,
+    table: pd.DataFrame | None = None,
+) -> Advice:
+    """Advice for a critic of hidden ``widths`` on R^dim, trained ``steps`` steps by RMSProp at rate ``lr``.
+
+    ``pair`` and its exact ``w1``: samples whose means and spread the rule takes into account; left out, the means are
+    taken to differ in a random direction.
+
+    Raises:
+        InputError: fields no critic has; no table of the rule.
+    """
+    dim = as_whole("dim", dim, 1)
+    method = WeightClip(widths=tuple(widths), lr=lr, lr_unit=lr_unit, steps=steps)
+    rules = rule_table_here() if table is None else table
+    c_star = method.certified_clip(dim)
+    clips = np.append(c_star * GRID, 0.01)
+    setting = _setting(dim, method, clips, pair, w1)
+    gradient, line = read_rule(rules, "grad_norm_mean")
+    raw, _ = read_rule(rules, "raw_over_w1")
+    norms, log_raw = np.exp(gradient.log_scale(setting))[:-1], raw.log_scale(setting)
+    fits = np.flatnonzero((norms >= 1 / FACTOR) & (norms <= FACTOR) & ~setting.stalled()[:-1])
+    best = fits[np.abs(np.log(norms[fits])).argmin()] if len(fits) else None
+    near = clips[best] if best is not None else c_star
+    return Advice(
+        c_star=c_star,
+        low=float(clips[fits[0]]) if len(fits) else None,
+        high=float(clips[fits[-1]]) if len(fits) else None,
+        best=None if best is None else float(clips[best]),
+        raw_over_w1=None if best is None else float(np.exp(log_raw[best])),
+        raw_low=None if best is None else float(np.exp(log_raw[best] + raw.errors[0])),
+        raw_high=None if best is None else float(np.exp(log_raw[best] + raw.errors[2])),
+        paper_raw_over_w1=float(np.exp(log_raw[-1])),
+        outside=tuple(_outside(dim, method, near, c_star, line)),
+    )
+
+
+def exact_part(pair: SamplePair, most: int = 1000) -> float:
+    """The exact W1 of ``most`` random points of either sample, or of all: enough to tell a shift from a change of
+    shape. The part is the same whatever order the rows are in."""
+    return solve_exact(_part(pair.x, most), _part(pair.y, most)).w1
+
+
+def _part(points: Array, most: int) -> Array:
+    """At most ``most`` of the points (n, d), drawn from them in sorted order with a fixed seed."""
+    order = np.lexsort(points.T[::-1])
+    chosen = np.random.default_rng(0).permutation(len(points))[:most]
+    return points[order[np.sort(chosen)]]
+
+
+def rule_table_here() -> pd.DataFrame:
+    """The fitted rule's table that came with otbench; InputError where there is none."""
+    for file in RULE_FILES:
+        if file.is_file():
+            return pd.read_csv(file)
+    raise InputError("no fitted rule is here: `otbench run clip` makes results/clip/tables/rule.csv")
+
+
+def in_words(advice: Advice) -> list[str]:
+    """The advice as lines for a terminal, a reason each."""
+    lines = [
+        f"c* = {advice.c_star:.3g}: the largest clip value that certifies a 1-Lipschitz critic, K(c*) = 1, "
+        "whatever it learns.",
+    ]
+    if advice.best is None:
+        lines.append("No clip value: at this rate and number of steps no predicted gradient is within a factor 3 of 1.")
+    else:
+        lines += [
+            f"clip between {advice.low:.2g} and {advice.high:.2g}, best {advice.best:.2g}: there the gradient a "
+            "generator receives is, as predicted, within a factor 3 of length 1.",
+            f"raw/W1 = {advice.raw_over_w1:.2g} at {advice.best:.2g} ({advice.raw_low:.2g} to {advice.raw_high:.2g} in "
+            "nine of ten fitted critics): what the printed loss would be off by.",
+        ]
+    lines.append(f"raw/W1 = {advice.paper_raw_over_w1:.2g} at 0.01, the clip value everyone copies.")
+    lines += [f"Outside of what the rule was fitted on: {what}; take it as a guess." for what in advice.outside]
+    return [*lines, "Print instead of the raw loss:", *(f"    {line}" for line in CODE.splitlines())]
+
+
+def _setting(dim: int, method: WeightClip, clips: Floats, pair: SamplePair | None, w1: float | None) -> Setting:
+    count = len(clips)
+    share, diagonality, spread = 1.0, RANDOM_DIRECTION, 1.0
+    if pair is not None:
+        about = moments(pair)
+        share = min(1.0, about["shift"] / w1) if w1 else 0.0
+        diagonality = about["shift_l1"] / about["shift"] / dim**0.5 if about["shift"] > 0 else 1.0
+        spread = about["spread"]
+    rate = method.lr * (clips if method.lr_unit == "clip" else np.ones(count))
+
+    def every(value: float) -> Floats:
+        return np.full(count, float(value))
+
+    return Setting(
+        every(dim), [method.widths] * count, clips, rate, every(method.steps), every(method.eps),
+        np.zeros(count, dtype=bool), every(share), every(diagonality), every(spread),
+    )  # fmt: skip
+
+
+def _outside(dim: int, method: WeightClip, clip: float, c_star: float, line: "pd.Series[float]") -> list[str]:
+    """What of the request lies outside the ranges in the rule's line."""
+    rate = method.lr * (clip if method.lr_unit == "clip" else 1.0)
+    asked = {
+        "dim": dim, "depth": method.depth, "width": max(method.widths, default=1),
+        "reach": rate * method.steps / clip, "c_over_c_star": clip / c_star,
+    }  # fmt: skip
+    names = {"reach": "lr steps / c", "c_over_c_star": "c / c*", "width": "widest layer", "depth": "hidden layers"}
+    return [
+        f"{names.get(name, name)} {value:.3g}, fitted on {line[f'{name}_low']:.3g} to {line[f'{name}_high']:.3g}"
+        for name, value in asked.items()
+        if not line[f"{name}_low"] * (1 - 1e-9) <= value <= line[f"{name}_high"] * (1 + 1e-9)
+    ]

@@ -1,0 +1,1 @@
+"""The check: rules that stored results must keep, and every place where they break one."""

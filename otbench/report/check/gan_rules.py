@@ -1,0 +1,48 @@
+"""Rules of generators in training: certificates, the ladder at every reading, common beginnings, ranges."""
+
+from collections.abc import Iterator
+
+import pandas as pd
+
+from otbench.report.check.proof_rules import PROOF, proved, rounding
+from otbench.report.check.violation import TOLERANCE, Violation, at_most, holds
+
+
+def curve_certificates(frame: pd.DataFrame) -> Iterator[Violation]:
+    """Exact side: every reading has a value with the interval that proves it, and none was refused."""
+    ok = frame[frame["status"] == "ok"]
+    yield from proved(frame)
+    measured = ok[PROOF].notna().all(axis=1)
+    yield from holds("certificate", ok, measured, "no certificate", "one")
+
+
+def curve_ladder(frame: pd.DataFrame) -> Iterator[Violation]:
+    """0 <= slope <= c_transform <= primal, nearest <= c_transform, raw <= S W1."""
+    ok = frame[frame["status"] == "ok"]
+    slack = rounding(ok)
+    for lower, upper in (("slope", "c_transform"), ("slope", "primal"), ("c_transform", "primal"),
+                         ("nearest", "c_transform")):  # fmt: skip
+        roof = ok["primal_upper" if upper == "primal" else upper]
+        yield from at_most(f"{lower} <= {upper}", ok, ok[lower], roof + slack)
+    for name in ("slope", "nearest", "primal", "floor"):
+        yield from at_most(f"{name} >= 0", ok, -ok[name], 0.0)
+    roof = ok["slope_constant"] * ok["primal_upper"] * (1 + TOLERANCE) + ok["raw_error"]
+    yield from at_most("raw <= S W1", ok, ok["raw"], roof)
+    whole = ok[["raw", "raw_error", "scale", "c_transform", "nearest"]].notna().all(axis=1)
+    yield from holds("ladder", ok, whole, "a missing rung", "complete")
+
+
+def curve_ranges(frame: pd.DataFrame) -> Iterator[Violation]:
+    """All clip values of a job begin with one generator and share their floor; modes and seconds are possible ones."""
+    start = frame[(frame["iteration"] == 0) & (frame["status"] == "ok")]
+    for rows, name in ((start, "primal"), (frame, "floor")):
+        groups = rows.groupby(["dataset", "lr", "seed"])[name]
+        apart = groups.transform("max") - groups.transform("min")
+        yield from at_most(f"one {name} a job", rows, apart, 0.0)
+    modes = frame["dataset"].map({"ring": 8.0, "digits": 10.0})
+    yield from at_most("modes found", frame, frame["modes"], modes)
+    ok = frame[frame["status"] == "ok"]
+    yield from holds("modes counted", ok, ok["modes"].notna() == modes[ok.index].notna(), "missing", "there")
+    yield from holds("printed", ok, ok["printed"].notna() == (ok["iteration"] > 0), "missing", "there but at the start")
+    for name in ("seconds_critic", "seconds_generator", "seconds_exact"):
+        yield from at_most(f"{name} >= 0", ok, -ok[name], 0.0)

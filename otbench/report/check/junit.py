@@ -1,0 +1,42 @@
+"""The outcome of a check, for a terminal, a JUnit reader and a CI page."""
+
+import html
+from pathlib import Path
+from xml.etree import ElementTree
+
+from otbench.report.check.violation import Violation
+from otbench.results.store import write_atomically
+
+#: What a check found: experiment → rule → violations.
+Verdict = dict[str, dict[str, list[Violation]]]
+
+
+def violations(verdict: Verdict) -> list[Violation]:
+    return [v for rules in verdict.values() for found in rules.values() for v in found]
+
+
+def write_junit(verdict: Verdict, file: Path) -> None:
+    """A JUnit XML file: a suite an experiment, a case a rule, a failure where it is broken."""
+    root = ElementTree.Element("testsuites", name="otbench check")
+    for experiment, rules in verdict.items():
+        failed = sum(bool(found) for found in rules.values())
+        suite = ElementTree.SubElement(
+            root, "testsuite", name=experiment, tests=str(len(rules)), failures=str(failed)
+        )
+        for rule, found in rules.items():
+            case = ElementTree.SubElement(suite, "testcase", classname=f"otbench.{experiment}", name=rule)
+            if found:
+                failure = ElementTree.SubElement(case, "failure", message=f"{len(found)} violations")
+                failure.text = "\n".join(map(str, found))
+    ElementTree.indent(root)
+    write_atomically(file, ElementTree.tostring(root, encoding="utf-8", xml_declaration=True) + b"\n")
+
+
+def summary(verdict: Verdict) -> str:
+    """A Markdown summary for a CI page."""
+    lines = ["## otbench check", "", "| results | rules | violations |", "|---|---|---|"]
+    for experiment, rules in verdict.items():
+        count = sum(map(len, rules.values()))
+        lines.append(f"| {html.escape(experiment)} | {len(rules)} | {count or 'agreed'} |")
+    lines += ["", *(f"- {html.escape(str(v))}" for v in violations(verdict)[:50]), ""]
+    return "\n".join(lines)

@@ -1,0 +1,292 @@
+"""Rows → violations: every theorem, certificate, closed form, table and promise, re-checked from what is stored."""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from otbench.errors import InputError, ResultsError
+from otbench.experiment.agreement import Promise
+from otbench.experiment.locate import declaration_digest, experiments, read_toml
+from otbench.report.check.gan_rules import curve_certificates, curve_ladder, curve_ranges
+from otbench.report.check.proof_rules import PROOF, proved, rounding
+from otbench.report.check.ray_rules import rays
+from otbench.report.check.timing_rules import measurements
+from otbench.report.check.violation import TOLERANCE, Violation, at_most, holds, place
+from otbench.results.folder import Stored
+from otbench.results.rounding import NOISE, ROUND_OFF, ROUNDING
+from otbench.results.store import Results, Row, cell_key, keys_digest
+from otbench.results.tables import published
+from otbench.results.tables.cells import cell_columns, to_csv
+
+#: Standard errors between a closed form on a sample and the population's value.
+SIGMAS = 6.0
+
+
+Rule = Callable[[pd.DataFrame], Iterator[Violation]]
+
+
+def check_results(results: Results | Stored) -> dict[str, list[Violation]]:
+    """Every rule on one results folder: rule name → its violations, [] where it holds.
+
+    Raises:
+        ResultsError: the folder cannot be read.
+    """
+    stored = Stored(results) if isinstance(results, Results) else results
+    if stored.measurements:
+        own = CURVE_RULES if stored.generator else {"measurements": measurements}
+        return {
+            **{name: list(rule(stored.frame)) for name, rule in own.items()},
+            "complete": list(all_measured(stored.measurements, stored.meta)),
+            "declaration": list(declaration(stored.results.folder.name, stored.meta)),
+            "tables": list(tables(stored)),
+        }
+    frame = stored.frame[stored.frame["status"] != "failed"]  # they have a rule of their own
+    found: dict[str, list[Violation]] = {name: list(rule(frame)) for name, rule in RULES.items()}
+    found["failures"] = list(failures(stored.frame))
+    found["keys"] = list(keys(stored.rows))
+    found["complete"] = list(complete(stored.rows, stored.meta))
+    found["declaration"] = list(declaration(stored.results.folder.name, stored.meta))
+    found["tables"] = list(tables(stored))
+    if "published" in stored.tables:
+        found["published scores"] = list(published.agreement(stored.tables["published"]))
+    found["agreement"] = list(agreement(stored.frame, stored.meta.get("agree", [])))
+    return found
+
+
+def certificates(frame: pd.DataFrame) -> Iterator[Violation]:
+    """Exact side: every sample has a value with the interval that proves it, and none was refused."""
+    yield from proved(frame)
+    missing = frame[PROOF].isna().any(axis=1)
+    yield from holds("certificate", frame, ~missing | (frame["status"] == "refused"), "no certificate", "one")
+    yield from at_most("primal", frame, -frame["primal"], 0.0)
+
+
+def ladder(frame: pd.DataFrame) -> Iterator[Violation]:
+    """0 <= clip_bound <= spectral <= slope <= c_transform <= primal where raw > 0, and raw <= S W1."""
+    ok = frame[frame["status"] == "ok"]
+    slack = rounding(ok)
+    rungs = ["clip_bound", "spectral", "slope", "c_transform", "primal"]
+    for k, lower in enumerate(rungs):
+        yield from at_most(f"{lower} >= 0", ok, -ok[lower], 0.0)
+        # a rung whose constant is unknown is left out, so each is held to every later one
+        for upper in rungs[k + 1 :]:
+            roof = ok["primal_upper" if upper == "primal" else upper]
+            yield from at_most(f"{lower} <= {upper}", ok, ok[lower], roof + slack)
+    yield from at_most("nearest <= c_transform", ok, ok["nearest"], ok["c_transform"] + slack)
+    product = ok["slope_constant"] * ok["primal_upper"]
+    yield from at_most("raw <= S W1", ok, ok["raw"], product * (1 + TOLERANCE) + ok["raw_error"])
+    yield from at_most("spectral <= clip constant", ok, ok["spectral_constant"], ok["clip_constant"] * (1 + 1e-9))
+    required = ["raw", "raw_error", "scale", "c_transform", "nearest", "grad_norm_max"]
+    yield from holds("ladder", ok, ok[required].notna().all(axis=1), "a missing rung", "complete")
+    moved = ok["cosine"].notna() | ~(ok["primal"] > 0)
+    yield from holds("cosine", ok, moved, "missing", "there where mass moves")
+    trained = ok["critic"] == "weight_clip"
+    yield from holds("slope at half budget", ok, ok["slope_half"].notna() | ~trained, "missing", "there")
+
+
+def ranges(frame: pd.DataFrame) -> Iterator[Violation]:
+    """Quantities that live in an interval: skill, cosine, shares; gradients no longer than the Lipschitz constant."""
+    for name, low, high in (
+        ("skill", 0.0, 1.0), ("cosine", -1.0, 1.0), ("coincident", 0.0, 1.0), ("population_overlap", 0.0, 1.0),
+        ("saturation", 0.0, 1.0), ("saturation_start", 0.0, 1.0),
+    ):  # fmt: skip
+        slack = 1e-3 if name == "skill" else TOLERANCE  # skill divides by as little as 1e-6 W1
+        yield from at_most(f"{name} <= {high:g}", frame, frame[name], high + slack)
+        yield from at_most(f"{name} >= {low:g}", frame, -frame[name], -low + slack)
+    longest = frame["grad_norm_max"]
+    yield from at_most("|grad| <= spectral", frame, longest, frame["spectral_constant"] * (1 + TOLERANCE))
+    yield from at_most("mean |grad| <= max", frame, frame["grad_norm_mean"], longest * (1 + TOLERANCE))
+    yield from at_most("min |grad| <= mean", frame, frame["grad_norm_min"], frame["grad_norm_mean"] * (1 + TOLERANCE))
+    yield from at_most("|grad| >= 0", frame, -frame["grad_norm_min"], 0.0)
+    roof = frame["primal_upper"] + rounding(frame)
+    yield from at_most("slope at half budget <= primal", frame, frame["slope_half"], roof)
+
+
+def closed_forms(frame: pd.DataFrame) -> Iterator[Violation]:
+    """|W1 - coupled W1| <= sampling floor, 0 when coupled; the coupled W1 estimates the population's."""
+    slack = rounding(frame)
+    error = (frame["primal"] - frame["coupled_w1"]).abs()
+    floor = frame["sampling_floor"] * (1 + TOLERANCE)
+    yield from at_most("|primal - coupled W1| <= sampling floor", frame, error, floor + slack)
+    coupled = frame["sampling.mode"] != "independent"  # "population" reads its critics on coupled points
+    sound = frame["status"] != "refused"
+    known = frame[["coupled_w1", "coupled_stderr", "population_w1"]].notna()
+    whole = (known.all(axis=1) & (frame["sampling_floor"].notna() | ~sound)) | (~known["coupled_w1"] & ~coupled)
+    yield from holds("closed form", frame, whole, "missing in part", "whole, or absent")
+    floor = frame["sampling_floor"].where(coupled)
+    yield from at_most("floor is 0 when coupled", frame, floor.abs(), 0.0)
+    told = (frame["coupled_w1"] > 0) | ~(frame["population_overlap"] > 0)  # a sample in which nothing moved is silent
+    error = (frame["coupled_w1"] - frame["population_w1"]).abs().where(told)
+    both = np.hypot(frame["coupled_stderr"], frame["population_stderr"].fillna(0.0))
+    tolerance = SIGMAS * both + slack
+    yield from at_most("|coupled W1 - population W1| <= 6 standard errors", frame, error, tolerance)
+    yield from at_most("standard error >= 0", frame, -frame["coupled_stderr"], 0.0)
+
+
+def divergences(frame: pd.DataFrame) -> Iterator[Violation]:
+    """The old loss: JS <= TV log 2 for laws and samples, the laws' JS >= TV^2/2 and KL >= 2 TV^2 (Pinsker).
+
+    Source: Lin 1991, Thm 3.
+    """
+    tv, js = 1 - frame["population_overlap"], frame["population_js"]
+    yield from at_most("JS of the laws <= TV log 2", frame, js, tv * np.log(2) + TOLERANCE)
+    yield from at_most("TV^2 / 2 <= JS of the laws", frame, tv**2 / 2, js + TOLERANCE)
+    yield from at_most("2 TV^2 <= KL of the laws", frame, 2 * tv**2, frame["population_kl"] + TOLERANCE)
+    yield from at_most("JS estimate <= TV log 2", frame, frame["js"], (1 - frame["coincident"]) * np.log(2) + TOLERANCE)
+    logits = frame[(frame["method.name"] == "discriminator") & (frame["status"] == "ok")]
+    yield from holds("JS estimate", logits, logits["js"].notna(), "missing", "there")
+    yield from holds("its gradient", logits, logits["js_gradient"].notna() == logits["raw_gradient"].notna(),
+                     "missing", "there where raw's is")  # fmt: skip
+
+
+def same_points(frame: pd.DataFrame) -> Iterator[Violation]:
+    """Methods of one sample saw the same points: the same exact value and nearest-neighbour bound, to the rounding of
+    the machines that computed them."""
+    points = [*cell_columns(frame, "problem.", "sampling."), "seed"]
+    shared = [
+        "n", "m", *(name for name in PROOF if name not in NOISE), "coincident", "coupled_w1", "coupled_stderr",
+        "ray_cosine", "sampling_floor", "nearest", "population_w1", "population_overlap", "population_js",
+        "population_kl",
+    ]  # fmt: skip
+    groups = frame.groupby(points, dropna=False, sort=False)
+    least, most, known = (groups[shared].agg(how) for how in ("min", "max", "count"))
+    first, size, spread = groups["key"].first(), groups.size(), groups["spread"].max()
+    for name in shared:
+        room = np.maximum(ROUNDING * most[name].abs(), ROUND_OFF * spread)
+        equal = ((most[name] - least[name] <= room) & (known[name] == size)) | (known[name] == 0)
+        for key, low, high in zip(first[~equal], least.loc[~equal, name], most.loc[~equal, name], strict=True):
+            yield Violation(f"one {name} per sample", str(key)[:12], f"{low!r} to {high!r}", "one value")
+
+
+def clip_constants(frame: pd.DataFrame) -> Iterator[Violation]:
+    """K(c) = c^L sqrt(d) prod h_i, re-derived from the cell; float32 holds c to 6e-8."""
+    if not {"method.widths", *SHAPE} <= set(frame):
+        return
+    rows = frame[(frame["method.name"] == "weight_clip") & (frame["status"] == "ok")]
+    yield from holds("spectral constant", rows, rows["spectral_constant"].notna(), "missing", "there")
+    after = rows["method.clip_when"] == "after"  # clipped before the step, weights may end outside the box
+    yield from holds("clip constant", rows, rows["clip_constant"].notna() | ~after, "missing", "there")
+    widths = rows["method.widths"].map(lambda text: _product(str(text)))
+    layers, dim, c = (pd.to_numeric(rows[f], errors="coerce").astype(float) for f in SHAPE)
+    layers = layers + 1
+    expected = c**layers * np.sqrt(dim) * widths
+    error = (rows["clip_constant"] / expected - 1).abs()
+    yield from at_most("K(c) = c^L sqrt(d) prod h", rows, error, 1e-7 * layers)
+
+
+#: The columns K(c) follows from, the widths apart.
+SHAPE = ("method.depth", "problem.dim", "method.clip")
+
+
+def _product(widths: str) -> float:
+    """prod h_i of ``64x64``, 1 of ``none``; NaN, which no comparison holds for, where it is neither."""
+    parts = [part for part in widths.split("x") if part != "none"]
+    return float(np.prod([float(p) for p in parts])) if all(p.isdigit() for p in parts) else np.nan
+
+
+def failures(frame: pd.DataFrame) -> Iterator[Violation]:
+    """No cell failed: one that did is a hole in every table, and its reason says how to run it alone."""
+    for _, row in frame[frame["status"] == "failed"].iterrows():
+        yield Violation("no cell failed", place(row), str(row["reason"]), "done")
+
+
+#: Rules on the frame, by name, in the order they are reported.
+RULES: dict[str, Rule] = {
+    "certificates": certificates,
+    "ladder": ladder,
+    "ranges": ranges,
+    "closed forms": closed_forms,
+    "rays": rays,
+    "divergences": divergences,
+    "same points": same_points,
+    "clip constants": clip_constants,
+}
+
+
+#: The same for generators in training.
+CURVE_RULES: dict[str, Rule] = {
+    "certificates": curve_certificates,
+    "ladder": curve_ladder,
+    "ranges": curve_ranges,
+}
+
+
+def keys(rows: list[Row]) -> Iterator[Violation]:
+    """Every row's key is the hash of its cell, and no cell stands twice."""
+    seen = set()
+    for row in rows:
+        key = str(row["key"])
+        if cell_key(row) != key:
+            yield Violation("key is the hash of the cell", key[:12], "another cell", cell_key(row)[:12])
+        if key in seen:
+            yield Violation("one row a cell", key[:12], "a second row", "one")
+        seen.add(key)
+
+
+def complete(rows: list[Row], meta: dict[str, Any]) -> Iterator[Violation]:
+    """The rows are exactly the cells the experiment declared when it ran."""
+    if not meta:
+        yield Violation("meta.json", "-", "missing", "there: run the experiment again")
+    elif len(rows) != meta.get("cells"):
+        yield Violation("every declared cell has a row", "-", f"{len(rows)} rows", str(meta.get("cells")))
+    elif keys_digest(str(row["key"]) for row in rows) != meta.get("keys"):
+        yield Violation("every declared cell has a row", "-", "other cells", "those declared")
+
+
+def all_measured(measured: list[Row], meta: dict[str, Any]) -> Iterator[Violation]:
+    """Every record of the plan is there once; of a timed plan, from every machine."""
+    planned, made = meta.get("planned", {}), defaultdict(list)
+    for row in measured:
+        made["everywhere" if row["kind"] == "generator" else str(row["machine"])].append(str(row["key"]))
+    for scope, keys in sorted(made.items()):
+        if keys_digest(keys) != planned.get(scope):
+            yield Violation("every planned measurement is there", scope, f"{len(keys)}", "those of the plan")
+
+
+def tables(stored: Stored) -> Iterator[Violation]:
+    """Every committed table is, byte for byte, what the rows give."""
+    for name, table in stored.tables.items():
+        file = stored.results.tables / f"{name}.csv"
+        if not file.is_file():
+            yield Violation("tables re-derive", file.name, "missing", "there: run `otbench tables`")
+        elif (found := file.read_bytes()) != (right := to_csv(name, table)):
+            ends = found.replace(b"\r\n", b"\n") == right
+            what = "other line ends (CRLF), as Git makes them with core.autocrlf" if ends else "other bytes"
+            yield Violation("tables re-derive", file.name, what, "those the rows give")
+
+
+def declaration(name: str, meta: dict[str, Any]) -> Iterator[Violation]:
+    """The experiment of that name, where it is found, still declares what it did when it ran."""
+    file = experiments().get(name)
+    if file is not None and meta and meta.get("declaration") != declaration_digest(read_toml(file)):
+        yield Violation("the results are of the experiment", file.name, "changed since", "as when it ran: run it again")
+
+
+def agreement(frame: pd.DataFrame, promises: Any) -> Iterator[Violation]:
+    """The designated cells reach their dual/primal ratio in the median; one that diverged or was refused counts 0."""
+    for promise in _promises(promises):
+        where, ratio, least = promise.where, promise.ratio, promise.at_least
+        place = ", ".join(f"{name} = {value}" for name, value in where.items())
+        absent = [name for name in (*where, ratio) if name not in frame]
+        if absent or not pd.api.types.is_numeric_dtype(frame[ratio]):
+            what = f"no column {absent[0]}" if absent else f"{ratio} is no number"
+            yield Violation(f"{ratio} agreement", place, what, "a column of numbers")
+            continue
+        fits = pd.Series(True, frame.index)
+        for name, value in where.items():
+            fits &= (frame[name] == value).fillna(False)
+        rows = frame[fits]
+        median = rows[ratio].where(rows["status"] == "ok", 0.0).median()
+        if not median >= least:
+            yield Violation(f"{ratio} agreement", place, f"{median:.6g} over {len(rows)} rows", f">= {least:g}")
+
+
+def _promises(stored: Any) -> list[Promise]:
+    try:
+        return [Promise(**fields) for fields in stored]
+    except (InputError, TypeError) as error:
+        reason = f"meta.json: agree is damaged ({error}); restore it, or run the experiment again"
+        raise ResultsError(reason) from None

@@ -1,0 +1,37 @@
+"""Rules of measurements: times in order, no engine faster than its own matrix products, room for the critics."""
+
+from collections.abc import Iterator
+
+import pandas as pd
+
+from otbench.report.check.violation import Violation
+from otbench.results.tables.timing import scaling
+
+
+def measurements(frame: pd.DataFrame) -> Iterator[Violation]:
+    """Times are positive and their quartiles in order; no engine beats the core's own matrix products by far; peak
+    memory is told of every training, None where it could not be measured, and holds the parameters at least."""
+    for name in [str(c).removesuffix("_median") for c in frame if str(c).endswith("_median")]:
+        q1, median, q3 = (frame[f"{name}_{part}"].astype(float) for part in ("q1", "median", "q3"))
+        for index in frame.index[(q1 <= 0) | (q1 > median) | (median > q3)]:
+            seen = f"{q1[index]:.3g}, {median[index]:.3g}, {q3[index]:.3g}"
+            yield Violation(f"quartiles of {name}", str(frame["key"][index]), seen, "positive and in order")
+    rows = scaling(frame)
+    for index in rows.index[rows["share_of_product_rate"] > 1.5]:
+        share = f"{rows['share_of_product_rate'][index]:.3g}"
+        yield Violation("share of the product rate", str(rows.loc[index, "engine"]), share, "<= 1.5")
+    yield from _memory(frame[frame["kind"] == "training"])
+
+
+def _memory(trainings: pd.DataFrame) -> Iterator[Violation]:
+    """Peak memory is no smaller than the float32 parameters of all critics: 4 bytes each, and 12 operations a row."""
+    rule = "peak memory"
+    if "peak_memory_bytes" not in trainings and len(trainings):
+        yield Violation(rule, "of every training", "no column peak_memory_bytes", "told, or null: measure again")
+        return
+    if not len(trainings):
+        return
+    parameters = trainings["flop_per_step"].astype(float) / (3 * trainings["batch"].astype(float))
+    told = trainings["peak_memory_bytes"].astype(float)
+    for index in trainings.index[told < parameters]:
+        yield Violation(rule, str(trainings["key"][index]), f"{told[index]:.0f}", f">= {parameters[index]:.0f} bytes")

@@ -1,0 +1,1 @@
+"""Figures: the pictures of a results folder, one idea a file."""

@@ -1,0 +1,33 @@
+"""Two errors that are never to be confused: what sampling adds to W1, and what a critic leaves of it."""
+
+import matplotlib.pyplot as plt
+import pandas as pd
+from matplotlib.figure import Figure
+
+from otbench.report.figures.style import COLOURS, MARKERS, band
+
+
+def errors(frame: pd.DataFrame) -> Figure | None:
+    """Sampling error |primal - population W1| / population W1 and critic error (primal - slope) / primal against
+    dimension, of independent samples of a law whose W1 is known; None without two dimensions of such.
+    """
+    rows = frame[(frame["sampling.mode"] == "independent") & (frame["population_w1"] > 0) & (frame["status"] == "ok")]
+    rows = rows[rows["problem.name"] == rows["problem.name"].mode().iloc[0]] if len(rows) else rows
+    trained = rows[rows["critic"] == "weight_clip"]
+    if trained["problem.dim"].nunique() < 2:
+        return None
+    figure, axes = plt.subplots(figsize=(5.2, 3.6), layout="constrained")
+    once = rows.drop_duplicates(["problem.dim", "population_overlap", "primal"])
+    sampling = once.assign(error=once["sampling_error"].abs() / once["population_w1"])
+    band(axes, sampling, "problem.dim", "error", 0, "sampling: |W1 of samples - W1 of laws| / W1 of laws")
+    left = trained.assign(error=1 - trained["slope_over_w1"])
+    band(axes, left, "problem.dim", "error", 1, "clipped critic: 1 - slope / W1 of samples")
+    best = 1 - trained.groupby("problem.dim")["c_transform_over_w1"].median()
+    axes.plot(best.index, best, color=COLOURS[2], marker=MARKERS[2], markersize=4, label="the same, c-transform")
+    axes.set(xscale="log", yscale="log", xlabel="dimension", ylabel="relative error",
+             title=f"{rows['problem.name'].iloc[0]}, n = {rows['n'].mode().iloc[0]} points a side")  # fmt: skip
+    dims = sorted(rows["problem.dim"].unique())
+    axes.set_xticks(dims, [str(dim) for dim in dims])
+    axes.minorticks_off()
+    axes.legend()
+    return figure

@@ -1,0 +1,57 @@
+"""How every picture looks, is drawn and is saved."""
+
+import io
+from pathlib import Path
+from typing import Any
+
+import matplotlib.pyplot as plt
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.axis import Axis
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+from otbench.results.store import write_atomically
+
+#: Okabe and Ito's palette: told apart by colour-blind readers; lines also differ by marker.
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+
+STYLE: Any = {
+    "figure.dpi": 100,
+    "font.size": 9,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "grid.alpha": 0.3,
+    "legend.frameon": False,
+    "svg.hashsalt": "otbench",  # the same identifiers, hence the same bytes, every time
+    "svg.fonttype": "path",
+}
+
+
+def band(axes: Axes, rows: pd.DataFrame, x: str, y: str, k: int, label: str) -> None:
+    """Median line and quartile band of y over rows of equal x."""
+    grouped = rows.groupby(rows[x].round(9))[y]
+    q1, median, q3 = (grouped.quantile(level) for level in (0.25, 0.5, 0.75))
+    axes.plot(median.index, median, color=COLOURS[k], marker=MARKERS[k], markersize=4, label=label)
+    axes.fill_between(median.index, q1, q3, color=COLOURS[k], alpha=0.15, linewidth=0)
+
+
+def plain_ticks(axis: Axis) -> None:
+    """Ticks of a short logarithmic axis at 1, 2 and 5, written out: 0.2, not 2 x 10^-1."""
+    axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.set_minor_formatter(NullFormatter())
+
+
+def save(figure: Figure, stem: Path) -> list[Path]:
+    """Write a figure as SVG and PNG, and close it."""
+    files = []
+    for suffix, metadata in (("svg", {"Date": None}), ("png", {"Software": None})):
+        buffer = io.BytesIO()
+        figure.savefig(buffer, format=suffix, metadata=metadata)
+        files.append(stem.with_suffix(f".{suffix}"))
+        write_atomically(files[-1], buffer.getvalue())
+    plt.close(figure)
+    return files

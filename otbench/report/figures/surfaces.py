@@ -1,0 +1,65 @@
+"""Pictures that need the critics themselves: they are trained anew from their rows, bit for bit on the same machine."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import pandas as pd
+
+from otbench.methods import WeightClip
+from otbench.methods.training.clipped import train
+from otbench.problems.funnels import Funnels
+from otbench.report.figures.funnels import surfaces
+from otbench.report.figures.style import STYLE, save
+from otbench.results.folder import Stored
+from otbench.results.store import Results
+from otbench.results.tables.cells import proportional
+
+#: Critics side by side: as many as fit a page beside the potential.
+SHOWN = 4
+
+
+def write_portraits(results: Results) -> list[Path]:
+    """The funnels' potential in the plane and clipped critics' surfaces, of a folder that has such rows."""
+    stored = Stored(results)
+    if stored.measurements:
+        return []
+    rows = _of_one_pair(proportional(stored.frame))
+    if rows.empty:
+        return []
+    law = Funnels(**_fields(rows.iloc[0], "problem."))
+    some = rows.iloc[[round(k * (len(rows) - 1) / (SHOWN - 1)) for k in range(SHOWN)]].drop_duplicates("key")
+    critics = []
+    for _, row in some.iterrows():
+        method, seed = WeightClip(**_fields(row, "method.")), int(row["seed"])
+        pair = law.sample(int(row["n"]), mode="population", seed=seed)
+        critics.append((f"c = {method.clip:g}", train(pair, method, seed=seed, law=law)))
+    with mpl.rc_context(STYLE):
+        return save(surfaces(law, critics), results.folder / "figures" / "surfaces")
+
+
+def _of_one_pair(rows: pd.DataFrame) -> pd.DataFrame:
+    """Critics of one seed on the first own pair in the plane, trained on fresh draws, a row a clip value."""
+    rows = rows[(rows["problem.name"] == "funnels") & (rows["sampling.mode"] == "population")]
+    if rows.empty:
+        return rows
+    rows = rows[(rows["problem.dim"] == 2) & (rows["problem.origin"] == "own")]
+    for name in ("problem.funnels", "seed"):
+        rows = rows[rows[name] == rows[name].min()]
+    return rows.drop_duplicates("method.clip").sort_values("method.clip")
+
+
+def _fields(row: Mapping[str, Any] | Any, prefix: str) -> dict[str, Any]:
+    """The fields of a description from its columns, left out where they are empty."""
+    fields = {}
+    for name, value in row.items():
+        field = str(name).removeprefix(prefix)
+        if field == name or field == "version" or value is None or value != value or value is pd.NA:
+            continue
+        if field in ("widths", "betas"):
+            value = [float(part) if field == "betas" else int(part) for part in str(value).split("x") if part != "none"]
+        fields[field] = value.item() if hasattr(value, "item") else value
+    if fields.get("clip_over_c_star") is not None:
+        fields.pop("clip")
+    return fields

@@ -1,0 +1,1 @@
+"""Results: what is stored in a results folder, and the tables made of it."""

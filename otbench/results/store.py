@@ -1,0 +1,289 @@
+"""Rows: one flat, versioned JSON line a cell, appended as cells finish and never changed after."""
+
+import errno
+import gzip
+import hashlib
+import json
+import os
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+from pydantic import TypeAdapter, ValidationError
+
+from otbench.errors import ResultsError, ResultsInUseError
+from otbench.files import RESULTS_BYTES, read_bounded, unpacked
+from otbench.results.schema import MEASUREMENTS, ROWS, SCHEMA, TIMINGS
+from otbench.spec import Scalar, first_complaint
+
+#: Rows are kept compressed once they pass this, at the end of a run.
+COMPRESS_ABOVE = 5_000_000
+
+Row = dict[str, Scalar]
+
+
+class Results:
+    """A results folder: rows.jsonl (or rows.jsonl.gz), timing.jsonl, meta.json, tables/."""
+
+    def __init__(self, folder: str | Path) -> None:
+        self.folder = Path(folder)
+        self.rows_file, self.packed_file = self.folder / "rows.jsonl", self.folder / "rows.jsonl.gz"
+        self.timing_file, self.meta_file = self.folder / "timing.jsonl", self.folder / "meta.json"
+        self.stale_file = self.folder / "stale.jsonl"
+        self.measurements_file = self.folder / "measurements.jsonl"
+        self.tables = self.folder / "tables"
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the folder for one run.
+
+        Raises:
+            ResultsInUseError: another run holds it.
+            ResultsError: it cannot be written.
+        """
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            lock = FileLock(self.folder / ".lock")
+            lock.acquire(blocking=False)
+        except Timeout:
+            raise ResultsInUseError(self.folder) from None
+        except OSError as error:
+            reason = f"cannot write to {self.folder}: {error.strerror}; name another with --results"
+            raise ResultsError(reason) from None
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def rows(self) -> list[Row]:
+        """Every whole row, validated. A torn last line (a run killed as it wrote) is left out.
+
+        Raises:
+            ResultsError: no rows at all, another schema, or a line that is not a row.
+        """
+        rows = self.rows_so_far()
+        if not rows:
+            raise ResultsError(f"no rows in {self.folder}: run `otbench run {self.folder.name}` first")
+        return rows
+
+    def rows_so_far(self) -> list[Row]:
+        """``rows``, [] where there are none yet."""
+        packed, loose = (_parse(file, _read_text(file)) for file in (self.packed_file, self.rows_file))
+        if packed and loose:  # a run killed between writing one file and removing the other left rows in both
+            there = {dump(row) for row in packed}
+            loose = [row for row in loose if dump(row) not in there]
+        rows = packed + loose
+        _validate(ROWS, rows, self.folder)
+        return rows
+
+    def timings(self) -> list[Row]:
+        """The timing lines, [] where none were kept."""
+        lines = _parse(self.timing_file, _read_text(self.timing_file))
+        _validate(TIMINGS, lines, self.timing_file)
+        return lines
+
+    def measurements(self) -> list[Row]:
+        """The records of a plan, [] where there are none."""
+        lines = _parse(self.measurements_file, _read_text(self.measurements_file))
+        _validate(MEASUREMENTS, lines, self.measurements_file)
+        return lines
+
+    def keep_measurements(self, keys: list[str]) -> None:
+        """Leave the lines with these keys alone, in this order; a file that is so already is not touched."""
+        lines, place = self.measurements(), {key: k for k, key in enumerate(keys)}
+        kept = {str(line["key"]): line for line in lines if line["key"] in place}
+        ordered = sorted(kept.values(), key=lambda line: place[str(line["key"])])
+        if ordered != lines:
+            write_atomically(self.measurements_file, b"".join(dump(line) + b"\n" for line in ordered))
+
+    def meta(self) -> dict[str, Any]:
+        """The experiment's declaration and the machines that ran it, {} where there is none."""
+        if not self.meta_file.is_file():
+            return {}
+        try:
+            meta = _loads(_read_text(self.meta_file))
+        except (ValueError, RecursionError) as error:
+            raise ResultsError(f"{self.meta_file} is not JSON ({error}); restore it or run again") from None
+        if not isinstance(meta, dict):
+            raise ResultsError(f"{self.meta_file} must hold a table; restore it or run again")
+        return meta
+
+    def mend(self) -> bool:
+        """Cut a torn last line off rows and timings; True when there was one. Only under the lock."""
+        torn = False
+        for file in (self.rows_file, self.timing_file, self.measurements_file):
+            if not file.is_file():
+                continue
+            data = file.read_bytes()
+            whole = data.rfind(b"\n") + 1
+            if whole < len(data):
+                torn = True
+                with file.open("r+b") as handle:
+                    handle.truncate(whole)
+        return torn
+
+    def append(self, rows: Iterable[Mapping[str, Scalar]], timings: Iterable[Mapping[str, Scalar]]) -> None:
+        """Add lines, each in one write, and force them to the disk before returning; timings first, so that
+        no row is without its timing."""
+        for file, lines in ((self.timing_file, timings), (self.rows_file, rows)):
+            append_lines(file, lines)
+
+    def put(self, rows: Sequence[Row], timings: Sequence[Row], again: Collection[str] = ()) -> None:
+        """``append``; rows whose keys are among ``again`` take the place of the old ones, all in one rename."""
+        new = {row["key"]: row for row in rows if row["key"] in again}
+        self.append([row for row in rows if row["key"] not in new], timings)
+        if new:
+            self._replace([row for row in self.rows_so_far() if row["key"] not in new] + list(new.values()))
+
+    def known_keys(self) -> set[str]:
+        """The keys of all rows there are, those set aside included."""
+        return {str(row["key"]) for row in [*self.rows_so_far(), *self._stale()]}
+
+    def sort_out(self, keys: set[str]) -> int:
+        """Move rows of cells that are not in ``keys`` to stale.jsonl, and take back from there those that are;
+        how many were set aside."""
+        rows, stale = self.rows_so_far(), self._stale()
+        there = {row["key"] for row in rows}
+        back = list({row["key"]: row for row in stale if row["key"] in keys - there}.values())
+        out = [row for row in rows if row["key"] not in keys]
+        if out or back:
+            kept = [row for row in stale if row["key"] not in keys] + out
+            write_atomically(self.stale_file, b"".join(dump(row) + b"\n" for row in kept))
+            self._replace([row for row in rows if row["key"] in keys] + back)
+        return len(out)
+
+    def _stale(self) -> list[Row]:
+        rows = _parse(self.stale_file, _read_text(self.stale_file))
+        _validate(ROWS, rows, self.stale_file)
+        return rows
+
+    def settle(self, order: list[str]) -> tuple[str, ...]:
+        """Put the rows of a finished run into the experiment's order, compressed when they are large; files that
+        are so already are left alone. The reasons of the failed cells."""
+        rows, place = self.rows_so_far(), {key: k for k, key in enumerate(order)}
+        ordered = sorted(rows, key=lambda row: place[str(row["key"])])
+        both = self.packed_file.is_file() and self.rows_file.is_file()
+        if ordered != rows or both or (rows and self.rows_file.is_file() and self._size(rows) > COMPRESS_ABOVE):
+            self._replace(ordered)
+        return tuple(str(row["reason"]) for row in ordered if row["status"] == "failed")
+
+    @staticmethod
+    def _size(rows: list[Row]) -> int:
+        return sum(len(dump(row)) + 1 for row in rows)
+
+    def _replace(self, rows: list[Row]) -> None:
+        text = b"".join(dump(row) + b"\n" for row in rows)
+        if len(text) > COMPRESS_ABOVE:
+            write_atomically(self.packed_file, gzip.compress(text, mtime=0))
+            self.rows_file.unlink(missing_ok=True)
+        else:
+            write_atomically(self.rows_file, text)
+            self.packed_file.unlink(missing_ok=True)
+
+
+def is_cell_column(name: str) -> bool:
+    """Whether a column says what a cell is, rather than what was measured on it."""
+    return name == "seed" or name.startswith(("problem.", "sampling.", "method."))
+
+
+def cell_key(columns: Mapping[str, Scalar]) -> str:
+    """SHA-256 of the row schema and the cell columns among ``columns``: what the row's key must be."""
+    cell = {name: value for name, value in columns.items() if is_cell_column(name)}
+    return hashlib.sha256(dump([SCHEMA, cell])).hexdigest()
+
+
+def keys_digest(keys: Iterable[str]) -> str:
+    """SHA-256 over the sorted keys: two sets of rows answer the same cells when these agree."""
+    return hashlib.sha256("".join(sorted(keys)).encode()).hexdigest()
+
+
+def dump(value: Any) -> bytes:
+    """Canonical JSON: sorted keys, no spaces, no NaN (a NaN is a status, not a number)."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()
+
+
+def append_lines(file: Path, lines: Iterable[Mapping[str, Scalar]]) -> None:
+    """Append JSON lines, one write a line, and force them to the disk."""
+    try:
+        with file.open("ab", buffering=0) as handle:
+            end = handle.seek(0, os.SEEK_END)
+            try:
+                for line in lines:
+                    data = dump(line) + b"\n"
+                    if handle.write(data) < len(data):  # a disk that fills up takes a part without complaint
+                        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+                    end += len(data)
+                os.fsync(handle.fileno())
+            except OSError:
+                handle.truncate(end)
+                raise
+    except OSError as error:
+        raise ResultsError(
+            f"{file} cannot be written: {error.strerror}; the rows before are kept, the same command goes on from there"
+        ) from None
+
+
+def write_atomically(file: Path, data: bytes) -> None:
+    """Write to a temporary name and rename, so that a reader sees the old file or the new one."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    temporary = file.with_name(f".{file.name}.{os.getpid()}")
+    try:
+        with temporary.open("wb") as handle:
+            handle.write(data)
+            handle.flush()
+            os.fsync(handle.fileno())
+        temporary.replace(file)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _read_text(file: Path) -> str:
+    if not file.is_file():
+        return ""
+    data = read_bounded(file, RESULTS_BYTES)
+    try:
+        return (unpacked(data, RESULTS_BYTES) if file.suffix == ".gz" else data).decode()
+    except ValueError as error:
+        raise ResultsError(f"{file} cannot be read: {error}; restore it from a backup") from None
+
+
+def _loads(text: str) -> Any:
+    """JSON whose text can be written again; ValueError for half a character, RecursionError for nested brackets."""
+    value = json.loads(text)
+    if "\\u" in text:
+        json.dumps(value, ensure_ascii=False).encode()
+    return value
+
+
+def _validate(adapter: TypeAdapter[Any], rows: list[Row], where: Path) -> None:
+    try:
+        adapter.validate_python(rows)
+    except ValidationError as error:
+        number, *_ = error.errors()[0]["loc"]
+        key = rows[int(number)].get("key", "no key")
+        raise ResultsError(f"{where}: row {key} is damaged: {first_complaint(error, skip=1)}") from None
+
+
+def _parse(file: Path, text: str) -> list[Row]:
+    *lines, torn = text.split("\n") if text else [""]
+    del torn  # what follows the last newline: nothing, or half a line of a killed run
+    rows = []
+    for number, line in enumerate(lines, start=1):
+        try:
+            row = _loads(line)
+        except (ValueError, RecursionError):
+            row = None
+        if not isinstance(row, dict):
+            raise ResultsError(
+                f"{file}, line {number}, is not a row: restore it from a backup, "
+                "or delete the line to have it recomputed"
+            )
+        if row.get("schema") != SCHEMA:
+            raise ResultsError(
+                f"{file}, line {number}, has schema {row.get('schema')!r}, this otbench reads {SCHEMA}: "
+                "use the version that wrote it, or run again into another folder"
+            )
+        rows.append(row)
+    return rows

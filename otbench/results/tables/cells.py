@@ -1,0 +1,239 @@
+"""Rows → tables: pure functions, the same bytes for the same rows."""
+
+from collections.abc import Callable, Sequence
+from decimal import Decimal
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from otbench.results.schema import RowColumns
+from otbench.results.store import Results, Row, is_cell_column
+
+#: Each rung as a share of the exact W1, in the ladder's order.
+RUNGS = ("raw", "clip_bound", "spectral", "slope", "c_transform", "nearest")
+
+#: Quantities summarised over seeds: the rungs over primal, and what says whether the critic did the work.
+SUMMARISED = (*(f"{rung}_over_w1" for rung in RUNGS), "skill", "cosine")
+
+#: Cell columns every summary shows, whether the experiment varies them or not.
+ALWAYS = ("problem.name", "problem.dim", "population_overlap", "sampling.mode", "critic", "method.clip")
+
+
+def load(path: str | Path) -> pd.DataFrame:
+    """The rows of a results folder as a frame, one row a cell, with the derived columns.
+
+    Derived: ``critic`` (the method, or "untrained"), the rungs ``clip_bound``, ``spectral``, ``slope``, every rung
+    ``_over_w1``, ``k_eff``, ``skill``, ``c_over_c_star``, ``slope_half_ratio``, ``sampling_error``.
+
+    Raises:
+        ResultsError: no rows there, another schema, or a damaged file.
+    """
+    return frame_of(Results(path).rows())
+
+
+def frame_of(rows: Sequence[Row]) -> pd.DataFrame:
+    """Rows as a frame: cell columns, measured columns, derived columns; in the order of the cells."""
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    measured = [field.alias or name for name, field in RowColumns.model_fields.items()]
+    cell = sorted(name for name in names if is_cell_column(name) and name != "seed")
+    cell = sorted(cell, key=lambda name: ("problem", "sampling", "method").index(name.split(".")[0]))
+    frame = typed_frame(rows, [*cell, *measured])
+    order = [name for name in [*cell, "seed"] if frame[name].nunique(dropna=False) > 1]
+    if order:
+        frame = frame.sort_values(order, key=_sortable, kind="stable", ignore_index=True)
+    return pd.concat([frame, _derived(frame)], axis=1)
+
+
+def most_frequent(rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows of the problem and sampling mode that most of them are of."""
+    for name in ("problem.name", "sampling.mode"):
+        rows = rows[rows[name] == rows[name].mode().iloc[0]] if len(rows) else rows
+    return rows
+
+
+def proportional(frame: pd.DataFrame) -> pd.DataFrame:
+    """The rows of trained clipped critics whose learning rate is in proportion to c, so that every box is reached."""
+    rows = frame[(frame["critic"] == "weight_clip") & (frame["status"] == "ok")]
+    rows = rows[rows["method.lr_unit"] == "clip"] if len(rows) else rows.assign(**{"method.clip": np.nan})
+    return rows
+
+
+def cell_columns(frame: pd.DataFrame, *prefixes: str) -> list[str]:
+    """The frame's columns that say what a cell is, all or those that start with one of ``prefixes``."""
+    names = [str(name) for name in frame.columns]
+    return [name for name in names if (name.startswith(prefixes) if prefixes else is_cell_column(name))]
+
+
+def typed_frame(rows: Sequence[Row], names: Sequence[str]) -> pd.DataFrame:
+    """The columns ``names`` of rows, each of the type its values have."""
+    return pd.DataFrame({name: _column([row.get(name) for row in rows]) for name in names})
+
+
+def _column(values: list[Any]) -> Any:
+    """Whole numbers stay whole where some are missing; other numbers are floats; text and flags stay."""
+    types = set(map(type, values)) - {type(None)}
+    if types == {int} and all(value is None or abs(int(value)) < 2**63 for value in values):
+        return pd.array(values, dtype="Int64")
+    if types <= {int, float}:
+        return np.array([np.nan if value is None else value for value in values], dtype=np.float64)
+    return pd.Series(values, dtype=object)
+
+
+def _sortable(column: "pd.Series[Any]") -> "pd.Series[Any]":
+    return column if column.dtype != object else column.astype(str)
+
+
+def _derived(frame: pd.DataFrame) -> pd.DataFrame:
+    """The columns that follow from others. A bound is 0 where raw <= 0 or its constant is infinite."""
+    ok, raw, primal = frame["status"] == "ok", frame["raw"], frame["primal"]
+    rows = pd.DataFrame(index=frame.index)
+    steps = frame.get("method.steps", pd.Series(np.nan, frame.index))
+    untrained = (frame["method.name"] == "weight_clip") & (steps == 0).fillna(False)
+    rows["critic"] = frame["method.name"].where(~untrained, "untrained")
+    sure = raw - frame["raw_error"]
+    rows["clip_bound"] = _bound(sure, frame["clip_constant"])
+    rows["spectral"] = _bound(sure, frame["spectral_constant"])
+    rows["slope"] = _bound(raw, frame["slope_constant"].fillna(np.inf)).where(ok)
+    for rung in RUNGS:
+        value = rows[rung] if rung in rows else frame[rung]
+        rows[f"{rung}_over_w1"] = (value / primal).where(primal > 0)
+    rows["k_eff"] = (1 / frame["scale"]).where(frame["scale"] > 0)
+    room = primal - frame["nearest"]
+    rows["skill"] = ((frame["c_transform"] - frame["nearest"]) / room).where(room > 1e-6 * primal)
+    depth = pd.to_numeric(frame.get("method.depth", pd.Series(np.nan, frame.index)), errors="coerce").astype("float64")
+    known = (frame["clip_constant"] > 0) & depth.notna()
+    roots = [_root(k, n + 1) for k, n in zip(frame["clip_constant"][known], depth[known], strict=True)]
+    rows["c_over_c_star"] = pd.Series(roots, frame.index[known], dtype=np.float64)
+    rows["slope_half_ratio"] = (frame["slope_half"] / rows["slope"]).where(rows["slope"] > 0)
+    rows["sampling_error"] = primal - frame["population_w1"]
+    alive = (frame["grad_norm_max"] > 0) & (raw > 0)  # a critic without gradient, or upside down, drives no generator
+    rows["dead"] = (~alive).astype("float64").where(frame["method.name"] == "weight_clip")
+    return rows
+
+
+@cache
+def _root(constant: float, layers: float) -> float:
+    """constant ** (1 / layers), rounded correctly: processors' own powers differ in the last bit, and with them the
+    bytes of a table."""
+    return float(Decimal(constant) ** (1 / Decimal(layers)))
+
+
+def _bound(raw: "pd.Series[Any]", constant: "pd.Series[Any]") -> "pd.Series[Any]":
+    """raw / constant as a lower bound of W1 >= 0."""
+    bound = (raw / constant.where(constant > 0)).where(raw > 0, 0.0).fillna(0.0)
+    return bound.where(raw.notna() & constant.notna())
+
+
+def matrix(frame: pd.DataFrame, timings: pd.DataFrame) -> pd.DataFrame:
+    """Every row with every column."""
+    return frame
+
+
+def agreement(frame: pd.DataFrame, timings: pd.DataFrame) -> pd.DataFrame:
+    """Each rung over the exact W1, skill and cosine: median and quartiles over seeds, a line a cell otherwise."""
+    varying = [name for name in cell_columns(frame) if frame[name].nunique() > 1]
+    keys = [*ALWAYS, *(name for name in varying if name not in ALWAYS and name != "seed")]
+    return _summary(frame, [name for name in keys if name in frame], SUMMARISED)
+
+
+def clip(frame: pd.DataFrame, timings: pd.DataFrame) -> pd.DataFrame:
+    """Per problem, dimension and clip value, over overlaps and seeds: what is printed, what it is worth, and K.
+
+    The overlap of shared mass is summed over; every other field that varies has a line of its own.
+    """
+    trained = frame[frame["critic"] == "weight_clip"]
+    varying = [name for name in cell_columns(trained, "problem.", "method.") if trained[name].nunique() > 1]
+    varying = [name for name in varying if name != "problem.overlap"]
+    keys = ["problem.name", "problem.dim", "sampling.mode", "method.clip", *varying]
+    columns = (
+        "raw_over_w1", "slope_over_w1", "clip_constant", "c_over_c_star", "saturation_start", "saturation",
+        "grad_norm_mean", "cosine", "dead", "slope_half_ratio",
+    )  # fmt: skip
+    return _summary(trained, [name for name in dict.fromkeys(keys) if name in trained], columns)
+
+
+def exact(frame: pd.DataFrame, timings: pd.DataFrame) -> pd.DataFrame:
+    """A line a sample: the exact value, its certificate, the closed forms and the sampling error."""
+    points = [name for name in cell_columns(frame, "problem.", "sampling.") if frame[name].notna().any()]
+    points = [name for name in points if not name.endswith(".version")]
+    columns = [
+        "seed", "n", "m", "primal", "primal_lower", "primal_upper", "longest_move", "gap", "violation",
+        "marginal_error", "coupled_w1", "coupled_stderr", "sampling_floor", "population_w1", "sampling_error",
+        "population_overlap", "coincident", "nearest",
+    ]  # fmt: skip
+    drawn = frame[frame["status"] != "failed"]
+    return drawn[[*points, *columns]].drop_duplicates([*points, "seed"], ignore_index=True)
+
+
+def saturation(frame: pd.DataFrame) -> pd.DataFrame:
+    """The old loss beside the new: closed forms, a discriminator's estimate, a critic's ladder, and what a generator
+    with parameter theta receives from each; medians and quartiles over seeds, a line a law and critic.
+
+    ``theta`` is the segments' and the translation's parameter. ``population_kl`` is infinite for laws whose supports
+    differ. ``raw_gradient_over_slope`` = raw_gradient / slope_constant: what is left of the gradient once the critic
+    is divided by its own largest slope, at most 1 in size where every point moves at unit speed.
+    """
+    rows = frame[frame["problem.name"].isin(frame[frame["js"].notna()]["problem.name"])].copy()
+    none = pd.Series(np.nan, rows.index)
+    rows["theta"] = rows.get("problem.theta", none).fillna(rows.get("problem.shift", none))
+    finite = rows["population_kl"].notna() | rows["population_js"].isna()
+    rows["population_kl"] = rows["population_kl"].where(finite, np.inf)
+    rows["population_tv"] = 1 - rows["population_overlap"]
+    rows["raw_gradient_over_slope"] = rows["raw_gradient"] / rows["slope_constant"].where(rows["slope_constant"] > 0)
+    rows = rows.sort_values(["problem.name", "theta", "method.name"], kind="stable")
+    varying = [c for c in cell_columns(rows, "problem.", "sampling.") if rows[c].nunique() > 1]
+    varying += [c for c in cell_columns(rows, "method.") if rows.groupby("critic")[c].nunique().max() > 1]
+    own = [c for c in varying if c not in {"problem.name", "problem.theta", "problem.shift"}]
+    closed = ["population_kl", "population_js", "population_tv", "population_w1"]
+    measured = (
+        "js", "js_gradient", "raw", "raw_gradient", "raw_gradient_over_slope", "slope", "c_transform", "primal",
+    )  # fmt: skip
+    return _summary(rows, ["problem.name", *own, "theta", "critic", *closed], measured)
+
+
+def timing(frame: pd.DataFrame, timings: pd.DataFrame) -> pd.DataFrame:
+    """Wall seconds a critic by phase, and microseconds a training step: medians and quartiles over cells."""
+    if timings.empty:
+        return pd.DataFrame()
+    rows = frame.merge(timings.drop(columns="schema").drop_duplicates("key", keep="last"), on="key")
+    steps = pd.to_numeric(rows.get("method.steps", pd.Series(np.nan, rows.index)), errors="coerce").astype("float64")
+    rows["microseconds_a_step"] = (1e6 * rows["seconds_fit"] / steps).where(steps > 0)
+    keys = ["critic", "problem.dim", "n", "m", "method.widths", "method.batch", "method.steps"]
+    keys += ["critics_in_batch", "device", "workers", "machine"]
+    columns = ("seconds_fit", "microseconds_a_step", "seconds_evaluate", "seconds_draw", "seconds_exact")
+    return _summary(rows, [name for name in keys if name in rows], columns)
+
+
+#: Every table by its file name; a table is a function of the rows' frame and the timings' frame.
+TABLES: dict[str, Callable[[pd.DataFrame, pd.DataFrame], pd.DataFrame]] = {
+    "matrix": matrix,
+    "agreement": agreement,
+    "clip": clip,
+    "exact": exact,
+    "timing": timing,
+}
+
+
+def _summary(frame: pd.DataFrame, keys: list[str], columns: Sequence[str]) -> pd.DataFrame:
+    """Count, divergences, then median and quartiles of each column for every combination of keys; where cells failed,
+    how many: they have no number that could enter a median."""
+    if frame.empty:
+        return pd.DataFrame(columns=[*keys, "cells", "diverged"])
+    grouped = frame.groupby(keys, dropna=False, sort=False)
+    counts = grouped["status"].agg(cells="size", diverged=lambda s: int(s.isin(["diverged", "refused"]).sum()))
+    if (frame["status"] == "failed").any():
+        counts["failed"] = grouped["status"].agg(lambda status: int((status == "failed").sum()))
+    parts = {"median": 0.5, "q1": 0.25, "q3": 0.75}
+    quantiles = {name: grouped[list(columns)].quantile(q) for name, q in parts.items()}
+    wide = pd.DataFrame({f"{c}_{name}": part[c] for c in columns for name, part in quantiles.items()})
+    joined: pd.DataFrame = counts.join(wide).reset_index()
+    return joined
+
+
+def to_csv(name: str, table: pd.DataFrame) -> bytes:
+    """The table's file: full precision for rows and samples, six digits for summaries."""
+    digits = None if name in {"matrix", "exact"} else "%.6g"
+    return table.to_csv(index=False, float_format=digits, lineterminator="\n").encode()

@@ -1,0 +1,121 @@
+"""Published scores of the W1 benchmark's pairs beside our own: kept in the results folder, compared in tables."""
+
+import io
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from otbench.errors import InputError
+from otbench.report.check.violation import Violation
+from otbench.results.store import write_atomically
+
+#: The file of published scores in a results folder, a line a pair and method.
+SCORES_FILE = "published_scores.csv"
+
+#: Its columns: the pair, the method, and the scores on 4096 points (cost of "true": E|T(Y) - Y|).
+SCORE_COLUMNS = ["dim", "funnels", "method", "cos", "l2", "cost"]
+
+#: How near our cosine and population W1 come to the published: training noise; a 4096-sample estimate.
+NEAR_COS, NEAR_TRUE = 0.05, 0.05
+
+#: Methods of that file which are no critics.
+REFERENCES = ("true", "dot")
+
+PAIR = ["dim", "funnels"]
+
+
+def keep_scores(folder: Path, pairs: Path, scores: Path | None) -> None:
+    """Copy published scores into the results folder, so that its tables need no other file.
+
+    ``scores`` None: metrics.csv beside ``pairs``, nothing where there is none.
+
+    Raises:
+        InputError: a file that is not such a table.
+    """
+    file = pairs.parent / "metrics.csv" if scores is None else scores
+    if scores is not None or file.is_file():
+        write_atomically(folder / SCORES_FILE, read_scores(file).to_csv(index=False).encode())
+
+
+def read_scores(file: Path) -> pd.DataFrame:
+    """The table of published scores; InputError where it is none."""
+    try:
+        table: pd.DataFrame = pd.read_csv(io.BytesIO(file.read_bytes()))
+    except OSError as error:
+        raise InputError(f"{file} cannot be read: {error.strerror}") from None
+    except (ValueError, UnicodeDecodeError) as error:
+        raise InputError(f"{file} is not a table of scores: {str(error).splitlines()[0]}") from None
+    if not isinstance(table.index, pd.RangeIndex):  # pandas takes cells beyond the header's for names of rows
+        raise InputError(f"{file} has a row with more cells than its header names")
+    if list(table.columns) != SCORE_COLUMNS:
+        raise InputError(f"{file} must have the columns {', '.join(SCORE_COLUMNS)}; it has {', '.join(table.columns)}")
+    numbers = table.drop(columns="method")
+    numeric = all(pd.api.types.is_numeric_dtype(numbers[name]) for name in numbers)
+    if not numeric or not np.isfinite(numbers.to_numpy()).all():
+        raise InputError(f"{file} must hold finite numbers, the method apart")
+    return table
+
+
+def published(frame: pd.DataFrame, scores: pd.DataFrame) -> pd.DataFrame:
+    """A line a pair: our re-trained critic (median and range over seeds), the published one, the difference, and the
+    clip value that a sweep puts first.
+
+    The critic re-trained as published is the one trained longest; the others are the sweep. ``l2`` is the mean of
+    |grad f - r|^2 over points of P with r the true gradient, ``l2_repaired`` the least over multiples of f: what is
+    lost to scale is l2 - l2_repaired, to shape l2_repaired. ``sweep_clip`` has the largest median cosine.
+    """
+    rows = frame[(frame["critic"] == "weight_clip") & (frame["status"] == "ok")]
+    rows = rows.rename(columns={"problem.dim": "dim", "problem.funnels": "funnels"})
+    full = rows["method.steps"] == rows["method.steps"].max()
+    names = {"cosine": "cos", "gradient_l2": "l2", "gradient_l2_repaired": "l2_repaired", "raw": "cost"}
+    grouped = rows[full].rename(columns=names).groupby(PAIR)
+    ours = grouped[[*names.values(), "gradient_scale", "slope_over_w1", "population_w1", "population_stderr"]].median()
+    ours.insert(0, "seeds", grouped.size())
+    ours.insert(2, "cos_min", grouped["cos"].min())
+    ours.insert(3, "cos_max", grouped["cos"].max())
+    table = ours.join(_first_of_sweep(rows[~full]))
+    theirs = scores.set_index("method")
+    for method, columns in (("wgan", ["cos", "l2", "cost"]), ("true", ["cost"])):
+        there = theirs[theirs.index == method].set_index(PAIR)[columns]
+        label = "true" if method == "true" else "published"
+        table = table.join(there.rename(columns={"cost": label} if method == "true" else _prefixed(label, columns)))
+    critics = theirs[~theirs.index.isin(REFERENCES)].reset_index().sort_values("cos")
+    best = critics.groupby(PAIR).tail(1).set_index(PAIR)[["method", "cos"]]
+    table = table.join(best.rename(columns={"method": "best_published", "cos": "best_published_cos"}))
+    table["cos_difference"] = table["cos"] - table["published_cos"]
+    table["true_ratio"] = table["population_w1"] / table["true"]
+    whole: pd.DataFrame = table.reset_index()
+    return whole
+
+
+def agreement(table: pd.DataFrame) -> Iterator[Violation]:
+    """The re-trained critic's cosine within 0.05 of the published one on seven pairs in eight, and population W1
+    within 5 % of the published estimate on all."""
+    known = table[table["published_cos"].notna()] if "published_cos" in table else table.head(0)
+    far = known[known["cos_difference"].abs() > NEAR_COS]
+    if len(known) and len(far) > len(known) / 8:
+        yield Violation("published cosine", "of all pairs", f"{len(far)} of {len(known)} apart", f"within {NEAR_COS}")
+    for _, pair in table[(table["true_ratio"] - 1).abs() > NEAR_TRUE].iterrows():
+        place = f"dim {pair['dim']:.0f}, {pair['funnels']:.0f} funnels"
+        yield Violation("published true cost", place, f"{pair['true_ratio']:.4g} times", f"within {NEAR_TRUE:.0%}")
+
+
+def methods(frame: pd.DataFrame, scores: pd.DataFrame) -> pd.DataFrame:
+    """Our critic beside every published method: cos, l2 and cost, a line a pair and method, the best cosine first."""
+    ours = published(frame, scores)[[*PAIR, "cos", "l2", "cost"]].assign(method="weight_clip (otbench)")
+    both = pd.concat([ours, scores.merge(ours[PAIR])])[SCORE_COLUMNS]
+    both["critic"] = ~both["method"].isin(REFERENCES)
+    return both.sort_values([*PAIR, "critic", "cos"], ascending=[True, True, False, False], ignore_index=True)
+
+
+def _first_of_sweep(rows: pd.DataFrame) -> pd.DataFrame:
+    """The clip value with the largest median cosine in each pair, and that cosine."""
+    medians = rows.groupby([*PAIR, "method.clip"])["cosine"].median().reset_index("method.clip")
+    best = medians.sort_values("cosine").groupby(PAIR).tail(1)
+    return best.rename(columns={"method.clip": "sweep_clip", "cosine": "sweep_cos"})
+
+
+def _prefixed(label: str, columns: list[str]) -> dict[str, str]:
+    return {name: f"{label}_{name}" for name in columns}

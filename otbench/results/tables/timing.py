@@ -1,0 +1,58 @@
+"""Measurements → tables: what was measured, and how speed scales with the number of critics; pure functions."""
+
+from collections.abc import Callable, Sequence
+
+import pandas as pd
+
+from otbench.results.store import Row
+from otbench.results.tables.cells import typed_frame
+
+#: A time is believed when its quartiles lie within this share of the median and the load within the cores.
+STEADY = 0.25
+
+
+def timing_frame(rows: Sequence[Row], meta: dict[str, object]) -> pd.DataFrame:
+    """Measurements with ``timing_valid``: IQR/median <= 25 % and no more load than cores."""
+    frame = typed_frame(rows, list(dict.fromkeys(name for row in rows for name in row)))
+    frame = frame.sort_values(["kind", "machine", "key"], key=_numbers_in_order, ignore_index=True)
+    machines = meta.get("machines", {})
+    assert isinstance(machines, dict)
+    cores = frame["machine"].map(lambda name: machines.get(name, {}).get("cores", 0)).astype(float)
+    steady = pd.Series(True, frame.index)
+    for name in ("seconds_per_step", "plain_seconds_per_step", "product_seconds", "exact_seconds", "arrival_seconds"):
+        if f"{name}_median" in frame:
+            spread = (frame[f"{name}_q3"] - frame[f"{name}_q1"]) / frame[f"{name}_median"]
+            steady &= ~(spread > STEADY)
+    frame["timing_valid"] = steady & (frame["load"].astype(float) <= cores)
+    return frame
+
+
+def timing(frame: pd.DataFrame) -> pd.DataFrame:
+    """Every measurement, the columns no row of it uses left out.
+
+    ``timing_valid`` says whether a time is to be believed, ``peak_memory_bytes`` is empty where it cannot be measured.
+    """
+    return frame.drop(columns=["schema", "key"]).dropna(axis=1, how="all")
+
+
+def scaling(frame: pd.DataFrame) -> pd.DataFrame:
+    """Critic-steps a second against critics in the batch, for every engine and width, beside the plain loop."""
+    rows = frame[frame["kind"] == "training"].copy()
+    rows["critic_steps_per_second"] = rows["critics"] / rows["seconds_per_step_median"]
+    rows["times_plain"] = rows["critic_steps_per_second"] * rows["plain_seconds_per_step_median"]
+    rows["flop_per_second"] = rows["flop_per_step"] / rows["seconds_per_step_median"]
+    rows["share_of_product_rate"] = rows["flop_per_second"] * rows["product_seconds_median"] / rows["product_flop"]
+    columns = [
+        "device", "machine", "dim", "batch", "width", "engine", "critics", "critic_steps_per_second", "times_plain",
+        "flop_per_second", "share_of_product_rate", "peak_memory_bytes", "timing_valid",
+    ]  # fmt: skip
+    return rows.reindex(columns=columns).reset_index(drop=True)
+
+
+#: The tables of a timing folder by file name.
+TIMING_TABLES: dict[str, Callable[[pd.DataFrame], pd.DataFrame]] = {"timing": timing, "scaling": scaling}
+
+
+def _numbers_in_order(column: "pd.Series[str]") -> "pd.Series[str]":
+    """Keys as text in which numbers are padded, so that 1024 comes after 64."""
+    return column.map(lambda text: " ".join(word.zfill(9) if word.isdigit() else word for word in text.split()))

@@ -1,0 +1,98 @@
+"""Measure generators in training: at every reading what the critic prints, what it is worth, and the exact W1."""
+
+import time
+from collections.abc import Iterator
+
+import numpy as np
+
+from otbench.errors import UncertifiedError
+from otbench.methods.functions import on_union
+from otbench.methods.mlp import Mlp
+from otbench.methods.training.clipped import check_device, one_thread
+from otbench.results.schema import SCHEMA
+from otbench.results.store import Row
+from otbench.studies.gan.plan import GeneratorPlan, record_key
+from otbench.studies.gan.targets import Target, target
+from otbench.studies.gan.training import Gans
+from otbench.transport.bounds import Ladder
+from otbench.transport.exact import cost_matrix, solve_cost, solve_exact
+from otbench.types import Array
+
+
+def measure(plan: GeneratorPlan, name: str, device: str) -> list[Row]:
+    """The records of the job of that name: a reading of every clip value's GAN, one reading after another."""
+    check_device(device)
+    job = plan.jobs()[name]
+    goal = target(job.dataset, plan.n, job.seed)
+    shared: Row = {
+        "schema": SCHEMA, "kind": "generator", "device": device, "dataset": job.dataset, "lr": job.lr, "seed": job.seed,
+        "n": plan.n, "floor": solve_exact(goal.seen[: plan.n], goal.held_out).w1,
+    }  # fmt: skip
+    with one_thread():
+        gans = Gans(plan, job, goal.seen, device)
+        records: list[Row] = []
+        for iteration in plan.readings():
+            critic, generator = gans.seconds_critic, gans.seconds_generator
+            gans.run(plan.every if iteration else 0)
+            spent: Row = {
+                "seconds_critic": (gans.seconds_critic - critic) / len(plan.clip),
+                "seconds_generator": (gans.seconds_generator - generator) / len(plan.clip),
+            }
+            for clip, reading in zip(plan.clip, _readings(gans, goal), strict=True):
+                key: Row = {"key": record_key(name, clip, iteration), "clip": clip, "iteration": iteration}
+                records.append(shared | key | spent | reading)
+    return records
+
+
+def _readings(gans: Gans, goal: Target) -> Iterator[Row]:
+    """What is read of each GAN, clip value after clip value."""
+    for k, (critic, points) in enumerate(zip(gans.read(), gans.generated(), strict=True)):
+        loss = gans.printed[k] if gans.printed else None
+        yield _reading(critic, points, goal) | {"printed": loss if loss is not None and np.isfinite(loss) else None}
+
+
+def _reading(critic: Mlp, points: Array, goal: Target) -> Row:
+    """The ladder of one critic on held-out and generated points, with the exact W1 and its certificate.
+
+    A GAN whose points or values are not finite has status "diverged", one whose W1 cannot be proved "refused".
+    """
+    blank: Row = dict.fromkeys(MEASURED)
+    if not np.isfinite(points).all():
+        return blank | {"status": "diverged"}
+    fx, fy, *_ = on_union(critic, goal.held_out, points)
+    if not (np.isfinite(fx).all() and np.isfinite(fy).all()):
+        return blank | {"status": "diverged"}
+    start = time.perf_counter()
+    cost = cost_matrix(goal.held_out, points)
+    a, b = (np.full(size, 1.0 / size) for size in cost.shape)
+    try:
+        exact = solve_cost(cost, a, b)
+    except UncertifiedError:
+        return blank | {"status": "refused"}
+    seconds = time.perf_counter() - start
+    bounds = Ladder(cost, a, b).bounds(fx, fy)
+    return {
+        "status": "ok",
+        "raw": bounds.raw,
+        "raw_error": bounds.raw_error,
+        "slope_constant": bounds.slope_constant if np.isfinite(bounds.slope_constant) else None,
+        "scale": bounds.scale,
+        "c_transform": bounds.c_transform,
+        "nearest": bounds.nearest,
+        "primal": exact.w1,
+        "primal_lower": exact.lower,
+        "primal_upper": exact.upper,
+        "longest_move": exact.longest_move,
+        "gap": exact.gap,
+        "violation": exact.violation,
+        "marginal_error": exact.marginal_error,
+        "modes": goal.modes(points) if goal.modes else None,
+        "seconds_exact": seconds,
+    }
+
+
+#: The columns a reading measures.
+MEASURED = (
+    "raw", "raw_error", "slope_constant", "scale", "c_transform", "nearest", "primal", "primal_lower", "primal_upper",
+    "longest_move", "gap", "violation", "marginal_error", "modes", "seconds_exact",
+)  # fmt: skip

@@ -1,0 +1,74 @@
+"""The declaration of a generator experiment: which data, clip values, rates and seeds, and how long."""
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field
+
+from otbench.results.store import Row, dump
+from otbench.studies.plan import Plan
+
+Width = Annotated[int, Field(ge=1)]
+
+
+@dataclass(frozen=True)
+class Job:
+    """One data set, rate and seed: a GAN for every clip value, trained side by side on common random numbers."""
+
+    dataset: str
+    lr: float
+    seed: int
+
+
+class GeneratorPlan(Plan):
+    """The loop of Arjovsky, Chintala, Bottou 2017, Algorithm 1, read every ``every`` iterations.
+
+    An iteration is ``critic_steps`` steps of the critic, clipped after each, and one of the generator on the loss
+    -mean f(g(z)); RMSProp with rate ``lr`` for both. A reading is of ``n`` generated points against ``n`` held out.
+    """
+
+    kind: ClassVar[str] = "generator table"
+    version: ClassVar[int] = 1
+    source: ClassVar[str] = "Arjovsky, Chintala, Bottou 2017, Algorithm 1"
+
+    datasets: list[Literal["ring", "swiss_roll", "digits"]] = Field(min_length=1)
+    clip: list[Annotated[float, Field(gt=0)]] = Field(min_length=2, description="never alone: see Engine")
+    lr: list[Annotated[float, Field(gt=0)]] = Field(min_length=1)
+    seeds: list[Annotated[int, Field(ge=0, lt=2**63)]] = Field(min_length=1)
+    iterations: int = Field(3000, ge=1)
+    every: int = Field(100, ge=1)
+    critic_steps: int = Field(5, ge=1)
+    batch: int = Field(64, ge=1)
+    critic: list[Width] = Field([64, 64], description="the critic's hidden widths")
+    generator: list[Width] = Field([64, 64], description="the generator's")
+    latent: int = Field(8, ge=1, description="dimension of z, standard normal")
+    n: int = Field(512, ge=2, le=898)
+
+    def readings(self) -> range:
+        """The iterations after which everything is read, 0 among them."""
+        return range(0, self.iterations + 1, self.every)
+
+    def jobs(self) -> dict[str, Job]:
+        """Every job by its name, data set after data set."""
+        axes = {"datasets", "clip", "lr", "seeds"}
+        shared = hashlib.sha256(dump([self.version, self.model_dump(exclude=axes)])).hexdigest()[:12]
+        jobs = [Job(name, lr, seed) for name in self.datasets for lr in self.lr for seed in self.seeds]
+        return {f"{job.dataset} lr={job.lr:g} seed={job.seed} plan={shared}": job for job in jobs}
+
+    def records(self, device: str) -> dict[str, list[str]]:
+        return {name: [record_key(name, *point) for point in self._points()] for name in self.jobs()}
+
+    def _points(self) -> Iterator[tuple[float, int]]:
+        return ((clip, iteration) for iteration in self.readings() for clip in self.clip)
+
+    def measure(self, job: str, device: str) -> list[Row]:
+        from otbench.studies.gan.measure import measure  # torch loads here, not when a plan is read
+
+        return measure(self, job, device)
+
+
+def record_key(job: str, clip: float, iteration: int) -> str:
+    """The key of one reading of one GAN."""
+    return f"{job} clip={clip:g} iteration={iteration}"

@@ -1,0 +1,173 @@
+"""Measure speed: training steps of every engine, exact solves, and the time a critic needs; one flat row each."""
+
+import os
+import shutil
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
+from typing import Annotated, Any, ClassVar, Literal
+
+import numpy as np
+from pydantic import Field
+
+from otbench.methods.functions import on_union
+from otbench.problems import problem
+from otbench.results.schema import SCHEMA
+from otbench.results.store import Row
+from otbench.studies.plan import Plan
+from otbench.studies.timed_training import Training, clock, engine_of, quartiles
+from otbench.transport.bounds import Ladder
+from otbench.transport.exact import cost_matrix, solve_cost
+from otbench.types import SamplePair
+
+#: Steps between two readings of a critic on its way.
+STEPS_A_READING = 64
+
+#: Samples an exact solve and a critic's arrival are timed on.
+SEEDS = 3
+
+#: The share of its final slope at which a critic is said to have arrived.
+ARRIVED = 0.9
+
+
+class TimingPlan(Plan):
+    """What to measure: engines × shapes × critics, exact solves over n, and critics on their way to their slope.
+
+    A shape is [width, batch]: two hidden layers of that width, that many points of either sample a step.
+    """
+
+    kind: ClassVar[str] = "timing table"
+    timed: ClassVar[bool] = True
+
+    dim: int = Field(16, ge=1)
+    shapes: list[Annotated[list[Annotated[int, Field(ge=1)]], Field(min_length=2, max_length=2)]] = Field(min_length=1)
+    critics: list[int] = Field(min_length=1)
+    engines: list[Literal["plain", "batched", "compiled", "graph"]] = Field(min_length=1)
+    exact_n: list[int] = Field(default_factory=list)
+    exact_dims: list[int] = Field(default_factory=list)
+    arrival_dims: list[int] = Field(default_factory=list)
+    repeats: int = Field(5, ge=3)
+
+    def records(self, device: str) -> dict[str, list[str]]:
+        return {measurement.key: [measurement.key] for measurement in self.measurements(device)}
+
+    def measure(self, job: str, device: str) -> list[Row]:
+        (measurement,) = (m for m in self.measurements(device) if m.key == job)
+        return [_with_load(measurement, device)]
+
+    def measurements(self, device: str) -> "list[Training | Exact | Arrival]":
+        """What the plan measures on a device, in order: graphs are a GPU's, the plain loop trains one critic."""
+        training = [
+            Training(engine, width, critics, self.dim, batch, self.repeats)
+            for width, batch in self.shapes
+            for engine in _there(self.engines, device)
+            for critics in (self.critics if engine != "plain" else [1])
+        ]
+        exact = [Exact(dim, n) for dim in self.exact_dims for n in self.exact_n]
+        return [*training, *exact, *(Arrival(dim) for dim in self.arrival_dims)]
+
+
+def _there(engines: Sequence[str], device: str) -> list[str]:
+    """The engines that a device and its software can run."""
+    engines = [engine for engine in engines if engine != "graph" or device.startswith("cuda")]
+    if "compiled" in engines and device == "cpu" and not any(map(shutil.which, ("g++", "c++", "clang++"))):
+        print("no C++ compiler is there: the compiled engine is left out", file=sys.stderr)
+        engines.remove("compiled")
+    return engines
+
+
+def _with_load(measurement: "Training | Exact | Arrival", device: str) -> Row:
+    """A measurement as a row; the machine is asked for its load before and after."""
+    load = os.getloadavg()[0]
+    measured = measurement.measure(device)
+    load = max(load, os.getloadavg()[0])
+    names: Row = {"schema": SCHEMA, "key": measurement.key, "kind": measurement.kind}
+    return {**names, "device": device, "threads": 1, "load": load, **measured}
+
+
+@dataclass(frozen=True)
+class Exact:
+    """Seconds of an exact solve, certificate included, of n independent points a side; cost matrix apart."""
+
+    kind: ClassVar[str] = "exact"
+
+    dim: int
+    n: int
+
+    @property
+    def key(self) -> str:
+        return f"exact {self.dim} {self.n}"
+
+    def measure(self, device: str) -> Row:
+        costs, solves, gaps = [], [], []
+        for seed in range(SEEDS):
+            pair = problem("translation", dim=self.dim).sample(self.n, seed=seed)
+            start = time.perf_counter()
+            cost = cost_matrix(pair.x, pair.y)
+            costs.append(time.perf_counter() - start)
+            solution = solve_cost(cost, pair.a, pair.b)
+            solves.append(solution.seconds)
+            gaps.append(solution.gap)
+        return {
+            **asdict(self),
+            "repeats": SEEDS,
+            **quartiles("exact_seconds", solves),
+            **quartiles("cost_seconds", costs),
+            "largest_gap": max(gaps),
+        }
+
+
+@dataclass(frozen=True)
+class Arrival:
+    """Steps and seconds one critic takes to stay above ARRIVED of its final slope, beside the exact solve."""
+
+    kind: ClassVar[str] = "arrival"
+
+    dim: int
+
+    @property
+    def key(self) -> str:
+        return f"arrival {self.dim}"
+
+    def measure(self, device: str) -> Row:
+        from otbench.methods.training.clipped import one_thread
+
+        steps, seconds, exact = [], [], []
+        for seed in range(SEEDS):
+            pair = problem("translation", dim=self.dim).sample(1024, mode="coupled", seed=seed)
+            cost = cost_matrix(pair.x, pair.y)
+            exact.append(solve_cost(cost, pair.a, pair.b).seconds)
+            with one_thread():
+                slopes, passed = _climb(pair, Ladder(cost, pair.a, pair.b), seed, device)
+            below = np.flatnonzero(np.array(slopes) < ARRIVED * slopes[-1])
+            blocks = int(below[-1]) + 2 if len(below) else 1
+            steps.append(float(blocks * STEPS_A_READING))
+            seconds.append(sum(passed[:blocks]))
+        return {
+            "dim": self.dim,
+            "n": 1024,
+            "repeats": SEEDS,
+            **quartiles("arrival_steps", steps),
+            **quartiles("arrival_seconds", seconds),
+            **quartiles("exact_seconds", exact),
+        }
+
+
+def _climb(pair: SamplePair, ladder: Ladder, seed: int, device: str) -> tuple[list[float], list[float]]:
+    """The slope of one critic after every STEPS_A_READING steps, and the seconds these took; readings apart."""
+    from otbench.methods import WeightClip
+
+    method, slopes, seconds = WeightClip(), [], []
+    engine = engine_of("graph" if device.startswith("cuda") else "batched", method, [pair], device, seed)
+    engine.prepare()
+    for first in range(0, method.steps, STEPS_A_READING):
+        seconds.append(clock(partial(_steps, engine, first), STEPS_A_READING, device))
+        (critic, *_) = engine.stack.read(engine.stack.parameters, engine.clip.tolist())
+        slopes.append(ladder.slope(*on_union(critic, pair.x, pair.y)[:2])[1])
+    return slopes, seconds
+
+
+def _steps(engine: Any, first: int, count: int) -> None:
+    engine.run(first, first + count)

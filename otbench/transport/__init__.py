@@ -1,0 +1,1 @@
+"""Transport: the exact Wasserstein distance of two samples, its proof, and every bound of it."""

@@ -1,0 +1,74 @@
+"""Exact solutions kept on disk: solved once a sample, shared by every critic and every run, re-proved when read."""
+
+import io
+import math
+import zipfile
+import zlib
+from contextlib import suppress
+from pathlib import Path
+
+import numpy as np
+
+from otbench.errors import UncertifiedError
+from otbench.files import POINTS_BYTES, parse_npy, read_bounded
+from otbench.results.store import write_atomically
+from otbench.transport.exact import cost_matrix, solve_cost, verify_cost
+from otbench.types import ExactSolution, Plan, SamplePair
+
+#: The arrays of a stored solution.
+PARTS = ("u", "v", "mass", "rows", "cols", "w1")
+
+#: What reading a file that is damaged, truncated or something else altogether raises, in numpy and zipfile.
+UNREADABLE = (
+    OSError, EOFError, KeyError, ValueError, TypeError, NotImplementedError, RuntimeError,
+    zipfile.BadZipFile, zlib.error,
+)  # fmt: skip
+
+
+def exact_solution(pair: SamplePair, key: str, folder: Path) -> ExactSolution:
+    """The certified solution of ``pair``, from ``folder``/key.npz where its potentials still prove it.
+
+    A stored solution is believed only for its proof: a stale or damaged file is solved again and replaced.
+
+    Raises:
+        UncertifiedError: as ``solve_exact``.
+    """
+    cost = cost_matrix(pair.x, pair.y)
+    file = folder / f"{key}.npz"
+    stored = _load(file)
+    if stored is not None and (len(stored.u), len(stored.v)) == cost.shape:
+        try:
+            return verify_cost(stored, cost, pair.a, pair.b)
+        except UncertifiedError:
+            pass  # it proves nothing about these points
+    solution = solve_cost(cost, pair.a, pair.b)
+    with suppress(OSError):  # a full disk, a node that cannot write there: kept for speed, not for the result
+        write_atomically(file, _dump(solution))
+    return solution
+
+
+def _load(file: Path) -> ExactSolution | None:
+    try:
+        data = read_bounded(file, POINTS_BYTES)
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            if any(part.file_size > len(data) for part in archive.infolist()):  # compressed, so not ours
+                return None
+            u, v, mass, rows, cols, w1 = (parse_npy(archive.read(f"{name}.npy")) for name in PARTS)
+            value = float(w1)
+    except UNREADABLE:
+        return None
+    if {u.dtype.str, v.dtype.str, mass.dtype.str} != {"<f8"} or {rows.dtype.kind, cols.dtype.kind} != {"i"}:
+        return None
+    if u.ndim != 1 or v.ndim != 1:
+        return None
+    plan = Plan(rows.astype(np.int64), cols.astype(np.int64), mass)
+    unproved = (math.nan,) * 6
+    return ExactSolution(value, *unproved, u, v, 0.0, plan)
+
+
+def _dump(solution: ExactSolution) -> bytes:
+    assert solution.plan is not None
+    buffer = io.BytesIO()
+    plan = solution.plan
+    np.savez(buffer, w1=solution.w1, u=solution.u, v=solution.v, rows=plan.rows, cols=plan.cols, mass=plan.mass)
+    return buffer.getvalue()

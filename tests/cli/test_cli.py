@@ -1,0 +1,173 @@
+"""The command line: what every command prints, writes and returns."""
+
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+from command_line import Otbench, run_alone
+from small import change, declare, lines, python
+
+from otbench.methods import METHODS
+from otbench.problems import PROBLEMS
+from otbench.results.store import Results
+
+ZERO = '{ name = "zero" }'
+
+
+
+def test_a_run_writes_rows_and_tables_and_shows_the_headline(otbench: Otbench) -> None:
+    methods = f'[{ZERO}, {{ name = "weight_clip", widths = [4], steps = 4, batch = 4 }}]'
+    declare(Path(), method=methods)
+    done = otbench("run", "tiny.toml", "--engine", "inline")
+    assert (done.code, done.err.count("Traceback")) == (0, 0)
+    assert "tiny: 2 cells run, 0 were done; 5 tables changed\n" in done.out
+    assert "slope/W1" in done.out
+    before = Path("results/tiny/rows.jsonl").stat().st_mtime_ns
+    again = otbench("run", "tiny.toml", "--engine", "inline")
+    assert "tiny: 0 cells run, 2 were done; 0 tables changed\n" in again.out
+    assert Path("results/tiny/rows.jsonl").stat().st_mtime_ns == before
+    declare(Path())
+    third = otbench("run", "tiny.toml", "--engine", "inline")
+    assert "1 rows of cells no longer declared were set aside in stale.jsonl\n" in third.err
+    assert "tiny: no trained critics to show; see " in third.out
+
+
+def test_a_run_tells_of_a_torn_line_and_of_bad_ends(otbench: Otbench) -> None:
+    bad = '{ name = "weight_clip", optimiser = "sgd", lr = 1e300, clip = 1e30, clip_parameters = "weights", steps = 9 }'
+    declare(Path(), method=f"[{ZERO}, {bad}]")
+    done = otbench("run", "tiny.toml", "--engine", "inline")
+    assert (done.code, "1 cell diverged: see the status and reason columns\n" in done.out) == (0, True)
+    file = Path("results/tiny/rows.jsonl")
+    file.write_bytes(file.read_bytes()[:-9])
+    done = otbench("run", "tiny.toml", "--engine", "inline")
+    assert "a torn last line of an interrupted run was dropped; its cell was run again\n" in done.err
+    assert "tiny: 1 cells run, 1 were done" in done.out
+
+
+def test_a_dry_run_counts_and_runs_nothing(otbench: Otbench, small_results: Path, copy: Results) -> None:
+    declare(Path(), seeds="[0, 1, 2]", method='{ name = "weight_clip", steps = 200 }')
+    done = otbench("run", "tiny.toml", "--dry-run", "--workers", 3)
+    first, second = done.out.splitlines()
+    assert (done.code, first) == (0, "tiny: 3 cells, 0 done, 3 to do")
+    assert second.startswith("expected ")
+    assert second.endswith(" s with 3 workers on cpu; rows go to results/tiny")
+    assert {file.name for file in Path().rglob("*")} == {"tiny.toml"}
+    write = copy.rows_file
+    write.write_text("".join(line + "\n" for line in write.read_text().splitlines()[:100]))
+    target = small_results.parent.parent / "small.toml"
+    done = otbench("run", target, "--dry-run", "--results", copy.folder.parent)
+    assert done.out.startswith("small: 113 cells, 100 done, 13 to do\n")
+    assert len(lines(write)) == 100
+
+
+def test_check_says_yes_with_0_and_no_with_1(otbench: Otbench, copy: Results) -> None:
+    done = otbench("check", "small", "--results", copy.folder.parent)
+    assert done == (0, "small: 14 rules, 0 violations\n", "")
+    change(copy, lambda row: row["method.name"] == "potential", cosine=1.5)
+    done = otbench("check", "small", "--results", copy.folder.parent)
+    assert done.code == 1
+    assert done.out.startswith("small: 14 rules, 3 violations\n  cosine <= 1: name shared_mass, dim 2, name potential")
+    assert "tables re-derive: matrix.csv: observed other bytes" in done.out
+
+
+def test_check_writes_junit_and_a_page_for_ci(
+    otbench: Otbench, copy: Results, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Path("page.md").write_text("before\n")
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", "page.md")
+    change(copy, lambda row: row["method.name"] == "potential", cosine=1.5)
+    assert otbench("check", "--results", copy.folder.parent, "--junit", "out/junit.xml").code == 1
+    suite = ElementTree.parse("out/junit.xml").getroot().find("testsuite")
+    assert suite is not None
+    cases = {case.get("name"): case.find("failure") for case in suite.findall("testcase")}
+    failed = {name: case.text for name, case in cases.items() if case is not None}
+    assert (suite.get("name"), suite.get("tests"), suite.get("failures")) == ("small", str(len(cases)), "2")
+    assert set(failed) == {"ranges", "tables"}
+    assert "cosine <= 1: " in str(failed["ranges"])
+    page = Path("page.md").read_text()
+    assert page.startswith("before\n## otbench check\n")
+    assert "| small | 14 | 3 |" in page
+    assert "cosine &lt;= 1" in page
+
+
+def test_check_without_names_reads_the_quotes_of_the_readme(otbench: Otbench, copy: Results) -> None:
+    Path("README.md").write_text("<!--quote small/matrix key count as d-->112<!--/-->\n")
+    done = otbench("check", "--results", copy.folder.parent, "--readme", "README.md")
+    assert (done.code, "quoted number: README.md, line 1: observed 112, must be 113" in done.out) == (1, True)
+    assert otbench("quotes", "--results", copy.folder.parent).out == "README.md: 1 quote changed\n"
+    assert otbench("check", "--results", copy.folder.parent, "--readme", "README.md").code == 0
+
+
+def test_tables_verifies_and_repairs(otbench: Otbench, copy: Results) -> None:
+    where = ("--results", copy.folder.parent)
+    assert otbench("tables", "--verify", *where) == (0, "small: tables are what the rows give\n", "")
+    (copy.tables / "clip.csv").write_text("tampered")
+    done = otbench("tables", "--verify", *where)
+    assert (done.code, done.out.splitlines()[-1]) == (1, "small: differs")
+    assert "clip.csv: observed other bytes" in done.out
+    assert (copy.tables / "clip.csv").read_text() == "tampered"
+    assert otbench("tables", *where) == (0, "small: 1 table changed\n", "")
+    assert otbench("tables", "--format", "latex", *where).code == 0
+    assert otbench("tables", "--format", "markdwn", *where).code == 2
+
+
+def test_show_prints_the_headline(otbench: Otbench, small_results: Path) -> None:
+    done = otbench("show", "--results", small_results.parent)
+    assert done.code == 0
+    for word in ("small: medians", "clip c", "raw/W1", "raw/K(c)/W1", "slope/W1", "nearest/W1", "skill", "cosine"):
+        assert word in done.out
+
+
+def test_list_names_every_experiment_problem_and_method_with_their_fields(otbench: Otbench) -> None:
+    done = otbench("list")
+    assert done.code == 0
+    for kind, known in (("problem", PROBLEMS), ("method", METHODS)):
+        for name, described in known.items():
+            assert f"{kind:10} {name:12} " in done.out
+            assert all(field in done.out for field in described.model_fields if field != "name")
+    assert "experiment quick" in done.out
+
+
+def test_without_a_command_the_help_is_shown(otbench: Otbench) -> None:
+    done = otbench()
+    assert done.code == 2
+    assert all(word in done.out + done.err for word in ("run", "tables", "show", "check", "quotes", "list"))
+    assert otbench("chek").code == 2
+
+
+def test_being_stopped_is_one_line(otbench: Otbench, monkeypatch: pytest.MonkeyPatch) -> None:
+    def stopped(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    declare(Path())
+    monkeypatch.setattr("otbench.experiment.run.runner.run_experiment", stopped)
+    done = otbench("run", "tiny.toml")
+    assert (done.code, done.out) == (130, "")
+    assert "what was done is kept" in done.err
+
+
+#: What every command needs to read its options and a table: the libraries of the reading side, without torch and POT.
+READING = "import numpy, pandas, pydantic, typer"
+
+
+def test_help_and_a_check_cost_no_more_than_the_libraries_of_reading(tmp_path: Path, small_results: Path) -> None:
+    """A ratio, as the machine may be busy: each command beside a bare interpreter in the same minute, the best of
+    some turns. Loading torch or POT by accident costs several times as much."""
+
+    def seconds(work: Callable[[], subprocess.CompletedProcess[str]]) -> float:
+        start = time.perf_counter()
+        assert work().returncode == 0
+        return time.perf_counter() - start
+
+    parties: list[Callable[[], subprocess.CompletedProcess[str]]] = [
+        lambda: python(READING, cwd=tmp_path),
+        lambda: run_alone("--help", cwd=tmp_path),
+        lambda: run_alone("check", "--results", str(small_results.parent), cwd=tmp_path),
+    ]
+    turns = [[seconds(party) for party in parties] for _ in range(4)]
+    libraries, shown, checked = map(min, zip(*turns, strict=True))
+    assert shown <= 0.8 * libraries  # it loads not even these
+    assert checked <= 3 * libraries

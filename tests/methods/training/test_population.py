@@ -1,0 +1,61 @@
+"""Fresh draws, a batch a training step: reproducible, of the right laws, apart from samples, and cheap to start."""
+
+import numpy as np
+import pytest
+from families import cases
+
+from otbench.errors import InputError
+from otbench.problems import problem
+
+MIXTURES = {"shared_mass"}  # drawn with weights in half of their cases
+
+
+@cases(2, leave_out=MIXTURES)
+def test_a_step_draws_the_same_points_whatever_was_drawn_before_and_whatever_the_other_side_takes(name, dim, fields):
+    p, q = problem(name, dim=dim, **fields), problem(name, dim=dim, **fields)
+    x, y = p.fresh(7, 5, seed=3, step=11)
+    q.fresh(100, 100, seed=3, step=10)
+    assert x.tobytes() == q.fresh(7, 50, seed=3, step=11)[0].tobytes()
+    assert y.tobytes() == q.fresh(70, 5, seed=3, step=11)[1].tobytes()
+    assert (x.dtype, y.dtype, x.shape, y.shape) == (np.float64, np.float64, (7, dim), (5, dim))
+
+
+@cases(2, leave_out=MIXTURES)
+def test_no_point_is_drawn_twice(name, dim, fields):
+    p = problem(name, dim=dim, **fields)
+    steps = [p.fresh(20, 20, seed, step) for seed in (0, 1) for step in (0, 1, 2**40)]
+    pairs = [p.sample(20, mode=mode, seed=0) for mode in ("coupled", "independent", "population")]
+    drawn = np.concatenate([*(x for x, _ in steps), *(pair.x for pair in pairs)])
+    assert len(np.unique(drawn, axis=0)) == len(drawn)
+    images = np.concatenate([*(y for _, y in steps), *(pair.y for pair in pairs)])
+    assert len(np.unique(images, axis=0)) == len(images)
+
+
+@cases(3, leave_out=MIXTURES)
+def test_fresh_points_have_the_laws_of_samples(name, dim, fields):
+    p = problem(name, dim=dim, **fields)
+    drawn = p.fresh(20_000, 20_000, seed=0, step=0)
+    pair = p.sample(20_000, mode="population")
+    for fresh, points in zip(drawn, (pair.x, pair.y), strict=True):
+        for moment in (1, 2):
+            one, other = fresh**moment, points**moment
+            error = np.sqrt((one.var(axis=0) + other.var(axis=0)) / 20_000)
+            assert (np.abs(one.mean(axis=0) - other.mean(axis=0)) <= 5 * error + 1e-12).all()
+
+
+@pytest.mark.parametrize(("name", "text"), [("digits", "digits are data, with no law"), ("arrays", "arrays are data")])
+def test_data_have_no_fresh_points(name, text, tmp_path):
+    np.save(tmp_path / "z.npy", np.ones((3, 2)))
+    files = {"x": "z.npy", "y": "z.npy", "folder": str(tmp_path)} if name == "arrays" else {}
+    p = problem(name, **files)
+    for ask in (lambda: p.fresh(2, 2, 0, 0), lambda: p.sample(2, mode="population")):
+        with pytest.raises(InputError, match=text) as caught:
+            ask()
+        assert "\n" not in str(caught.value)
+
+
+def test_weighted_mixtures_have_no_fresh_points():
+    p = problem("shared_mass", dim=2, weights="mixture")
+    for ask in (lambda: p.fresh(4, 4, 0, 0), lambda: p.sample(4, mode="population")):
+        with pytest.raises(InputError, match='fresh points are drawn without weights; use weights = "uniform"'):
+            ask()

@@ -1,0 +1,91 @@
+"""Pictures: each is drawn where its rows are, left out where they are not, and its bytes depend on the rows alone."""
+
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import pytest
+from command_line import run_alone
+
+from otbench.experiment.declaration import load_experiment
+from otbench.experiment.run.runner import run_experiment
+from otbench.report.figures.pictures import PICTURES, write_figures
+from otbench.report.figures.surfaces import write_portraits
+from otbench.results.folder import Stored
+from otbench.results.store import Results
+
+SWEEP = """
+question = "Small?"
+[[block]]
+seeds = [0, 1]
+problem = { name = "shared_mass", dim = [2, 4], overlap = [0.0, 0.5] }
+sampling = { n = 24, mode = ["coupled", "independent"] }
+method = [
+  { name = "zero" },
+  { name = "weight_clip", clip_over_c_star = [0.1, 1.0, 10.0], depth = [1, 2], steps = 20, lr = 0.5, lr_unit = "clip" },
+  { name = "weight_clip", clip_over_c_star = [0.1, 1.0, 10.0], depth = [1, 2], steps = 20 },
+]
+"""
+
+FUNNELS = """
+question = "Small?"
+[[block]]
+seeds = [0]
+problem = { name = "funnels", dim = 2, funnels = 4 }
+sampling = { n = 16, mode = "population" }
+method = { name = "weight_clip", widths = [4], clip = [0.01, 0.1, 1], steps = 9, batch = 4, lr = 0.1, lr_unit = "clip"}
+"""
+
+
+def ran(folder: Path, text: str) -> Results:
+    (folder / "small.toml").write_text(text)
+    run_experiment(load_experiment(str(folder / "small.toml")), folder / "small")
+    return Results(folder / "small")
+
+
+@pytest.fixture(scope="module")
+def sweep(tmp_path_factory: pytest.TempPathFactory) -> Results:
+    return ran(tmp_path_factory.mktemp("sweep"), SWEEP)
+
+
+def test_a_sweep_has_every_picture_of_a_matrix(sweep: Results) -> None:
+    drawn = {name for name, draw in PICTURES.items() if draw(Stored(sweep)) is not None}
+    plt.close("all")
+    assert drawn == {"clip", "edge", "heat", "diagonal", "errors", "seconds"}
+
+
+def test_the_same_rows_give_the_same_bytes(sweep: Results) -> None:
+    first = {file: file.read_bytes() for file in write_figures(sweep) if file.suffix == ".svg"}
+    assert len(first) == 6
+    again = {file: file.read_bytes() for file in write_figures(sweep) if file.suffix == ".svg"}
+    assert first == again
+
+
+def test_portraits_are_critics_trained_anew_and_only_of_funnels_in_the_plane(sweep: Results, tmp_path: Path) -> None:
+    assert write_portraits(sweep) == []
+    files = write_portraits(ran(tmp_path, FUNNELS))
+    assert [file.name for file in files] == ["surfaces.svg", "surfaces.png"]
+    assert all(f"c = {c:g}" in files[0].read_text() for c in (0.01, 0.1, 1.0))
+
+
+def test_advise_speaks_from_the_rule_that_came_with_it(tmp_path: Path) -> None:
+    done = run_alone("advise", "--dim", "16", "--widths", "64,64", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("c* = 0.0394: the largest clip value that certifies a 1-Lipschitz critic")
+    assert "torch.cdist" in done.stdout
+
+
+def test_advise_takes_samples_and_refuses_what_does_not_fit_them(tmp_path: Path) -> None:
+    for name in ("x", "y"):
+        (tmp_path / f"{name}.csv").write_text("a,b\n0,1\n2,3\n4,5\n" if name == "x" else "a,b\n1,1\n3,3\n9,5\n")
+    two = ("--data", "x.csv", "y.csv")
+    done = run_alone("advise", "--dim", "2", "--widths", "64,64", *two, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    for arguments, rule in (
+        (("--dim", "3", "--widths", "64", *two), "--dim is 3, but the samples have dimension 2"),
+        (("--dim", "2", "--widths", "6x"), "--widths takes whole numbers with commas between"),
+        (("--dim", "2", "--widths", "0"), "widths must be at least 1"),
+    ):
+        done = run_alone("advise", *arguments, cwd=tmp_path)
+        assert done.returncode == 2
+        assert rule in done.stderr
+        assert done.stderr.count("\n") == 1

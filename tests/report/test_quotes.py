@@ -1,0 +1,160 @@
+"""Numbers quoted in a text are those of the rows, and a quote that cannot be read is an error, never passed over."""
+
+import re
+from pathlib import Path
+
+import pytest
+from small import declare, derive, lines
+
+from otbench.errors import InputError, OtbenchError, ResultsError
+from otbench.experiment.run.runner import run_experiment
+from otbench.report.markdown import by_clip, markdown
+from otbench.report.quotes import check_quotes, rewrite_quotes
+from otbench.results.store import Results
+from otbench.results.tables.cells import load
+
+NUMBER = "small/clip slope_over_w1_median where dim=2 clip=0.1 mode=coupled as .3f"
+MANY = "small/matrix c_transform_over_w1 max where critic=potential as .2f"
+COUNT = "small/matrix key count where method.name=potential as d"
+
+
+def quote(what: str, text: str) -> str:
+    return f"<!--quote {what}-->{text}<!--/-->"
+
+
+@pytest.fixture
+def values(small_results: Path) -> dict[str, str]:
+    """The three numbers, computed from the tables another way."""
+    results = Results(small_results)
+    clip = derive(results.rows(), results.timings())["clip"]
+    fits = (clip["problem.dim"] == 2) & (clip["method.clip"] == 0.1) & (clip["sampling.mode"] == "coupled")
+    best = max(
+        r["c_transform"] / r["primal"] for r in lines(results.rows_file) if r["method.name"] == "potential"
+    )
+    return {NUMBER: f"{clip.loc[fits, 'slope_over_w1_median'].item():.3f}", MANY: f"{best:.2f}", COUNT: "16"}
+
+
+@pytest.fixture
+def page(tmp_path: Path, values: dict[str, str], small_results: Path) -> Path:
+    """A text that quotes the three numbers and the headline."""
+    body = " and ".join(quote(what, text) for what, text in values.items())
+    table = f"<!--table small-->\n{markdown(by_clip(load(small_results)))}<!--/table-->"
+    (tmp_path / "README.md").write_text(f"# otbench\n\n{body}.\n\n{table}\nThe end.\n")
+    return tmp_path / "README.md"
+
+
+def test_right_quotes_pass(page: Path, small_results: Path) -> None:
+    assert check_quotes(page, small_results.parent) == []
+    before = page.read_text()
+    assert rewrite_quotes(page, small_results.parent) == 0
+    assert page.read_text() == before
+
+
+@pytest.mark.parametrize("what", [NUMBER, MANY, COUNT])
+def test_a_wrong_number_is_reported_with_its_line_and_repaired(
+    what: str, page: Path, values: dict[str, str], small_results: Path
+) -> None:
+    right = page.read_text()
+    page.write_text(right.replace(quote(what, values[what]), quote(what, "0.123")))
+    (violation,) = check_quotes(page, small_results.parent)
+    assert str(violation) == f"quoted number: README.md, line 3: observed 0.123, must be {values[what]}"
+    assert rewrite_quotes(page, small_results.parent) == 1
+    assert page.read_text() == right
+
+
+def test_a_wrong_table_is_reported_and_repaired(page: Path, small_results: Path) -> None:
+    right = page.read_text()
+    page.write_text(right.replace("| 0.01 ", "| 0.02 ", 1))
+    assert page.read_text() != right
+    (violation,) = check_quotes(page, small_results.parent)
+    assert (violation.cell, violation.bound) == ("README.md, line 6", "another table")
+    assert rewrite_quotes(page, small_results.parent) == 1
+    assert page.read_text() == right
+
+
+def test_every_wrong_quote_is_repaired_at_once(page: Path, small_results: Path) -> None:
+    right = page.read_text()
+    page.write_text(re.sub(r"-->[0-9.]+<!--/-->", "-->a much longer text<!--/-->", right))
+    assert len(check_quotes(page, small_results.parent)) == 3
+    assert rewrite_quotes(page, small_results.parent) == 3
+    assert page.read_text() == right
+
+
+def test_a_text_without_quotes_needs_no_results(tmp_path: Path) -> None:
+    (tmp_path / "README.md").write_text("nothing\n")
+    assert check_quotes(tmp_path / "README.md", tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("what", "said"),
+    [
+        ("small/clap slope_over_w1_median as .2f", "no table 'clap'; known: matrix, agreement, clip, exact, timing"),
+        ("small/clip slope_median where dim=2 as .2f", "'slope_median' fits 0 columns; write it with its prefix"),
+        ("small/clip slope_over_w1_median where dimm=2 as .2f", "'dimm' fits 0 columns"),
+        ("small/matrix raw where name=zero as .2f", "'name' fits 2 columns; write it with its prefix"),
+        ("small/clip slope_over_w1_median where dim=2 as .2f", "fits 4 entries; narrow it to one, or name a statistic"),
+        ("small/clip slope_over_w1_median where dim=7 as .2f", "fits 0 entries"),
+        ("small/matrix raw max where method.name=nobody as .2f", "nobody"),
+        ("small/clip slope_over_w1_median median as .2q", ".2q"),
+        ("small/matrix method.name where key=nothing as .2f", "fits 0 entries"),
+        ("small/matrix method.name max as .2f", "method.name"),
+        ("small/matrix status median as .2f", "status"),
+        ("small/clip slope_over_w1_median average as .2f", "average"),
+        ("small/clip slope_over_w1_median where dim=2", "quote"),
+        ("small slope_over_w1_median as .2f", "quote"),
+        ("small/clip as .2f", "quote"),
+        ("", "quote"),
+    ],
+)
+def test_a_malformed_quote_is_an_error_that_shows_it(
+    what: str, said: str, tmp_path: Path, small_results: Path
+) -> None:
+    (tmp_path / "README.md").write_text(f"It is {quote(what, '0.5')}.\n")
+    for use in (check_quotes, rewrite_quotes):
+        with pytest.raises(InputError, match=re.escape(said)) as refused:
+            use(tmp_path / "README.md", small_results.parent)
+        assert what in str(refused.value)
+        assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"<!--quote {NUMBER}-->0.5",
+        "<!--quote small/clip-->\n0.5<!--/-->",
+        "<!--table small-->\n| a |\n",
+        "<!--table small--><!--/table-->",
+        "<!--table-->\n<!--/table-->",
+    ],
+)
+def test_a_quote_that_is_cut_short_is_an_error(text: str, tmp_path: Path, small_results: Path) -> None:
+    (tmp_path / "README.md").write_text(text)
+    with pytest.raises(InputError):
+        check_quotes(tmp_path / "README.md", small_results.parent)
+
+
+def test_a_table_of_results_without_trained_critics_is_one_line_or_empty(tmp_path: Path) -> None:
+    run_experiment(declare(tmp_path), tmp_path / "tiny")
+    (tmp_path / "README.md").write_text("<!--table tiny-->\n<!--/table-->")
+    try:
+        check_quotes(tmp_path / "README.md", tmp_path)
+        said = ""
+    except OtbenchError as error:
+        said = str(error)
+    assert "\n" not in said
+
+
+@pytest.mark.parametrize("text", [quote("nowhere/clip raw as .2f", "1"), "<!--table nowhere-->\n<!--/table-->"])
+def test_a_quote_of_results_that_are_not_there_is_one_line(text: str, tmp_path: Path) -> None:
+    (tmp_path / "README.md").write_text(text)
+    with pytest.raises(ResultsError, match=r"no rows in .*nowhere"):
+        check_quotes(tmp_path / "README.md", tmp_path)
+
+
+@pytest.mark.parametrize("data", [None, b"\xff\xfe\x00"])
+def test_a_text_that_cannot_be_read_is_one_line(data: bytes | None, tmp_path: Path) -> None:
+    if data is not None:
+        (tmp_path / "README.md").write_bytes(data)
+    with pytest.raises(OtbenchError, match=r"README.md cannot be read: ") as refused:
+        check_quotes(tmp_path / "README.md", tmp_path)
+    assert "\n" not in str(refused.value)

@@ -1,0 +1,133 @@
+"""Stored exact solutions: solved once, re-proved when read, replaced when they prove nothing."""
+
+import numpy as np
+import pytest
+
+import otbench.transport.exact
+from otbench.errors import UncertifiedError
+from otbench.transport.exact import solve_exact
+from otbench.transport.exact_cache import exact_solution
+from otbench.types import SamplePair
+
+
+def a_pair(n=3, m=4, seed=4):
+    rng = np.random.default_rng(seed)
+    return SamplePair(rng.standard_normal((n, 2)), rng.standard_normal((m, 2)))
+
+
+@pytest.fixture
+def folder(tmp_path):
+    exact_solution(a_pair(), "key", tmp_path)
+    return tmp_path
+
+
+def same(one, other):
+    parts = [(s.u, s.v, s.plan.rows, s.plan.cols, s.plan.mass) for s in (one, other)]
+    return one.w1 == other.w1 and all(map(np.array_equal, *parts))
+
+
+def believes(folder, pair=None):
+    """Whether the stored file was left as it is; the value must be right either way."""
+    file, pair = folder / "key.npz", pair or a_pair()
+    before = file.stat().st_mtime_ns, file.stat().st_ino
+    assert same(exact_solution(pair, "key", folder), solve_exact(pair.x, pair.y, pair.a, pair.b))
+    return before == (file.stat().st_mtime_ns, file.stat().st_ino)
+
+
+@pytest.mark.filterwarnings("ignore:numItermax reached:UserWarning")
+def test_a_stored_solution_is_proved_again_without_solving(tmp_path, monkeypatch):
+    pair = a_pair(200, 200)
+    first = exact_solution(pair, "key", tmp_path)
+    monkeypatch.setattr(otbench.transport.exact, "MAX_ITERATIONS", 10)
+    assert same(exact_solution(pair, "key", tmp_path), first)
+    with pytest.raises(UncertifiedError):
+        exact_solution(pair, "another key", tmp_path)
+    assert [file.name for file in tmp_path.glob("*.npz")] == ["key.npz"]
+
+
+def test_a_stored_solution_of_the_same_sample_is_left_as_it_is(folder):
+    assert believes(folder)
+
+
+def test_the_folder_of_a_first_solution_is_made(tmp_path):
+    pair = a_pair()
+    exact_solution(pair, "key", tmp_path / "of" / "solutions")
+    assert (tmp_path / "of" / "solutions" / "key.npz").is_file()
+
+
+@pytest.mark.parametrize("pair", [a_pair(seed=5), a_pair(4, 3), a_pair(5, 4)])
+def test_a_solution_of_another_sample_is_solved_again_and_replaced(folder, pair):
+    assert not believes(folder, pair)
+    assert believes(folder, pair)
+
+
+@pytest.mark.parametrize("kept", [0, 1, 100, 0.5, 0.99])
+def test_a_truncated_file_is_solved_again_and_replaced(folder, kept):
+    file = folder / "key.npz"
+    whole = file.read_bytes()
+    file.write_bytes(whole[: kept if isinstance(kept, int) else int(kept * len(whole))])
+    assert not believes(folder)
+    assert file.read_bytes() == whole
+
+
+@pytest.mark.parametrize("content", [b"not an archive", b"PK\x03\x04 nor this", b"\x80\x04N."])
+def test_a_file_of_another_kind_is_solved_again_and_replaced(folder, content):
+    (folder / "key.npz").write_bytes(content)
+    assert not believes(folder)
+    assert believes(folder)
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.parametrize("mask", [0x01, 0xFF])
+def test_no_damaged_byte_breaks_the_store_or_changes_a_value(folder, mask):
+    pair, file = a_pair(), folder / "key.npz"
+    whole, expected = file.read_bytes(), solve_exact(pair.x, pair.y).w1
+    raised = {}
+    directory = whole.index(b"PK\x01\x02")  # most of what zip readers act on
+    for k in [*range(0, directory, 17), *range(directory, len(whole))]:
+        file.write_bytes(whole[:k] + bytes([whole[k] ^ mask]) + whole[k + 1 :])
+        try:
+            assert exact_solution(pair, "key", folder).w1 == pytest.approx(expected, rel=1e-12)
+        except (RuntimeError, ValueError, TypeError) as error:
+            raised.setdefault(f"{type(error).__name__}: {error}", k)
+    assert raised == {}
+
+
+def tamper(folder, **parts):
+    with np.load(folder / "key.npz") as stored:
+        np.savez(folder / "key.npz", **{**stored, **parts})
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        {"w1": 0.0},
+        {"w1": np.nan},
+        {"w1": 1e6, "u": np.full(3, 1e6)},
+        {"u": np.zeros(3), "v": np.zeros(4), "w1": 0.0},
+        {"u": np.full(3, np.nan)},
+        {"mass": np.zeros(6)},
+        {"rows": np.full(6, 99)},
+        {"rows": np.full(6, -1)},
+        {"mass": np.ones(1)},
+        {"u": np.zeros((3, 1))},
+        {"u": np.float64(0.0)},
+        {"u": np.array(["a", "b", "c"])},
+        {"u": np.ones(3) * 1j},
+        {"u": np.array([{}, {}, {}], dtype=object)},
+    ],
+    ids=str,
+)
+def test_a_tampered_solution_is_solved_again_and_replaced_never_returned(folder, parts):
+    tamper(folder, **parts)
+    assert not believes(folder)
+    assert believes(folder)
+
+
+def test_a_value_below_w1_is_never_returned_whatever_plan_is_stored_with_it(tmp_path):
+    pair = SamplePair(np.array([[0.0], [10.0]]), np.array([[1.0], [9.0]]))
+    exact_solution(pair, "key", tmp_path)
+    mass = np.array([9.0, -1.0, -1.0, 9.0]) / 16  # right marginals, cost 0
+    corners = {"rows": np.array([0, 0, 1, 1]), "cols": np.array([0, 1, 0, 1]), "mass": mass}
+    tamper(tmp_path, w1=0.0, u=np.zeros(2), v=np.zeros(2), **corners)
+    assert exact_solution(pair, "key", tmp_path).w1 == 1.0
