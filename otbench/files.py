@@ -1,8 +1,11 @@
-"""Files a stranger may have written: read up to a size, their headers believed only as far as there are bytes."""
+"""Files: read up to a size, whatever a stranger wrote into them, and written so that no reader sees half of one."""
 
 import io
+import json
 import math
+import os
 import tokenize
+import tomllib
 import warnings
 import zlib
 from pathlib import Path
@@ -100,3 +103,34 @@ def _npy_header(stream: io.BytesIO) -> tuple[tuple[int, ...], bool, np.dtype[Any
         warnings.simplefilter("ignore")  # that a file is Python 2's, or a type's name old, is no fault of the reader's
         shape, by_column, dtype = read(stream)
     return shape, by_column, dtype
+
+
+def dump(value: Any) -> bytes:
+    """Canonical JSON: sorted keys, no spaces, no NaN (a NaN is a status, not a number)."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()
+
+
+def write_atomically(file: Path, data: bytes) -> None:
+    """Write to a temporary name and rename, so that a reader sees the old file or the new one."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    temporary = file.with_name(f".{file.name}.{os.getpid()}")
+    try:
+        with temporary.open("wb") as handle:
+            handle.write(data)
+            handle.flush()
+            os.fsync(handle.fileno())
+        temporary.replace(file)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def read_toml(file: Path) -> dict[str, Any]:
+    """The tables of an experiment file; InputError where it cannot be read."""
+    try:
+        return tomllib.loads(read_bounded(file, DECLARATION_BYTES).decode())
+    except InputError:
+        raise
+    except (ValueError, RecursionError) as error:  # numbers of many digits, brackets within brackets
+        raise InputError(f"{file} is not TOML: {str(error).splitlines()[0]}") from None
+    except OSError as error:
+        raise InputError(f"{file} cannot be read: {error.strerror}") from None

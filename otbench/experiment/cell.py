@@ -7,9 +7,10 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
+from otbench.files import dump
 from otbench.methods import Method
 from otbench.problems import Problem
-from otbench.results.store import Row, cell_key, dump
+from otbench.results.store import Row, cell_key
 from otbench.spec import Spec
 from otbench.types import SamplePair
 

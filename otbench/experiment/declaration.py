@@ -12,7 +12,8 @@ from pydantic import Field, model_validator
 from otbench.errors import InputError, UnknownNameError
 from otbench.experiment.agreement import Promise
 from otbench.experiment.cell import Cell, Sampling
-from otbench.experiment.locate import declaration_digest, find_experiment, read_toml
+from otbench.experiment.locate import declaration_digest, find_experiment
+from otbench.files import read_toml
 from otbench.methods import METHODS, Method
 from otbench.problems import PROBLEMS, Problem
 from otbench.spec import Spec, is_sequence_field

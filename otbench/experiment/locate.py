@@ -2,13 +2,11 @@
 
 import hashlib
 import re
-import tomllib
 from pathlib import Path
 from typing import Any
 
 from otbench.errors import InputError, UnknownNameError
-from otbench.files import DECLARATION_BYTES, read_bounded
-from otbench.results.store import dump
+from otbench.files import dump
 
 #: Where experiments are looked up by name: the working directory's, then those that came with otbench.
 FOLDERS = (
@@ -45,18 +43,6 @@ def find_experiment(name_or_path: str) -> Path:
     if name_or_path not in known:
         raise UnknownNameError("experiment", name_or_path, known, "or pass a path ending in .toml")
     return known[name_or_path]
-
-
-def read_toml(file: Path) -> dict[str, Any]:
-    """The tables of an experiment file; InputError where it cannot be read."""
-    try:
-        return tomllib.loads(read_bounded(file, DECLARATION_BYTES).decode())
-    except InputError:
-        raise
-    except (ValueError, RecursionError) as error:  # numbers of many digits, brackets within brackets
-        raise InputError(f"{file} is not TOML: {str(error).splitlines()[0]}") from None
-    except OSError as error:
-        raise InputError(f"{file} cannot be read: {error.strerror}") from None
 
 
 def declaration_digest(tables: dict[str, Any]) -> str:

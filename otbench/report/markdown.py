@@ -7,8 +7,9 @@ import numpy as np
 import pandas as pd
 
 from otbench.errors import InputError
+from otbench.files import write_atomically
 from otbench.results.folder import Stored
-from otbench.results.store import Results, write_atomically
+from otbench.results.store import Results
 from otbench.results.tables.cells import most_frequent, to_csv
 
 #: The headline: what a clipped critic prints and what it is worth, a line a dimension and clip value.

@@ -6,8 +6,9 @@ from functools import partial
 from typing import Any
 
 from otbench.errors import InputError, ResultsError
+from otbench.files import dump, write_atomically
 from otbench.results.rounding import differences, round_alike
-from otbench.results.store import Results, Row, append_lines, dump, write_atomically
+from otbench.results.store import Results, Row, append_lines
 from otbench.spec import Scalar
 
 

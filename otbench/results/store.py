@@ -14,7 +14,7 @@ from filelock import FileLock, Timeout
 from pydantic import TypeAdapter, ValidationError
 
 from otbench.errors import ResultsError, ResultsInUseError
-from otbench.files import RESULTS_BYTES, read_bounded, unpacked
+from otbench.files import RESULTS_BYTES, dump, read_bounded, unpacked, write_atomically
 from otbench.results.schema import MEASUREMENTS, ROWS, SCHEMA, TIMINGS
 from otbench.spec import Scalar, first_complaint
 
@@ -199,11 +199,6 @@ def keys_digest(keys: Iterable[str]) -> str:
     return hashlib.sha256("".join(sorted(keys)).encode()).hexdigest()
 
 
-def dump(value: Any) -> bytes:
-    """Canonical JSON: sorted keys, no spaces, no NaN (a NaN is a status, not a number)."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()
-
-
 def append_lines(file: Path, lines: Iterable[Mapping[str, Scalar]]) -> None:
     """Append JSON lines, one write a line, and force them to the disk."""
     try:
@@ -223,20 +218,6 @@ def append_lines(file: Path, lines: Iterable[Mapping[str, Scalar]]) -> None:
         raise ResultsError(
             f"{file} cannot be written: {error.strerror}; the rows before are kept, the same command goes on from there"
         ) from None
-
-
-def write_atomically(file: Path, data: bytes) -> None:
-    """Write to a temporary name and rename, so that a reader sees the old file or the new one."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    temporary = file.with_name(f".{file.name}.{os.getpid()}")
-    try:
-        with temporary.open("wb") as handle:
-            handle.write(data)
-            handle.flush()
-            os.fsync(handle.fileno())
-        temporary.replace(file)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _read_text(file: Path) -> str:

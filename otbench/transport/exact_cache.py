@@ -10,8 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from otbench.errors import UncertifiedError
-from otbench.files import POINTS_BYTES, parse_npy, read_bounded
-from otbench.results.store import write_atomically
+from otbench.files import POINTS_BYTES, parse_npy, read_bounded, write_atomically
 from otbench.transport.exact import cost_matrix, solve_cost, verify_cost
 from otbench.types import ExactSolution, Plan, SamplePair
 

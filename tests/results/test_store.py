@@ -12,8 +12,9 @@ from small import TIMING, Line, lines, python, write_lines
 
 import otbench.results.store
 from otbench.errors import ResultsError, ResultsInUseError
+from otbench.files import dump, write_atomically
 from otbench.results.schema import RowColumns
-from otbench.results.store import Results, dump, keys_digest, write_atomically
+from otbench.results.store import Results, keys_digest
 
 
 @pytest.fixture

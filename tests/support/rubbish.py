@@ -13,10 +13,11 @@ from small import SMALL, lines
 
 from otbench.errors import OtbenchError
 from otbench.experiment.declaration import load_experiment
+from otbench.files import dump
 from otbench.problems import problem
 from otbench.report.check.rules import check_results
 from otbench.report.markdown import write_tables
-from otbench.results.store import Results, dump
+from otbench.results.store import Results
 
 #: What parsers trip over, as it would stand in a file.
 TOKENS = [

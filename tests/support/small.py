@@ -12,8 +12,9 @@ import pandas as pd
 
 from otbench.experiment.declaration import Experiment, load_experiment
 from otbench.experiment.run.runner import run_experiment
+from otbench.files import dump
 from otbench.report.markdown import write_tables
-from otbench.results.store import Results, dump
+from otbench.results.store import Results
 from otbench.results.tables.cells import TABLES, frame_of
 
 SMALL = """

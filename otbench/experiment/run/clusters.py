@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from pydantic import Field
 
 from otbench.errors import InputError, ResultsError
-from otbench.experiment.locate import read_toml
 from otbench.experiment.run.workers import first_line
+from otbench.files import read_toml
 from otbench.methods.training.clipped import check_device
 from otbench.results.schema import SCHEMA
 from otbench.spec import Spec

@@ -12,8 +12,9 @@ from otbench.errors import ResultsError
 from otbench.experiment.cell import Cell
 from otbench.experiment.declaration import Experiment
 from otbench.experiment.run.machine import machine_facts, machine_id
+from otbench.files import dump, write_atomically
 from otbench.results.schema import SCHEMA
-from otbench.results.store import Results, Row, append_lines, dump, keys_digest, write_atomically
+from otbench.results.store import Results, Row, append_lines, keys_digest
 from otbench.studies.plan import Plan
 
 #: Where in meta.json stand the planned records that any machine may have made.

@@ -4,8 +4,8 @@ import html
 from pathlib import Path
 from xml.etree import ElementTree
 
+from otbench.files import write_atomically
 from otbench.report.check.violation import Violation
-from otbench.results.store import write_atomically
 
 #: What a check found: experiment → rule → violations.
 Verdict = dict[str, dict[str, list[Violation]]]

@@ -9,7 +9,8 @@ import pandas as pd
 
 from otbench.errors import InputError, ResultsError
 from otbench.experiment.agreement import Promise
-from otbench.experiment.locate import declaration_digest, experiments, read_toml
+from otbench.experiment.locate import declaration_digest, experiments
+from otbench.files import read_toml
 from otbench.report.check.gan_rules import curve_certificates, curve_ladder, curve_ranges
 from otbench.report.check.proof_rules import PROOF, proved, rounding
 from otbench.report.check.ray_rules import rays

@@ -11,7 +11,7 @@ from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-from otbench.results.store import write_atomically
+from otbench.files import write_atomically
 
 #: Okabe and Ito's palette: told apart by colour-blind readers; lines also differ by marker.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")

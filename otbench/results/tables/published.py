@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 
 from otbench.errors import InputError
+from otbench.files import write_atomically
 from otbench.report.check.violation import Violation
-from otbench.results.store import write_atomically
 
 #: The file of published scores in a results folder, a line a pair and method.
 SCORES_FILE = "published_scores.csv"

@@ -7,7 +7,8 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from otbench.results.store import Row, dump
+from otbench.files import dump
+from otbench.results.store import Row
 from otbench.studies.plan import Plan
 
 Width = Annotated[int, Field(ge=1)]

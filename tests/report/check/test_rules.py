@@ -10,11 +10,12 @@ import pytest
 from small import Line, change, lines, write_lines
 
 from otbench.errors import ResultsError
+from otbench.files import dump
 from otbench.report.check.proof_rules import PROOF
 from otbench.report.check.rules import RULES, Violation, check_results, complete, keys, tables
 from otbench.report.markdown import write_tables
 from otbench.results.folder import Stored
-from otbench.results.store import Results, dump
+from otbench.results.store import Results
 from otbench.results.tables.cells import RUNGS, frame_of, load
 
 Where = Callable[[Line], bool]
