@@ -8,6 +8,7 @@ import tokenize
 import tomllib
 import warnings
 import zlib
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from otbench.errors import InputError
+
+#: Where otbench lies: what came with it is here, or beside it in a checkout.
+PACKAGE = Path(str(resources.files("otbench")))
 
 #: Bytes of a declaration: a hundred times the longest there is.
 DECLARATION_BYTES = 2**20

@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Any
 
 from otbench.errors import InputError, UnknownNameError
-from otbench.files import dump
+from otbench.files import PACKAGE, dump
 
 #: Where experiments are looked up by name: the working directory's, then those that came with otbench.
 FOLDERS = (
     Path("experiments"),
-    Path(__file__).parent.parent / "experiments",
-    Path(__file__).parent.parent.parent / "experiments",
+    PACKAGE / "experiments",
+    PACKAGE.parent / "experiments",
 )
 
 #: What an experiment may be called: a folder below the results folder, and nothing else.

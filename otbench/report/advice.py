@@ -2,13 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
 
 import numpy as np
 import pandas as pd
 
 from otbench.errors import InputError
+from otbench.files import PACKAGE
 from otbench.inputs import as_whole
 from otbench.methods import WeightClip
 from otbench.results.tables.scale_rule import Floats, Setting, read_rule
@@ -17,8 +17,8 @@ from otbench.types import Array, SamplePair, moments
 
 #: Where the fitted rule lies: beside the results it was fitted on, or as it came with otbench.
 RULE_FILES = (
-    Path(__file__).parent.parent.parent / "results" / "clip" / "tables" / "rule.csv",
-    Path(__file__).parent.parent / "rule.csv",
+    PACKAGE.parent / "results" / "clip" / "tables" / "rule.csv",
+    PACKAGE / "rule.csv",
 )
 
 #: A gradient within this factor of 1 is one a generator can use.
