@@ -7,7 +7,7 @@ from pydantic import Field
 from scipy.special import gammainc, gammaln
 
 from otbench.problems.base import Problem
-from otbench.transport.divergences import scaled_gaussians_js
+from otbench.problems.gaussian_js import scaled_gaussians_js
 from otbench.types import Array
 
 

@@ -7,7 +7,7 @@ from pydantic import Field
 from scipy.special import betainc, ndtr
 
 from otbench.problems.base import Problem, direction, uniform_ball
-from otbench.transport.divergences import shifted_gaussians_js
+from otbench.problems.gaussian_js import shifted_gaussians_js
 from otbench.types import Array
 
 

@@ -5,13 +5,8 @@ import pytest
 from scipy import stats
 
 from otbench.problems import problem
-from otbench.transport.divergences import (
-    js_estimate,
-    js_gradient,
-    raw_gradient,
-    scaled_gaussians_js,
-    shifted_gaussians_js,
-)
+from otbench.problems.gaussian_js import scaled_gaussians_js, shifted_gaussians_js
+from otbench.transport.divergences import js_estimate, js_gradient, raw_gradient
 
 CASES = [
     ("translation", 1, {"shift": 0.3}), ("translation", 3, {"shift": -2.0, "direction": "diagonal", "scale": 0.5}),
