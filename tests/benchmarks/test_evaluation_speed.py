@@ -10,7 +10,8 @@ from otbench.methods.training.clipped import train
 from otbench.problems import problem
 from otbench.report.check.rules import check_results
 from otbench.results.store import Results
-from otbench.transport.bounds import Ladder, alignment
+from otbench.transport.alignment import alignment
+from otbench.transport.bounds import Ladder
 from otbench.transport.exact import cost_matrix, solve_cost
 
 

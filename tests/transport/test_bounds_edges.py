@@ -11,7 +11,8 @@ from random_ladders import Instance, breaks, instances, law, make
 from otbench.errors import InputError
 from otbench.methods.functions import Affine, McShane
 from otbench.transport import bounds as ladder_module
-from otbench.transport.bounds import alignment, lower_bounds
+from otbench.transport.alignment import alignment
+from otbench.transport.bounds import lower_bounds
 from otbench.transport.envelope import maximise_concave
 from otbench.transport.exact import solve_exact
 from otbench.types import Alignment, Array, Plan, SamplePair

@@ -13,7 +13,8 @@ from otbench.methods import Discriminator, Fitted, Job
 from otbench.methods.functions import Critic, on_union
 from otbench.results.schema import SCHEMA, RowColumns
 from otbench.results.store import Row
-from otbench.transport.bounds import Ladder, alignment
+from otbench.transport.alignment import alignment
+from otbench.transport.bounds import Ladder
 from otbench.transport.divergences import js_estimate, js_gradient, raw_gradient
 from otbench.transport.exact import cost_matrix
 from otbench.transport.exact_cache import exact_solution

@@ -12,7 +12,7 @@ from otbench.errors import InputError
 from otbench.methods.functions import Critic
 from otbench.problems.funnels import Funnels
 from otbench.report.figures.style import COLOURS
-from otbench.transport.bounds import alignment
+from otbench.transport.alignment import alignment
 from otbench.types import Array, SamplePair
 
 #: Points a side of a surface's grid, steps between its contours, rays, points a critic's cosine is read on.
