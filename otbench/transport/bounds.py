@@ -3,18 +3,14 @@
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from otbench.errors import InputError
 from otbench.inputs import as_reals, as_values, as_weights
-from otbench.transport.envelope import Evaluation, maximise_concave
+from otbench.transport.envelope import BLOCK, ShrinkingEnvelope, maximise_concave
 from otbench.types import Alignment, Array, Bounds
 
 #: Rounding of one float64 critic value, in units of its size: a few hundred additions deep.
 ROUNDING = 256 * np.finfo(np.float64).eps
-
-#: Rows of the cost matrix handled at once, so that a block of 1024 columns stays in the second-level cache.
-BLOCK = 64
 
 
 class Ladder:
@@ -69,7 +65,7 @@ class Ladder:
             (-fy[self.cols], self.b, self.a, self.transposed),
         )
         best = max(
-            (maximise_concave(_LowerEnvelope(*side), guess) for side in sides), key=lambda found: found[1]
+            (maximise_concave(ShrinkingEnvelope(*side), guess) for side in sides), key=lambda found: found[1]
         )
         return best if best[1] > self.nearest else (0.0, self.nearest)
 
@@ -138,59 +134,6 @@ def lower_bounds(
     return ladder.bounds(
         fx, fy, clip_constant=clip_constant, spectral_constant=spectral_constant, primal=primal
     )
-
-
-class _LowerEnvelope:
-    """D(s) = s a.f + sum_j b_j min_i (M_ij - s f_i), with both one-sided derivatives.
-
-    Column j's minimum is a lower envelope of lines. One below which another lies for every s >= 0 (M smaller and
-    f larger) is dropped at the start, which leaves about ln n of n lines when f and M are unrelated. Each call
-    tells on which side of s the maximum is, and drops the lines that cannot be lowest there: a search must close
-    in on the maximum, as cutting planes do.
-    """
-
-    def __init__(self, f: Array, a: Array, b: Array, cost: Array) -> None:
-        f = f - f[0]  # D does not change, and s f stays small where f varies little around a large constant
-        self.mean, self.b = float(a @ f), b
-        self.intercepts, self.slopes, self.counts = _undominated(f, cost)
-
-    def __call__(self, s: float) -> Evaluation:
-        counts, starts = self.counts, np.cumsum(self.counts) - self.counts
-        values = self.intercepts - s * self.slopes
-        lowest = np.minimum.reduceat(values, starts)
-        active = np.flatnonzero(values == np.repeat(lowest, counts))
-        columns = np.searchsorted(starts, active, side="right")
-        last = np.flatnonzero(np.diff(columns, append=-1))  # of each column's active lines
-        first = np.concatenate([[0], last[:-1] + 1])
-        steepest, flattest = self.slopes[active[first]], self.slopes[active[last]]  # slopes fall within a column
-        left, right = float(self.mean - self.b @ flattest), float(self.mean - self.b @ steepest)
-        if s > 0 and right > 0:
-            self._keep(self.slopes >= np.repeat(steepest, counts), starts)
-        elif left < 0:
-            self._keep(self.slopes <= np.repeat(flattest, counts), starts)
-        return float(s * self.mean + self.b @ lowest), left, right
-
-    def _keep(self, lines: NDArray[np.bool_], starts: NDArray[np.intp]) -> None:
-        self.intercepts, self.slopes = self.intercepts[lines], self.slopes[lines]
-        self.counts = np.add.reduceat(lines, starts, dtype=np.intp)
-
-
-def _undominated(f: Array, cost: Array) -> tuple[Array, Array, NDArray[np.intp]]:
-    """Intercepts M_ij and slopes f_i of the lines that matter, column after column, slopes falling, and how many
-    there are in each column."""
-    order = np.argsort(-f, kind="stable")
-    lowest = np.full((1, cost.shape[1]), np.inf)
-    found = []
-    for k in range(0, len(order), BLOCK):
-        rows = order[k : k + BLOCK]
-        running = np.minimum.accumulate(np.concatenate([lowest, cost[rows]]), axis=0)
-        row, col = np.nonzero(running[1:] < running[:-1])
-        found.append((running[1:][row, col], f[rows[row]], col))
-        lowest = running[-1:]
-    intercepts, slopes, columns = (np.concatenate(parts) for parts in zip(*found, strict=True))
-    narrow = np.min_scalar_type(cost.shape[1])  # numpy sorts 16-bit integers in linear time
-    by_column = np.argsort(columns.astype(narrow), kind="stable")
-    return intercepts[by_column], slopes[by_column], np.bincount(columns, minlength=cost.shape[1])
 
 
 def _first_guess(slope_constant: float, fx: Array, fy: Array, cost: Array) -> float:

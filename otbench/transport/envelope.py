@@ -1,6 +1,14 @@
-"""The maximum of a concave, piecewise linear function of one scale, by cutting planes."""
+"""The best scale of a critic: the maximum of a concave, piecewise linear function, by cutting planes."""
 
 from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from otbench.types import Array
+
+#: Rows of the cost matrix handled at once, so that a block of 1024 columns stays in the second-level cache.
+BLOCK = 64
 
 Evaluation = tuple[float, float, float]  # value, left and right derivative
 
@@ -37,3 +45,56 @@ def maximise_concave(evaluate: Callable[[float], Evaluation], guess: float) -> t
         if not low[0] < s < high[0] or roof - best[1] <= 1e-13 * abs(best[1]):
             break
     return best
+
+
+class ShrinkingEnvelope:
+    """D(s) = s a.f + sum_j b_j min_i (M_ij - s f_i), with both one-sided derivatives.
+
+    Column j's minimum is a lower envelope of lines. One below which another lies for every s >= 0 (M smaller and
+    f larger) is dropped at the start, which leaves about ln n of n lines when f and M are unrelated. Each call
+    tells on which side of s the maximum is, and drops the lines that cannot be lowest there: a search must close
+    in on the maximum, as cutting planes do.
+    """
+
+    def __init__(self, f: Array, a: Array, b: Array, cost: Array) -> None:
+        f = f - f[0]  # D does not change, and s f stays small where f varies little around a large constant
+        self.mean, self.b = float(a @ f), b
+        self.intercepts, self.slopes, self.counts = _undominated(f, cost)
+
+    def __call__(self, s: float) -> Evaluation:
+        counts, starts = self.counts, np.cumsum(self.counts) - self.counts
+        values = self.intercepts - s * self.slopes
+        lowest = np.minimum.reduceat(values, starts)
+        active = np.flatnonzero(values == np.repeat(lowest, counts))
+        columns = np.searchsorted(starts, active, side="right")
+        last = np.flatnonzero(np.diff(columns, append=-1))  # of each column's active lines
+        first = np.concatenate([[0], last[:-1] + 1])
+        steepest, flattest = self.slopes[active[first]], self.slopes[active[last]]  # slopes fall within a column
+        left, right = float(self.mean - self.b @ flattest), float(self.mean - self.b @ steepest)
+        if s > 0 and right > 0:
+            self._keep(self.slopes >= np.repeat(steepest, counts), starts)
+        elif left < 0:
+            self._keep(self.slopes <= np.repeat(flattest, counts), starts)
+        return float(s * self.mean + self.b @ lowest), left, right
+
+    def _keep(self, lines: NDArray[np.bool_], starts: NDArray[np.intp]) -> None:
+        self.intercepts, self.slopes = self.intercepts[lines], self.slopes[lines]
+        self.counts = np.add.reduceat(lines, starts, dtype=np.intp)
+
+
+def _undominated(f: Array, cost: Array) -> tuple[Array, Array, NDArray[np.intp]]:
+    """Intercepts M_ij and slopes f_i of the lines that matter, column after column, slopes falling, and how many
+    there are in each column."""
+    order = np.argsort(-f, kind="stable")
+    lowest = np.full((1, cost.shape[1]), np.inf)
+    found = []
+    for k in range(0, len(order), BLOCK):
+        rows = order[k : k + BLOCK]
+        running = np.minimum.accumulate(np.concatenate([lowest, cost[rows]]), axis=0)
+        row, col = np.nonzero(running[1:] < running[:-1])
+        found.append((running[1:][row, col], f[rows[row]], col))
+        lowest = running[-1:]
+    intercepts, slopes, columns = (np.concatenate(parts) for parts in zip(*found, strict=True))
+    narrow = np.min_scalar_type(cost.shape[1])  # numpy sorts 16-bit integers in linear time
+    by_column = np.argsort(columns.astype(narrow), kind="stable")
+    return intercepts[by_column], slopes[by_column], np.bincount(columns, minlength=cost.shape[1])
