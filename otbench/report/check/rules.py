@@ -13,13 +13,13 @@ from otbench.experiment.locate import declaration_digest, experiments
 from otbench.files import read_toml
 from otbench.report.check.gan_rules import curve_certificates, curve_ladder, curve_ranges
 from otbench.report.check.proof_rules import PROOF, proved, rounding
+from otbench.report.check.published_rules import near_published
 from otbench.report.check.ray_rules import rays
 from otbench.report.check.timing_rules import measurements
 from otbench.report.check.violation import TOLERANCE, Violation, at_most, holds, place
 from otbench.results.folder import Stored
 from otbench.results.rounding import NOISE, ROUND_OFF, ROUNDING
 from otbench.results.store import Results, Row, cell_key, keys_digest
-from otbench.results.tables import published
 from otbench.results.tables.cells import cell_columns, to_csv
 
 #: Standard errors between a closed form on a sample and the population's value.
@@ -52,7 +52,7 @@ def check_results(results: Results | Stored) -> dict[str, list[Violation]]:
     found["declaration"] = list(declaration(stored.results.folder.name, stored.meta))
     found["tables"] = list(tables(stored))
     if "published" in stored.tables:
-        found["published scores"] = list(published.agreement(stored.tables["published"]))
+        found["published scores"] = list(near_published(stored.tables["published"]))
     found["agreement"] = list(agreement(stored.frame, stored.meta.get("agree", [])))
     return found
 

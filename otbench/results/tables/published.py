@@ -1,7 +1,6 @@
 """Published scores of the W1 benchmark's pairs beside our own: kept in the results folder, compared in tables."""
 
 import io
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +8,6 @@ import pandas as pd
 
 from otbench.errors import InputError
 from otbench.files import write_atomically
-from otbench.report.check.violation import Violation
 
 #: The file of published scores in a results folder, a line a pair and method.
 SCORES_FILE = "published_scores.csv"
@@ -17,8 +15,6 @@ SCORES_FILE = "published_scores.csv"
 #: Its columns: the pair, the method, and the scores on 4096 points (cost of "true": E|T(Y) - Y|).
 SCORE_COLUMNS = ["dim", "funnels", "method", "cos", "l2", "cost"]
 
-#: How near our cosine and population W1 come to the published: training noise; a 4096-sample estimate.
-NEAR_COS, NEAR_TRUE = 0.05, 0.05
 
 #: Methods of that file which are no critics.
 REFERENCES = ("true", "dot")
@@ -88,18 +84,6 @@ def published(frame: pd.DataFrame, scores: pd.DataFrame) -> pd.DataFrame:
     table["true_ratio"] = table["population_w1"] / table["true"]
     whole: pd.DataFrame = table.reset_index()
     return whole
-
-
-def agreement(table: pd.DataFrame) -> Iterator[Violation]:
-    """The re-trained critic's cosine within 0.05 of the published one on seven pairs in eight, and population W1
-    within 5 % of the published estimate on all."""
-    known = table[table["published_cos"].notna()] if "published_cos" in table else table.head(0)
-    far = known[known["cos_difference"].abs() > NEAR_COS]
-    if len(known) and len(far) > len(known) / 8:
-        yield Violation("published cosine", "of all pairs", f"{len(far)} of {len(known)} apart", f"within {NEAR_COS}")
-    for _, pair in table[(table["true_ratio"] - 1).abs() > NEAR_TRUE].iterrows():
-        place = f"dim {pair['dim']:.0f}, {pair['funnels']:.0f} funnels"
-        yield Violation("published true cost", place, f"{pair['true_ratio']:.4g} times", f"within {NEAR_TRUE:.0%}")
 
 
 def methods(frame: pd.DataFrame, scores: pd.DataFrame) -> pd.DataFrame:

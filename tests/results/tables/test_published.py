@@ -14,10 +14,11 @@ from otbench.methods.training.clipped import train, train_many
 from otbench.methods.training.engine import Engine
 from otbench.problems import problem
 from otbench.problems.funnels import Funnels, _geometry
+from otbench.report.check.published_rules import near_published
 from otbench.report.markdown import gap
 from otbench.results.folder import Stored
 from otbench.results.store import Results
-from otbench.results.tables.published import SCORE_COLUMNS, agreement, read_scores
+from otbench.results.tables.published import SCORE_COLUMNS, read_scores
 
 EXPERIMENT = """
 question = "Small?"
@@ -93,13 +94,13 @@ def test_what_was_run_checks_and_its_tables_are_written(ran: Path) -> None:
 def test_scores_far_from_the_published_are_violations() -> None:
     near = pd.DataFrame({"dim": 2, "funnels": range(8), "published_cos": 0.3})
     near = near.assign(cos_difference=0.04, true_ratio=1.04)
-    assert list(agreement(near)) == []
+    assert list(near_published(near)) == []
     one = near.assign(cos_difference=[0.06] + [0.0] * 7)
-    assert list(agreement(one)) == []
+    assert list(near_published(one)) == []
     two = near.assign(cos_difference=[0.06, -0.06] + [0.0] * 6)
-    (found,) = agreement(two)
+    (found,) = near_published(two)
     assert str(found) == "published cosine: of all pairs: observed 2 of 8 apart, must be within 0.05"
-    assert [v.cell for v in agreement(near.assign(true_ratio=[1.0] * 7 + [0.94]))] == ["dim 2, 7 funnels"]
+    assert [v.cell for v in near_published(near.assign(true_ratio=[1.0] * 7 + [0.94]))] == ["dim 2, 7 funnels"]
 
 
 def test_without_its_pairs_the_experiment_says_what_it_needs(ran: Path) -> None:
