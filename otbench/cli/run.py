@@ -249,7 +249,7 @@ app.command()(compare)
 def _run_plan(declared: "Experiment", folder: Path, workers: int, device: str, dry_run: bool) -> None:
     """The run command for an experiment whose plan is no matrix of cells."""
     from otbench.cli.progress import progress
-    from otbench.experiment.run.runner import run_plan
+    from otbench.experiment.run.study_runner import run_plan
     from otbench.report.markdown import write_tables
     from otbench.results.store import Results
 

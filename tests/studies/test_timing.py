@@ -11,7 +11,7 @@ import otbench.studies.timed_training
 import otbench.studies.timing
 from otbench.errors import InputError, ResultsError
 from otbench.experiment.declaration import load_experiment
-from otbench.experiment.run.runner import run_plan
+from otbench.experiment.run.study_runner import run_plan
 from otbench.report.check.rules import check_results
 from otbench.report.check.timing_rules import measurements
 from otbench.report.figures.pictures import write_figures

@@ -9,7 +9,7 @@ from scipy import stats
 from small import lines, write_lines
 from small_gan import PLAN, declare_gan, timeless
 
-from otbench.experiment.run.runner import run_plan
+from otbench.experiment.run.study_runner import run_plan
 from otbench.report.check.rules import check_results
 from otbench.report.figures.pictures import write_figures
 from otbench.report.markdown import write_tables

@@ -1,0 +1,78 @@
+"""Run a study: the jobs of its plan that have not all their records yet, their records appended as they end."""
+
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from pathlib import Path
+
+from otbench.errors import ResultsError
+from otbench.experiment.declaration import Experiment
+from otbench.experiment.run.machine import machine_facts, machine_id
+from otbench.experiment.run.runner import write_meta
+from otbench.results.store import Results, Row, append_lines, keys_digest
+from otbench.studies.plan import Plan
+
+#: Where in meta.json stand the planned records that any machine may have made.
+EVERYWHERE = "everywhere"
+
+
+def run_plan(
+    experiment: Experiment,
+    folder: Path,
+    *,
+    workers: int = 1,
+    device: str = "cpu",
+    on_progress: Callable[[int, int, int], None] = lambda before, now, total: None,
+) -> int:
+    """Do every job of an experiment's plan that has not all its records in ``folder`` yet; how many.
+
+    A timed plan's jobs are done one at a time, in this process: two at once would time each other; each machine
+    does them all. A job that was interrupted is done again from its beginning.
+    """
+    from otbench.methods.training.clipped import check_device
+
+    plan = experiment.plan
+    assert plan is not None
+    check_device(device)
+    results, facts = Results(folder), machine_facts(device)
+    machine, jobs = machine_id(facts), plan.records(device)
+    scope = machine if plan.timed else EVERYWHERE
+    keys = [key for records in jobs.values() for key in records]
+    with results.locked():
+        results.mend()
+        done = [row for row in results.measurements() if row["machine"] == scope or not plan.timed]
+        there = {str(row["key"]) for row in done}
+        todo = [job for job, records in jobs.items() if not there.issuperset(records)]
+        if not plan.timed:
+            whole = {key for job, records in jobs.items() if job not in todo for key in records}
+            results.keep_measurements([key for key in keys if key in whole])
+        write_meta(experiment, results, {machine: facts}, {scope: keys_digest(keys)})
+        for now, records in enumerate(_measured(plan, todo, device, 1 if plan.timed else workers)):
+            append_lines(results.measurements_file, [{**record, "machine": machine} for record in records])
+            on_progress(0, now + 1, len(todo))
+        if not plan.timed:
+            results.keep_measurements(keys)
+    return len(todo)
+
+
+def _measured(plan: Plan, jobs: Sequence[str], device: str, workers: int) -> Iterator[list[Row]]:
+    """The records of each job as it ends, in this process or on workers; ResultsError for a job that fails."""
+    from otbench.experiment.run.clusters import open_client
+    from otbench.experiment.run.workers import Failure, Work, run_on
+
+    measure = partial(_one_threaded, plan, device)
+    if workers == 1 or len(jobs) <= 1:
+        yield from map(measure, jobs)
+        return
+    with open_client("local", min(workers, len(jobs)), 0) as client:
+        for job, outcome in run_on(client, Work(measure, lambda job: []), jobs):
+            if isinstance(outcome, Failure):
+                raise ResultsError(f"{job} failed: {outcome.reason}; the other jobs' records are kept")
+            yield outcome
+
+
+def _one_threaded(plan: Plan, device: str, job: str) -> list[Row]:
+    from threadpoolctl import threadpool_limits
+
+    with threadpool_limits(1):
+        records: list[Row] = plan.measure(job, device)
+        return records
