@@ -18,7 +18,7 @@ from otbench.methods import METHODS, Method
 from otbench.problems import PROBLEMS, Problem
 from otbench.spec import Spec, is_sequence_field
 from otbench.studies.gan.plan import GeneratorPlan
-from otbench.studies.plan import Plan
+from otbench.studies.plan import StudyPlan
 from otbench.studies.timing import TimingPlan
 
 #: More cells than this in one file is a slip of the keyboard.
@@ -48,7 +48,7 @@ class Declaration(Spec):
     generator: GeneratorPlan | None = None
 
     @property
-    def plan(self) -> Plan | None:
+    def plan(self) -> StudyPlan | None:
         """What is measured where there are no blocks."""
         return self.timing or self.generator
 
@@ -69,7 +69,7 @@ class Experiment:
     digest: str
     agree: tuple[Promise, ...]
     cells: tuple[Cell, ...]
-    plan: Plan | None = None
+    plan: StudyPlan | None = None
 
 
 def load_experiment(name_or_path: str, pairs: Path | None = None) -> Experiment:

@@ -1,4 +1,4 @@
-"""A plan: an experiment that is no matrix of cells, but jobs that each give one or more records."""
+"""A study: an experiment that is no matrix of cells, but jobs that each give one or more records."""
 
 from typing import ClassVar
 
@@ -6,7 +6,7 @@ from otbench.results.store import Row
 from otbench.spec import Spec
 
 
-class Plan(Spec):
+class StudyPlan(Spec):
     """What to measure. A record's key says all that the record depends on, so that no other plan's is taken for it."""
 
     #: Whether a record is of the machine: its jobs are then done one at a time, and once on every machine.

@@ -16,7 +16,7 @@ from otbench.methods.functions import on_union
 from otbench.problems import problem
 from otbench.results.schema import SCHEMA
 from otbench.results.store import Row
-from otbench.studies.plan import Plan
+from otbench.studies.plan import StudyPlan
 from otbench.studies.timed_training import Training, clock, engine_of, quartiles
 from otbench.transport.bounds import Ladder
 from otbench.transport.exact import cost_matrix, solve_cost
@@ -32,7 +32,7 @@ SEEDS = 3
 ARRIVED = 0.9
 
 
-class TimingPlan(Plan):
+class TimingPlan(StudyPlan):
     """What to measure: engines × shapes × critics, exact solves over n, and critics on their way to their slope.
 
     A shape is [width, batch]: two hidden layers of that width, that many points of either sample a step.

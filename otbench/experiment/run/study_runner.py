@@ -9,7 +9,7 @@ from otbench.experiment.declaration import Experiment
 from otbench.experiment.run.machine import machine_facts, machine_id
 from otbench.experiment.run.runner import write_meta
 from otbench.results.store import Results, Row, append_lines, keys_digest
-from otbench.studies.plan import Plan
+from otbench.studies.plan import StudyPlan
 
 #: Where in meta.json stand the planned records that any machine may have made.
 EVERYWHERE = "everywhere"
@@ -54,7 +54,7 @@ def run_plan(
     return len(todo)
 
 
-def _measured(plan: Plan, jobs: Sequence[str], device: str, workers: int) -> Iterator[list[Row]]:
+def _measured(plan: StudyPlan, jobs: Sequence[str], device: str, workers: int) -> Iterator[list[Row]]:
     """The records of each job as it ends, in this process or on workers; ResultsError for a job that fails."""
     from otbench.experiment.run.clusters import open_client
     from otbench.experiment.run.workers import Failure, Work, run_on
@@ -70,7 +70,7 @@ def _measured(plan: Plan, jobs: Sequence[str], device: str, workers: int) -> Ite
             yield outcome
 
 
-def _one_threaded(plan: Plan, device: str, job: str) -> list[Row]:
+def _one_threaded(plan: StudyPlan, device: str, job: str) -> list[Row]:
     from threadpoolctl import threadpool_limits
 
     with threadpool_limits(1):

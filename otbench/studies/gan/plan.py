@@ -9,7 +9,7 @@ from pydantic import Field
 
 from otbench.files import dump
 from otbench.results.store import Row
-from otbench.studies.plan import Plan
+from otbench.studies.plan import StudyPlan
 
 Width = Annotated[int, Field(ge=1)]
 
@@ -23,7 +23,7 @@ class Job:
     seed: int
 
 
-class GeneratorPlan(Plan):
+class GeneratorPlan(StudyPlan):
     """The loop of Arjovsky, Chintala, Bottou 2017, Algorithm 1, read every ``every`` iterations.
 
     An iteration is ``critic_steps`` steps of the critic, clipped after each, and one of the generator on the loss
