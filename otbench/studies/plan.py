@@ -2,7 +2,6 @@
 
 from typing import ClassVar
 
-from otbench.results.store import Row
 from otbench.spec import Spec
 
 
@@ -14,8 +13,4 @@ class StudyPlan(Spec):
 
     def records(self, device: str) -> dict[str, list[str]]:
         """The jobs in order, each with the keys of the records it gives."""
-        raise NotImplementedError
-
-    def measure(self, job: str, device: str) -> list[Row]:
-        """The records of one job."""
         raise NotImplementedError

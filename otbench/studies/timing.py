@@ -53,10 +53,6 @@ class TimingPlan(StudyPlan):
     def records(self, device: str) -> dict[str, list[str]]:
         return {measurement.key: [measurement.key] for measurement in self.measurements(device)}
 
-    def measure(self, job: str, device: str) -> list[Row]:
-        (measurement,) = (m for m in self.measurements(device) if m.key == job)
-        return [_with_load(measurement, device)]
-
     def measurements(self, device: str) -> "list[Training | Exact | Arrival]":
         """What the plan measures on a device, in order: graphs are a GPU's, the plain loop trains one critic."""
         training = [
@@ -67,6 +63,12 @@ class TimingPlan(StudyPlan):
         ]
         exact = [Exact(dim, n) for dim in self.exact_dims for n in self.exact_n]
         return [*training, *exact, *(Arrival(dim) for dim in self.arrival_dims)]
+
+
+def measure(plan: TimingPlan, job: str, device: str) -> Row:
+    """The measurement of that key, as a row."""
+    (measurement,) = (m for m in plan.measurements(device) if m.key == job)
+    return _with_load(measurement, device)
 
 
 def _there(engines: Sequence[str], device: str) -> list[str]:

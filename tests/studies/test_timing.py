@@ -18,6 +18,7 @@ from otbench.report.figures.pictures import write_figures
 from otbench.report.markdown import write_tables
 from otbench.results.folder import Stored
 from otbench.results.store import Results
+from otbench.studies.dispatch import measure
 from otbench.studies.peak_memory import in_a_fresh_process
 from otbench.studies.timed_training import Training, peak_memory
 from otbench.studies.timing import Arrival, Exact
@@ -180,7 +181,7 @@ def test_a_damaged_measurement_is_one_line(measured, tmp_path):
 def test_the_time_to_arrive_is_counted_in_steps_and_seconds(monkeypatch):
     plan = load_experiment("timing").plan.model_copy(update={"arrival_dims": [2]})
     monkeypatch.setattr(otbench.studies.timing, "SEEDS", 1)
-    (row,) = plan.measure("arrival 2", "cpu")
+    (row,) = measure(plan, "arrival 2", "cpu")
     assert 64 <= row["arrival_steps_median"] <= 4000
     assert 0 < row["arrival_seconds_median"] < 60
     assert row["exact_seconds_median"] > 0

@@ -9,6 +9,7 @@ from otbench.experiment.declaration import Experiment
 from otbench.experiment.run.machine import machine_facts, machine_id
 from otbench.experiment.run.runner import write_meta
 from otbench.results.store import Results, Row, append_lines, keys_digest
+from otbench.studies.dispatch import measure
 from otbench.studies.plan import StudyPlan
 
 #: Where in meta.json stand the planned records that any machine may have made.
@@ -59,12 +60,12 @@ def _measured(plan: StudyPlan, jobs: Sequence[str], device: str, workers: int) -
     from otbench.experiment.run.clusters import open_client
     from otbench.experiment.run.workers import Failure, Work, run_on
 
-    measure = partial(_one_threaded, plan, device)
+    records = partial(_one_threaded, plan, device)
     if workers == 1 or len(jobs) <= 1:
-        yield from map(measure, jobs)
+        yield from map(records, jobs)
         return
     with open_client("local", min(workers, len(jobs)), 0) as client:
-        for job, outcome in run_on(client, Work(measure, lambda job: []), jobs):
+        for job, outcome in run_on(client, Work(records, lambda job: []), jobs):
             if isinstance(outcome, Failure):
                 raise ResultsError(f"{job} failed: {outcome.reason}; the other jobs' records are kept")
             yield outcome
@@ -74,5 +75,4 @@ def _one_threaded(plan: StudyPlan, device: str, job: str) -> list[Row]:
     from threadpoolctl import threadpool_limits
 
     with threadpool_limits(1):
-        records: list[Row] = plan.measure(job, device)
-        return records
+        return measure(plan, job, device)

@@ -8,7 +8,6 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from otbench.files import dump
-from otbench.results.store import Row
 from otbench.studies.plan import StudyPlan
 
 Width = Annotated[int, Field(ge=1)]
@@ -63,11 +62,6 @@ class GeneratorPlan(StudyPlan):
 
     def _points(self) -> Iterator[tuple[float, int]]:
         return ((clip, iteration) for iteration in self.readings() for clip in self.clip)
-
-    def measure(self, job: str, device: str) -> list[Row]:
-        from otbench.studies.gan.measure import measure  # torch loads here, not when a plan is read
-
-        return measure(self, job, device)
 
 
 def record_key(job: str, clip: float, iteration: int) -> str:

@@ -11,6 +11,7 @@ from torch import nn
 from otbench.errors import InputError
 from otbench.experiment.declaration import load_experiment
 from otbench.results.schema import MEASUREMENTS
+from otbench.studies.dispatch import measure
 from otbench.studies.gan.plan import GeneratorPlan, Job
 from otbench.studies.gan.targets import MODES, ring, ring_modes, swiss_roll, target
 from otbench.studies.gan.training import Gans
@@ -71,13 +72,13 @@ def test_a_clip_value_does_not_feel_the_others():
     both, other = (small_plan(clip=clip) for clip in ([0.01, 0.1], [0.1, 1.0]))
     (job,) = both.jobs()
     assert job in other.jobs()
-    first, second = (timeless(plan.measure(job, "cpu")) for plan in (both, other))
+    first, second = (timeless(measure(plan, job, "cpu")) for plan in (both, other))
     assert [r for r in first if r["clip"] == 0.1] == [r for r in second if r["clip"] == 0.1]
 
 
 def test_all_clip_values_begin_with_one_generator_and_one_floor():
     plan = small_plan(clip=[0.001, 0.1, 1.0])
-    records = plan.measure(next(iter(plan.jobs())), "cpu")
+    records = measure(plan, next(iter(plan.jobs())), "cpu")
     start = [record for record in records if record["iteration"] == 0]
     assert len({record["primal"] for record in start}) == len({record["floor"] for record in records}) == 1
     assert {record["printed"] for record in start} == {None}
@@ -87,7 +88,7 @@ def test_all_clip_values_begin_with_one_generator_and_one_floor():
 def test_a_generator_comes_closer_to_the_data():
     plan = small_plan(datasets=["swiss_roll"], clip=[0.01, 0.03], iterations=300, every=300, batch=64, critic=[64, 64],
                       generator=[64, 64], latent=8, n=256)  # fmt: skip
-    records = plan.measure(next(iter(plan.jobs())), "cpu")
+    records = measure(plan, next(iter(plan.jobs())), "cpu")
     for before, after in zip(records[:2], records[2:], strict=True):
         assert after["primal"] < before["primal"] / 2
         assert after["primal"] > after["floor"]
@@ -105,7 +106,7 @@ def test_a_key_says_all_that_its_record_depends_on():
 def test_the_records_of_a_job_are_those_that_were_planned():
     plan = small_plan(datasets=["swiss_roll"], seeds=[3])
     ((job, keys),) = plan.records("cpu").items()
-    records = plan.measure(job, "cpu")
+    records = measure(plan, job, "cpu")
     assert [record["key"] for record in records] == keys
     MEASUREMENTS.validate_python([record | {"machine": "m"} for record in records])
 
