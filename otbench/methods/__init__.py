@@ -3,9 +3,10 @@
 from typing import Any
 
 from otbench.errors import UnknownNameError
-from otbench.methods.base import Fitted, Job, Method
+from otbench.methods.base import Job, Method
 from otbench.methods.baselines import Linear, Potential, Zero
 from otbench.methods.discriminator import Discriminator
+from otbench.methods.fitted import Fitted
 from otbench.methods.weight_clip import WeightClip
 
 #: Every method by the name experiments use; a new one is one file and one line here.

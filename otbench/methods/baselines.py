@@ -5,7 +5,8 @@ from typing import Literal, Self
 
 import numpy as np
 
-from otbench.methods.base import Fitted, Job, Method
+from otbench.methods.base import Job, Method
+from otbench.methods.fitted import Fitted
 from otbench.methods.functions import Affine, McShane
 
 

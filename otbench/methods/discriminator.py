@@ -6,7 +6,8 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, field_validator
 
-from otbench.methods.base import Fitted, Job, Method
+from otbench.methods.base import Job, Method
+from otbench.methods.fitted import Fitted
 from otbench.methods.mlp import Activation
 
 

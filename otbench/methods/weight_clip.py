@@ -6,7 +6,8 @@ from typing import Any, ClassVar, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from otbench.methods.base import Fitted, Job, Method
+from otbench.methods.base import Job, Method
+from otbench.methods.fitted import Fitted
 from otbench.methods.functions import clip_constant
 from otbench.methods.mlp import Activation
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from otbench.methods import Discriminator, WeightClip
-from otbench.methods.base import Fitted
+from otbench.methods.fitted import Fitted
 from otbench.methods.training.clipped import train_many
 from otbench.methods.training.logistic import train_discriminators
 from otbench.problems import problem

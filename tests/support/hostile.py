@@ -18,7 +18,8 @@ import numpy as np
 
 from otbench.deadline import check_deadline
 from otbench.methods import METHODS
-from otbench.methods.base import Fitted, Job, Method
+from otbench.methods.base import Job, Method
+from otbench.methods.fitted import Fitted
 from otbench.methods.functions import Affine
 
 

@@ -12,7 +12,7 @@ import torch
 
 from otbench.errors import InputError
 from otbench.inputs import as_whole
-from otbench.methods.base import Fitted
+from otbench.methods.fitted import Fitted
 from otbench.methods.mlp import Activation
 from otbench.methods.training.compiled_step import worth_compiling
 from otbench.methods.training.engine import DTYPES, Engine

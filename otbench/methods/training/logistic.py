@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from otbench.methods.base import Fitted
+from otbench.methods.fitted import Fitted
 from otbench.methods.training.clipped import check_device, one_thread
 from otbench.methods.training.minibatch import STEPS_A_BLOCK, MinibatchSource
 from otbench.methods.training.network import Stack, initial_parameters

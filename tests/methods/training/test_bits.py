@@ -12,7 +12,7 @@ import pytest
 from bits_of_a_batch import in_company
 from small import python
 
-from otbench.methods.base import Fitted
+from otbench.methods.fitted import Fitted
 from otbench.methods.mlp import Mlp
 from otbench.methods.training.clipped import train_many
 from otbench.results.rounding import TRAINED

@@ -6,7 +6,7 @@ import torch
 
 from otbench.errors import InputError
 from otbench.methods import WeightClip
-from otbench.methods.base import Fitted
+from otbench.methods.fitted import Fitted
 from otbench.methods.mlp import Mlp
 from otbench.methods.training.clipped import train, train_many
 from otbench.types import Array, SamplePair

@@ -10,7 +10,7 @@ from reference_loop import initial_module, reference_parameters
 
 from otbench.errors import InputError
 from otbench.methods import WeightClip, method
-from otbench.methods.base import Fitted
+from otbench.methods.fitted import Fitted
 from otbench.methods.mlp import Mlp
 from otbench.methods.training.clipped import train, train_many
 from otbench.methods.training.network import initial_parameters
