@@ -18,12 +18,11 @@ from otbench.methods.training.compiled_step import worth_compiling
 from otbench.methods.training.engine import DTYPES, Engine
 from otbench.methods.training.minibatch import STEPS_A_BLOCK
 from otbench.methods.training.network import CPU_ROWS, Stack, filled, filled_shapes, initial_parameters
+from otbench.methods.training.recipes import ClippedRecipe
 from otbench.types import Law, SamplePair
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    from otbench.methods.weight_clip import WeightClip
 
 #: Bytes of parameters, optimiser state and activations one batch may occupy on a CPU: small critics are bound by
 #: calls (many at once), large ones by the second-level cache (few at once).
@@ -34,7 +33,7 @@ GPU_SHARE = 0.5
 
 
 def train(
-    pair: SamplePair, method: "WeightClip", *, seed: int = 0, device: str = "cpu", law: Law | None = None
+    pair: SamplePair, method: ClippedRecipe, *, seed: int = 0, device: str = "cpu", law: Law | None = None
 ) -> Fitted:
     """Train one clipped critic on one pair of samples; the same arguments give the same critic.
 
@@ -54,7 +53,7 @@ def train(
 
 def train_many(
     pairs: Sequence[SamplePair],
-    methods: Sequence["WeightClip"],
+    methods: Sequence[ClippedRecipe],
     seeds: Sequence[int],
     *,
     device: str = "cpu",
@@ -97,7 +96,7 @@ def train_many(
     return fitted
 
 
-def batch_size(pair: SamplePair, method: "WeightClip", device: str) -> int:
+def batch_size(pair: SamplePair, method: ClippedRecipe, device: str) -> int:
     """How many critics of one shape share a batch: what fits the cache on a CPU, the memory on a GPU."""
     rows = len(pair.x) + len(pair.y) if method.batch == "full" else 2 * method.batch
     shapes = filled_shapes(method.shapes(pair.dim))
@@ -112,7 +111,7 @@ def batch_size(pair: SamplePair, method: "WeightClip", device: str) -> int:
     return max(1, min(64, CPU_WORKING_SET // (4 * floats)))
 
 
-def trains_alone(method: "WeightClip", pair: SamplePair, device: str, compiled: bool) -> bool:
+def trains_alone(method: ClippedRecipe, pair: SamplePair, device: str, compiled: bool) -> bool:
     """Whether a single critic is trained without a twin: where this machine rounds it as it would in company.
 
     A compiled step is another program for one critic than for several. Elsewhere a critic's slices of every tensor
@@ -164,7 +163,7 @@ def one_thread() -> "Iterator[None]":
 
 
 def _train_batch(
-    pairs: list[SamplePair], methods: list["WeightClip"], seeds: list[int], laws: list[Law] | None, device: str
+    pairs: list[SamplePair], methods: list[ClippedRecipe], seeds: list[int], laws: list[Law] | None, device: str
 ) -> list[Fitted]:
     count, steps = len(pairs), methods[0].steps
     compiled = worth_compiling(methods[0], device)

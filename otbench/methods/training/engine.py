@@ -12,12 +12,11 @@ from otbench.methods.training.minibatch import MinibatchSource
 from otbench.methods.training.network import Stack, initial_parameters
 from otbench.methods.training.optimisers import SGD, Adam, RMSProp
 from otbench.methods.training.population import PopulationSource
+from otbench.methods.training.recipes import ClippedRecipe
 from otbench.types import Law, SamplePair
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-
-    from otbench.methods.weight_clip import WeightClip
 
 #: Steps in one captured CUDA graph; divides every source's block.
 STEPS_A_GRAPH = 16
@@ -43,7 +42,7 @@ class Engine:
     def __init__(
         self,
         pairs: list[SamplePair],
-        methods: list["WeightClip"],
+        methods: list[ClippedRecipe],
         seeds: list[int],
         device: str,
         *,
@@ -83,7 +82,7 @@ class Engine:
         assert self.method.batch != "full"
         return PopulationSource(laws, seeds, self.method.batch, pairs[0].dim, like)
 
-    def _optimiser(self, methods: list["WeightClip"]) -> RMSProp | Adam | SGD:
+    def _optimiser(self, methods: list[ClippedRecipe]) -> RMSProp | Adam | SGD:
         parameters, shared = self.stack.parameters, self.method
         rate, eps = (
             self.stack.spread(torch.tensor(values, dtype=parameters.dtype, device=self.device))

@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import torch
 
@@ -11,10 +10,8 @@ from otbench.methods.training.clipped import check_device, one_thread
 from otbench.methods.training.minibatch import STEPS_A_BLOCK, MinibatchSource
 from otbench.methods.training.network import Stack, initial_parameters
 from otbench.methods.training.optimisers import Adam
+from otbench.methods.training.recipes import LogisticRecipe
 from otbench.types import SamplePair
-
-if TYPE_CHECKING:
-    from otbench.methods.discriminator import Discriminator
 
 #: Adam's.
 EPS = 1e-8
@@ -24,7 +21,7 @@ TOGETHER = 16
 
 
 def train_discriminators(
-    pairs: Sequence[SamplePair], method: "Discriminator", seeds: Sequence[int], *, device: str = "cpu"
+    pairs: Sequence[SamplePair], method: LogisticRecipe, seeds: Sequence[int], *, device: str = "cpu"
 ) -> list[Fitted]:
     """One discriminator a pair, f its logit, minimising E softplus(-f(x)) + E softplus(f(y)).
 
@@ -43,7 +40,7 @@ def train_discriminators(
     return fitted
 
 
-def _train_batch(pairs: list[SamplePair], method: "Discriminator", seeds: list[int], device: str) -> list[Fitted]:
+def _train_batch(pairs: list[SamplePair], method: LogisticRecipe, seeds: list[int], device: str) -> list[Fitted]:
     start, count = time.perf_counter(), len(pairs)
     if count == 1:  # never alone: BLAS takes a path with other rounding for a single network
         pairs, seeds = pairs * 2, seeds * 2

@@ -1,14 +1,10 @@
 """The plain loop: the WGAN critic loop everyone copies, kept as the line every engine is timed against."""
 
-from typing import TYPE_CHECKING
-
 import torch
 from torch import Tensor, nn
 
+from otbench.methods.training.recipes import ClippedRecipe
 from otbench.types import SamplePair
-
-if TYPE_CHECKING:
-    from otbench.methods.weight_clip import WeightClip
 
 
 class PlainLoop:
@@ -17,7 +13,7 @@ class PlainLoop:
     Source: the wgan loop of PyTorch-GAN, after Arjovsky, Chintala, Bottou 2017, Algorithm 1.
     """
 
-    def __init__(self, pair: SamplePair, method: "WeightClip", device: str) -> None:
+    def __init__(self, pair: SamplePair, method: ClippedRecipe, device: str) -> None:
         layers: list[nn.Module] = []
         for rows, cols in method.shapes(pair.dim):
             layers += [nn.Linear(rows, cols), nn.ReLU()]
