@@ -3,7 +3,7 @@
 import functools
 import logging
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -11,8 +11,8 @@ from torch import Tensor
 from otbench.methods.training.network import CPU_ROWS
 from otbench.methods.training.optimisers import RMSProp
 
-if TYPE_CHECKING:
-    from otbench.methods.training.engine import Engine
+#: From a flat tensor of all critics to the weights and biases of every layer, as views.
+Views = Callable[[Tensor], tuple[list[Tensor], list[Tensor]]]
 
 #: Steps from which compiling pays: a shape takes seconds to compile once a process, and saves a tenth of each step.
 COMPILE_FROM = 2000
@@ -33,24 +33,29 @@ def worth_compiling(method: Any, device: str) -> bool:
     return usual and small and method.steps >= COMPILE_FROM
 
 
-def compiled_step(engine: "Engine") -> Callable[[Tensor], None] | None:
-    """The engine's step as a function of its points (E, R, d); None, and a line in the log, where no compiler is.
+def compiled_step(
+    optimiser: RMSProp, views: Views, box: tuple[Tensor, Tensor], points: Tensor, pull: Tensor
+) -> Callable[[Tensor], None] | None:
+    """The training step as a function of its points (E, R, d); None, and a line in the log, where no compiler is.
 
     One compilation serves every number of critics: the first axis is dynamic. It computes what ``Engine.step`` does
     up to float32 rounding, the same bits for a critic whatever the batch.
+
+    Args:
+        optimiser: the step changes its parameters and second moments in place.
+        views: of a flat tensor of all critics, every layer's weights (E, in, out) and biases (E, 1, out).
+        box: where parameters are held, from below and from above, flat.
+        points: any points (E, R, d), for the shape that is compiled.
+        pull: the derivative of the loss by the critic's values (E, R, 1).
     """
-    assert isinstance(engine.optimise, RMSProp)
-    optimiser, views = engine.optimise, engine.stack.views
-    flats = (optimiser.parameters, optimiser.square, optimiser.down, optimiser.eps, engine.low, engine.high)
+    flats = (optimiser.parameters, optimiser.square, optimiser.down, optimiser.eps, *box)
     parts = [[view for part in views(flat) for view in part] for flat in flats]
-    pull = engine.source.pull
     for tensor in [pull, *(view for part in parts for view in part)]:
         torch._dynamo.mark_dynamic(tensor, 0)
 
     def step(points: Tensor) -> None:
         _compiled()(points, pull, *parts, optimiser.smoothing)
 
-    points = engine.source.points(0)
     torch._dynamo.mark_dynamic(points, 0)
     before = [(t, t.clone()) for t in (optimiser.parameters, optimiser.square)]
     try:
@@ -81,7 +86,7 @@ def _step(
     highs: list[Tensor],
     smoothing: float,
 ) -> None:
-    """One step of ``Engine``, as pure arithmetic until the last line; each list holds weights, then biases."""
+    """One training step, as pure arithmetic until the last line; each list holds weights, then biases."""
     layers = len(parameters) // 2
     weights, biases = parameters[:layers], parameters[layers:]
     inputs = [points]

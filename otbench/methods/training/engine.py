@@ -1,5 +1,6 @@
 """The engine: one batch of clipped critics stepped together, eagerly on a CPU, by captured graphs on a GPU."""
 
+from collections.abc import Callable
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING
 
@@ -66,7 +67,7 @@ class Engine:
         self.optimise = self._optimiser(methods)
         self.graphs: list[torch.cuda.CUDAGraph] = []
         self.clip_to_box()
-        self.compiled = compiled_step(self) if compiled else None
+        self.compiled = self._compiled_step() if compiled else None
 
     def _bias_wall(self) -> float | None:
         """Where biases are held instead of the clip value: nowhere, or at 0, which is to have none."""
@@ -93,6 +94,12 @@ class Engine:
         if shared.optimiser == "adam":
             return Adam(parameters, rate, eps, shared.betas)
         return SGD(parameters, rate)
+
+    def _compiled_step(self) -> Callable[[Tensor], None] | None:
+        """The step given to a compiler; None where there is none."""
+        assert isinstance(self.optimise, RMSProp)
+        source, box = self.source, (self.low, self.high)
+        return compiled_step(self.optimise, self.stack.views, box, source.points(0), source.pull)
 
     def clip_to_box(self) -> None:
         """theta ← min(max(theta, -c), c)."""
