@@ -1,6 +1,7 @@
 """The floors and walls of the house: who may import whom, and what reading results may load."""
 
 import ast
+import graphlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,142 +12,184 @@ import otbench
 
 HOUSE = Path(otbench.__file__).parent
 
-#: From the ground up. A module imports from lower floors and from its own package only.
-FLOORS: list[set[str]] = [
-    {"errors", "memory", "columns", "machine", "progress", "violations"},
-    {"inputs", "workers", "deadline"},
-    {"types", "spec", "concave"},
-    {"divergences", "bounded", "certificate", "forest", "peak_memory"},
-    {"exact", "bounds", "rows", "rounding", "problems", "critics", "promises"},
-    {"methods.base", "solutions", "tables", "auditing", "monitoring"},
-    {"timetables", "published", "curves", "plans", "scale_rule", "sweeps", "proofs"},
-    {"stored", "declared"},
-    {"curverules", "rayrules", "timerules"},
-    {"critics.training", "critics.logistic", "check", "render", "figures", "merge", "compare"},
-    {"methods", "verdict", "quotes", "clusters"},
-    {"cells", "timed_training", "generator"},
-    {"timing"},
-    {"experiment", "tasks"},
-    {"attempts", "estimate", "portraits", "advising"},
-    {"run", "again"},
-    {"cli_results"},
-    {"cli"},
-]
+#: From the ground up; "" is the files beside the rooms. A module imports from lower floors and from its own room only.
+FLOORS = [{""}, {"problems", "transport", "results"}, {"methods"}, {"studies"}, {"experiment"}, {"report"}, {"cli"}]
+
+#: The ways in, above every floor: the public names, and ``python -m otbench``.
+DOORS = {"otbench", "otbench.__main__"}
 
 FORBIDDEN_CALLS = {"eval", "exec", "__import__", "compile"}
 FORBIDDEN_MODULES = {"pickle", "marshal", "dill", "cloudpickle", "shelve"}
 
 
 def name_of(file: Path) -> str:
-    return ".".join(file.relative_to(HOUSE).with_suffix("").parts).removesuffix(".__init__")
+    return ".".join(file.relative_to(HOUSE.parent).with_suffix("").parts).removesuffix(".__init__")
 
 
-MODULES = {name_of(file): file for file in sorted(HOUSE.rglob("*.py")) if file != HOUSE / "__init__.py"}
+MODULES = {name_of(file): file for file in sorted(HOUSE.rglob("*.py"))}
+SOURCES = {name: file.read_text() for name, file in MODULES.items()}
 FILES = [*HOUSE.rglob("*.py"), *Path(__file__).parent.rglob("*.py")]
 
 
 def imported(source: str) -> Iterator[str]:
-    """Full names of what a source imports when it runs, wherever the import stands."""
-    waiting: list[ast.AST] = [ast.parse(source)]
-    while waiting:
-        node = waiting.pop()
+    """What a source imports: wherever the import stands, for types alone too; a module of otbench, or a full name."""
+    for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, "imports are absolute here"
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
-        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
-            waiting += node.orelse
-        else:
-            waiting += ast.iter_child_nodes(node)
+            for name in (f"{node.module}.{alias.name}" for alias in node.names):
+                yield name if name in MODULES or node.module not in MODULES else str(node.module)
 
 
-def floor_of(name: str) -> int | None:
-    """The floor of the longest listed name that ``name`` is or lies in."""
-    parts = name.split(".")
-    for size in range(len(parts), 0, -1):
-        for floor, rooms in enumerate(FLOORS):
-            if ".".join(parts[:size]) in rooms:
-                return floor
-    return None
+def room_of(module: str) -> str:
+    first = f"{module}.".split(".")[1]
+    return first if (HOUSE / first).is_dir() else ""
+
+
+def floor_of(module: str) -> int:
+    return len(FLOORS) if module in DOORS else next(k for k, rooms in enumerate(FLOORS) if room_of(module) in rooms)
 
 
 def broken_floors(module: str, source: str) -> list[str]:
-    """The imports of otbench in ``source`` that do not go down from ``module``."""
-    bad = []
-    for name in imported(source):
-        if name.split(".")[0] != "otbench":
-            continue
-        target = name.removeprefix("otbench").removeprefix(".")
-        if target.split(".")[0] == module.split(".")[0]:
-            continue
-        here, there = floor_of(module), floor_of(target)
-        if here is None or there is None or there >= here:
-            bad.append(f"{module} imports {name}")
-    return bad
+    """The imports of otbench in ``source`` that go neither down from ``module`` nor stay in its room."""
+    ours = [name for name in imported(source) if name.split(".")[0] == "otbench"]
+    same = {name for name in ours if name not in DOORS and room_of(name) == room_of(module)}
+    return [f"{module} imports {name}" for name in ours if name not in same and floor_of(name) >= floor_of(module)]
 
 
-def first_names(module: str) -> set[str]:
-    return {name.split(".")[0] for name in imported(MODULES[module].read_text())}
+def circle(sources: dict[str, str]) -> list[str]:
+    """Modules that import each other in a ring, [] where there are none."""
+    graph = {module: set(imported(source)) & set(sources) for module, source in sources.items()}
+    try:
+        graphlib.TopologicalSorter(graph).prepare()
+    except graphlib.CycleError as error:
+        return list(error.args[1])
+    return []
+
+
+def users(library: str, sources: dict[str, str]) -> set[str]:
+    """The modules that import a library, by any of its parts."""
+    return {module for module, source in sources.items() if library in {n.split(".")[0] for n in imported(source)}}
+
+
+def within(module: str, *rooms: str) -> bool:
+    return f"{module}.".startswith(tuple(f"otbench.{room}." for room in rooms))
+
+
+def broken_walls(sources: dict[str, str]) -> list[str]:
+    """Modules outside transport that import POT, and modules of results and of the check that import torch."""
+    pot = [f"{module} imports POT" for module in users("ot", sources) if not within(module, "transport")]
+    reading = [module for module in users("torch", sources) if within(module, "results", "report.check")]
+    return pot + [f"{module} imports torch" for module in reading]
+
+
+def is_empty(source: str) -> bool:
+    """Whether a file holds a docstring and nothing else."""
+    return len(ast.parse(source).body) == 1 and ast.get_docstring(ast.parse(source)) is not None
 
 
 @pytest.mark.parametrize("module", MODULES)
 def test_every_module_has_a_floor_and_imports_only_from_below(module: str) -> None:
-    assert floor_of(module) is not None, f"{module} is on no floor: give it one"
-    assert broken_floors(module, MODULES[module].read_text()) == []
+    assert broken_floors(module, SOURCES[module]) == []
 
 
-def test_every_room_on_the_plan_exists() -> None:
-    assert {room for rooms in FLOORS for room in rooms} <= set(MODULES)
+def test_no_modules_import_each_other_in_a_circle() -> None:
+    assert circle(SOURCES) == []
+
+
+def test_rooms_are_those_of_the_plan_and_few_files_lie_beside_them() -> None:
+    assert {room_of(module) for module in set(MODULES) - DOORS} == set().union(*FLOORS)
+    assert len(list(HOUSE.glob("*.py"))) <= 9
+
+
+def test_only_transport_imports_pot_and_neither_results_nor_the_check_import_torch() -> None:
+    assert broken_walls(SOURCES) == []
+
+
+def test_init_files_of_results_reports_and_experiments_are_empty() -> None:
+    inits = [n for n, f in MODULES.items() if f.name == "__init__.py" and within(n, "results", "report", "experiment")]
+    assert len(inits) >= 3
+    assert [name for name in inits if not is_empty(SOURCES[name])] == []
+
+
+def test_only_methods_and_what_looks_at_the_device_import_torch() -> None:
+    others = {"experiment.run.machine", "experiment.run.workers", "studies.timing", "studies.gan.training"}
+    beyond = {module for module in users("torch", SOURCES) if not within(module, "methods")}
+    assert beyond <= {f"otbench.{name}" for name in others}
 
 
 @pytest.mark.parametrize(
     ("module", "source"),
     [
-        ("rows", "import otbench.cli.run"),
-        ("rows", "from otbench import cli"),
-        ("rows", "from otbench.results.tables.cells import load"),
-        ("tables", "from otbench.transport.exact_cache import exact_solution"),
-        ("exact", "def f():\n    from otbench.problems.base import Problem"),
+        ("results.store", "import otbench.cli"),
+        ("results.store", "from otbench import cli"),
+        ("results.store", "from otbench.transport.exact import solve_exact"),
+        ("results.store", "from otbench.transport import exact"),
+        ("transport.exact", "def f():\n    from otbench.problems.base import Problem"),
         ("problems.arrays", "from otbench.methods import METHODS"),
-        ("critics.mlp", "if True:\n    import otbench.methods.mlp, otbench.methods"),
-        ("rows", "import otbench"),
-        ("nowhere", "from otbench.errors import InputError"),
-        ("run", "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    pass\nelse:\n    import otbench.cli.run"),
+        ("methods.mlp", "if True:\n    import otbench.methods.mlp, otbench.studies.timing"),
+        ("results.store", "import otbench"),
+        ("errors", "from otbench.results.schema import SCHEMA"),
+        ("report.quotes", "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from otbench.cli.run import main"),
+        ("files", "import otbench.__main__"),
     ],
 )
 def test_an_import_that_goes_up_or_sideways_is_flagged(module: str, source: str) -> None:
-    assert len(broken_floors(module, source)) == 1
+    assert len(broken_floors(f"otbench.{module}", source)) == 1
 
 
 @pytest.mark.parametrize(
     ("module", "source"),
     [
-        ("check", "from otbench.results.store import Results"),
+        ("report.check.rules", "from otbench.results.store import Results"),
         ("problems.lift", "from otbench.problems.base import Problem"),
-        ("errors", "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import otbench.cli.run"),
-        ("errors", "import typing\nif typing.TYPE_CHECKING:\n    from otbench.cli.run import main"),
+        ("types", "from otbench.errors import InputError"),
+        ("methods.base", "from otbench.transport import exact"),
         ("errors", "import numpy, ot"),
     ],
 )
-def test_an_import_that_goes_down_or_is_for_types_alone_is_not_flagged(module: str, source: str) -> None:
-    assert broken_floors(module, source) == []
+def test_an_import_that_goes_down_or_stays_in_its_room_is_not_flagged(module: str, source: str) -> None:
+    assert broken_floors(f"otbench.{module}", source) == []
 
 
-def test_only_exact_imports_pot() -> None:
-    assert [module for module in MODULES if "ot" in first_names(module)] == ["exact"]
+@pytest.mark.parametrize(
+    "back",
+    [
+        "from otbench.types import Array",
+        "from otbench import types",
+        "def late():\n    import otbench.types",
+        "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from otbench.types import Array",
+    ],
+)
+def test_a_circle_is_found_wherever_its_import_stands(back: str) -> None:
+    assert "otbench.types" in circle({**SOURCES, "otbench.errors": back})
 
 
-def test_only_the_engine_the_adapter_for_modules_and_the_machine_import_torch() -> None:
-    users = {module for module in MODULES if "torch" in first_names(module)}
-    others = {"machine", "workers", "timed_training", "generator.training"}
-    assert users <= {name for name in MODULES if name.startswith("critics")} | others
+@pytest.mark.parametrize(
+    ("module", "source"),
+    [
+        ("methods.base", "def late():\n    from ot.lp import emd"),
+        ("report.check.rules", "import ot"),
+        ("results.folder", "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from torch import Tensor"),
+        ("report.check.junit", "import numpy, torch.nn"),
+    ],
+)
+def test_an_import_through_a_wall_is_found(module: str, source: str) -> None:
+    assert len(broken_walls({**SOURCES, f"otbench.{module}": source})) == 1
+
+
+def test_a_file_with_a_name_in_it_is_not_empty() -> None:
+    assert not is_empty('"""A room."""\n\nfrom otbench.errors import InputError\n')
+    assert not is_empty("import numpy\n")
 
 
 @pytest.mark.parametrize(
     "command", ["pass", "from otbench import load", "from otbench import check_results, InputError, ResultsError"]
 )
 def test_reading_results_loads_neither_torch_nor_pot_nor_the_slow_parts(command: str, small_results: Path) -> None:
+    reading = [name for name in MODULES if within(name, "results", "report.check")]
+    others = ["cli", "report.markdown", "report.quotes", "experiment.declaration"]
     code = f"""
 import sys
 heavy = ("torch", "ot", "scipy.stats", "sklearn", "distributed", "dask")
@@ -155,10 +198,9 @@ def see(step):
     assert not found, f"{{step}} loads {{found}}"
 {command}
 see("the package")
-for name in ("cli", "errors", "spec", "rows", "tables", "check", "render", "quotes", "verdict", "experiment"):
-    __import__(f"otbench.{{name}}")
+for name in {reading + [f"otbench.{name}" for name in others]}:
+    __import__(name)
     see(name)
-from pathlib import Path
 otbench = sys.modules["otbench"]
 otbench.load(sys.argv[1])
 otbench.check_results(sys.modules["otbench.results.store"].Results(sys.argv[1]))
@@ -178,17 +220,17 @@ def test_the_public_names_are_all_there() -> None:
 
 @pytest.mark.parametrize("module", MODULES)
 def test_no_module_runs_text_or_unpickles(module: str) -> None:
-    assert first_names(module).isdisjoint(FORBIDDEN_MODULES)
-    calls = [n.func for n in ast.walk(ast.parse(MODULES[module].read_text())) if isinstance(n, ast.Call)]
+    assert {name.split(".")[0] for name in imported(SOURCES[module])}.isdisjoint(FORBIDDEN_MODULES)
+    calls = [n.func for n in ast.walk(ast.parse(SOURCES[module])) if isinstance(n, ast.Call)]
     assert {f.id for f in calls if isinstance(f, ast.Name)}.isdisjoint(FORBIDDEN_CALLS)
     assert not any(isinstance(f, ast.Attribute) and ast.unparse(f) == "torch.load" for f in calls)
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.name)
-def test_every_file_says_in_its_first_line_what_it_is_and_stays_below_400_lines(file: Path) -> None:
+def test_every_file_says_in_its_first_line_what_it_is_and_stays_short(file: Path) -> None:
     text = file.read_text()
     docstring = ast.get_docstring(ast.parse(text))
     assert docstring is not None
     assert text.startswith('"""')
     assert docstring.splitlines()[0].endswith((".", ":", "?")), docstring.splitlines()[0]
-    assert len(text.splitlines()) <= 400
+    assert len(text.splitlines()) <= 340  # 300 is the guide; a file split to obey it reads worse than a longer one
