@@ -130,9 +130,9 @@ class ExactSolution:
     same number as a.u + b.v, so no plan costs less (weak duality).
 
     The certificate is the interval [``lower``, ``upper``] around W1, rounding paid for: below from the potentials less
-    their violation, above from the plan with its wrong marginals completed (``otbench.transport.certificate``). It is at most
-    1e-9 w1 wide, or 16 units in the last place of ``longest_move``, the largest cost the plan uses. Without a plan
-    ``upper`` is infinite: the value is proved as a lower bound alone.
+    their violation, above from the plan with its wrong marginals completed (``otbench.transport.certificate``). It is
+    at most 1e-9 w1 wide, or 16 units in the last place of ``longest_move``, the largest cost the plan uses. Without a
+    plan ``upper`` is infinite: the value is proved as a lower bound alone.
 
     As facts: ``gap`` = the larger of |w1 - (a.u + b.v)| and |w1 - <plan, M>|, ``violation`` >= max_ij u_i + v_j - M_ij,
     ``marginal_error`` = largest error of the plan's row and column sums relative to the atom's weight (those below

@@ -10,7 +10,8 @@ import numpy as np
 
 from otbench.errors import InputError, OtbenchError
 from otbench.inputs import as_reals
-from otbench.methods.functions import EPS, as_critic, check_company, on_union
+from otbench.methods.accept import as_critic
+from otbench.methods.functions import EPS, check_company, on_union
 from otbench.transport.alignment import alignment
 from otbench.transport.bounds import ROUNDING, Ladder
 from otbench.transport.exact import cost_matrix, solve_cost

@@ -2,7 +2,6 @@
 
 import math
 import numbers
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -141,34 +140,6 @@ def clip_constant(clip: float, shapes: list[tuple[int, ...]]) -> float:
 def spectral_constant(weights: list[Array]) -> float:
     """prod_l |W_l|_2, the product of the largest singular values."""
     return float(np.prod([np.linalg.norm(w, 2) for w in weights]))
-
-
-def as_critic(critic: Any, clip: float | None = None, shape: tuple[int, ...] | None = None) -> Critic:
-    """Any critic as the ladder reads it: otbench's own, a torch module, or a function of numpy arrays.
-
-    ``clip``: the clip value a module's weights are held to. ``shape``: that of a point as modules and functions take
-    it, where points are no vectors; otbench's own critics take vectors.
-
-    Raises:
-        InputError: something that is not callable, or a clip value that is false or belongs to no module.
-    """
-    torch = sys.modules.get("torch")  # whoever has a module has loaded torch
-    if torch is not None and isinstance(critic, torch.nn.Module):
-        from otbench.methods.modules import TorchFunction  # loads torch, which functions of arrays do without
-
-        return TorchFunction(critic, clip, shape)
-    if clip is not None:
-        raise InputError(
-            f"clip is what the weights of a torch module are held to; got {type(critic).__name__}: leave clip out"
-        )
-    if not isinstance(critic, type):
-        if all(hasattr(critic, name) for name in ("values", "gradients", "constants")):
-            own = type(critic).__module__.split(".")[0] == "otbench"
-            return critic if own else UserCritic(critic)
-        if callable(critic):
-            return UserFunction(critic, shape)
-    what = f"the class {critic.__name__} itself" if isinstance(critic, type) else type(critic).__name__
-    raise InputError(f"a critic must be a torch.nn.Module or a function of an (n, d) numpy array; got {what}")
 
 
 def on_union(

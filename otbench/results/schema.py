@@ -7,6 +7,10 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 #: Version of the columns below; part of every key.
 SCHEMA = 2
 
+#: Versions of a study's records that are read. In the first an exact value is told with its gap, its dual violation and
+#: its marginal error, without the interval that these prove, and no peak memory is told.
+STUDY_SCHEMAS = (1, SCHEMA)
+
 #: A whole number a table can hold.
 Whole = Annotated[int, Field(ge=-(2**63), lt=2**63)]
 
@@ -145,9 +149,9 @@ class GeneratorColumns(BaseModel):
     c_transform: float | None
     nearest: float | None
     primal: float | None
-    primal_lower: float | None
-    primal_upper: float | None
-    longest_move: float | None
+    primal_lower: float | None = None
+    primal_upper: float | None = None
+    longest_move: float | None = None
     gap: float | None
     violation: float | None
     marginal_error: float | None

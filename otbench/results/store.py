@@ -15,7 +15,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from otbench.errors import ResultsError, ResultsInUseError
 from otbench.files import RESULTS_BYTES, dump, read_bounded, unpacked, write_atomically
-from otbench.results.schema import MEASUREMENTS, ROWS, SCHEMA, TIMINGS
+from otbench.results.schema import MEASUREMENTS, ROWS, SCHEMA, STUDY_SCHEMAS, TIMINGS
 from otbench.spec import Scalar, first_complaint
 
 #: Rows are kept compressed once they pass this, at the end of a run.
@@ -86,7 +86,7 @@ class Results:
 
     def measurements(self) -> list[Row]:
         """The records of a plan, [] where there are none."""
-        lines = _parse(self.measurements_file, _read_text(self.measurements_file))
+        lines = _parse(self.measurements_file, _read_text(self.measurements_file), STUDY_SCHEMAS)
         _validate(MEASUREMENTS, lines, self.measurements_file)
         return lines
 
@@ -247,7 +247,7 @@ def _validate(adapter: TypeAdapter[Any], rows: list[Row], where: Path) -> None:
         raise ResultsError(f"{where}: row {key} is damaged: {first_complaint(error, skip=1)}") from None
 
 
-def _parse(file: Path, text: str) -> list[Row]:
+def _parse(file: Path, text: str, schemas: Collection[int] = (SCHEMA,)) -> list[Row]:
     *lines, torn = text.split("\n") if text else [""]
     del torn  # what follows the last newline: nothing, or half a line of a killed run
     rows = []
@@ -261,7 +261,7 @@ def _parse(file: Path, text: str) -> list[Row]:
                 f"{file}, line {number}, is not a row: restore it from a backup, "
                 "or delete the line to have it recomputed"
             )
-        if row.get("schema") != SCHEMA:
+        if row.get("schema") not in schemas:
             raise ResultsError(
                 f"{file}, line {number}, has schema {row.get('schema')!r}, this otbench reads {SCHEMA}: "
                 "use the version that wrote it, or run again into another folder"

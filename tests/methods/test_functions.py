@@ -11,11 +11,11 @@ from torch import nn
 
 from otbench.errors import InputError
 from otbench.methods import WeightClip, method
+from otbench.methods.accept import as_critic
 from otbench.methods.functions import (
     Affine,
     McShane,
     UserFunction,
-    as_critic,
     clip_constant,
     on_union,
     spectral_constant,

@@ -8,7 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from otbench.errors import InputError
-from otbench.methods.functions import as_critic, clip_constant
+from otbench.methods.accept import as_critic
+from otbench.methods.functions import clip_constant
 from otbench.methods.modules import TorchFunction
 
 CHAIN = (nn.Linear(2, 5), nn.LeakyReLU(0.2), nn.Dropout(0.5), nn.Linear(5, 3), nn.Tanh(), nn.Linear(3, 1))

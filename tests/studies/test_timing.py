@@ -74,7 +74,8 @@ def test_every_measurement_is_there_and_the_checker_agrees(measured):
 def test_measurements_that_tell_no_memory_are_found_and_one_that_could_not_be_made_is_not():
     row = {"kind": "training", "key": "k", "flop_per_step": 96.0, "batch": 8, "device": "cpu", "machine": "m", "dim": 3,
            "width": 4, "engine": "batched", "critics": 1, "timing_valid": True, "seconds_per_step_median": 1.0,
-           "plain_seconds_per_step_median": 1.0, "product_seconds_median": 1.0, "product_flop": 100.0}  # fmt: skip
+           "plain_seconds_per_step_median": 1.0, "product_seconds_median": 1.0, "product_flop": 100.0,
+           "schema": 2}  # fmt: skip
     for name in ("seconds_per_step", "plain_seconds_per_step", "product_seconds"):
         row |= {f"{name}_q1": 1.0, f"{name}_q3": 1.0}
     (violation,) = measurements(pd.DataFrame([row]))

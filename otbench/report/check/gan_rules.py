@@ -10,23 +10,33 @@ from otbench.report.check.violation import TOLERANCE, Violation, at_most, holds
 
 def curve_certificates(frame: pd.DataFrame) -> Iterator[Violation]:
     """Exact side: every reading has a value with the interval that proves it, and none was refused."""
-    ok = frame[frame["status"] == "ok"]
-    yield from proved(frame)
-    measured = ok[PROOF].notna().all(axis=1)
-    yield from holds("certificate", ok, measured, "no certificate", "one")
+    told = frame["schema"] > 1
+    yield from proved(frame[told])
+    yield from _gaps(frame[~told])
+    for rows, proof in ((frame[told], PROOF), (frame[~told], ["primal", "gap", "violation", "marginal_error"])):
+        ok = rows[rows["status"] == "ok"]
+        yield from holds("certificate", ok, ok[proof].notna().all(axis=1), "no certificate", "one")
+
+
+def _gaps(frame: pd.DataFrame) -> Iterator[Violation]:
+    """What records of the first schema tell instead of an interval: gap and violation to 1e-9 of what moves."""
+    yield from holds("certificate", frame, frame["status"] != "refused", "refused", "certified")
+    yield from at_most("gap", frame, frame["gap"].abs(), TOLERANCE * frame["primal"])
+    yield from at_most("violation", frame, frame["violation"], TOLERANCE * frame["primal"])
+    yield from at_most("marginal error", frame, frame["marginal_error"].abs(), TOLERANCE)
 
 
 def curve_ladder(frame: pd.DataFrame) -> Iterator[Violation]:
     """0 <= slope <= c_transform <= primal, nearest <= c_transform, raw <= S W1."""
     ok = frame[frame["status"] == "ok"]
-    slack = rounding(ok)
+    slack, upper_end = rounding(ok), ok["primal_upper"].fillna(ok["primal"])
     for lower, upper in (("slope", "c_transform"), ("slope", "primal"), ("c_transform", "primal"),
                          ("nearest", "c_transform")):  # fmt: skip
-        roof = ok["primal_upper" if upper == "primal" else upper]
+        roof = upper_end if upper == "primal" else ok[upper]
         yield from at_most(f"{lower} <= {upper}", ok, ok[lower], roof + slack)
     for name in ("slope", "nearest", "primal", "floor"):
         yield from at_most(f"{name} >= 0", ok, -ok[name], 0.0)
-    roof = ok["slope_constant"] * ok["primal_upper"] * (1 + TOLERANCE) + ok["raw_error"]
+    roof = ok["slope_constant"] * upper_end * (1 + TOLERANCE) + ok["raw_error"]
     yield from at_most("raw <= S W1", ok, ok["raw"], roof)
     whole = ok[["raw", "raw_error", "scale", "c_transform", "nearest"]].notna().all(axis=1)
     yield from holds("ladder", ok, whole, "a missing rung", "complete")

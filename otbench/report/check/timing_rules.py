@@ -20,7 +20,7 @@ def measurements(frame: pd.DataFrame) -> Iterator[Violation]:
     for index in rows.index[rows["share_of_product_rate"] > 1.5]:
         share = f"{rows['share_of_product_rate'][index]:.3g}"
         yield Violation("share of the product rate", str(rows.loc[index, "engine"]), share, "<= 1.5")
-    yield from _memory(frame[frame["kind"] == "training"])
+    yield from _memory(frame[(frame["kind"] == "training") & (frame["schema"] > 1)])
 
 
 def _memory(trainings: pd.DataFrame) -> Iterator[Violation]:

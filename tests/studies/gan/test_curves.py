@@ -9,6 +9,7 @@ from scipy import stats
 from small import lines, write_lines
 from small_gan import PLAN, declare_gan, timeless
 
+from otbench.errors import ResultsError
 from otbench.experiment.run.study_runner import run_plan
 from otbench.report.check.rules import check_results
 from otbench.report.figures.pictures import write_figures
@@ -119,6 +120,29 @@ def test_a_planted_fault_is_found(rule, part, change, copy):
     next(row for row in rows if later(row)).update(change)
     write_lines(copy.measurements_file, rows)
     assert part in {violation.rule for violation in check_results(copy)[rule]}
+
+
+INTERVAL = ("primal_lower", "primal_upper", "longest_move")
+
+
+def of_the_first_schema(row):
+    return {name: value for name, value in row.items() if name not in INTERVAL} | {"schema": 1}
+
+
+def test_records_of_the_first_schema_are_read_and_held_to_the_gap_they_tell(copy):
+    rows = [of_the_first_schema(row) for row in lines(copy.measurements_file)]
+    write_lines(copy.measurements_file, rows)
+    assert not any(check_results(copy)[rule] for rule in ("certificates", "ladder", "ranges"))
+    for part, columns in (("gap", {"gap": 2e-9}), ("violation", {"violation": 2e-9}), ("certificate", {"gap": None})):
+        faulty = [row | {name: value and value * row["primal"] for name, value in columns.items()} for row in rows]
+        write_lines(copy.measurements_file, faulty)
+        assert part in {violation.rule for violation in check_results(copy)["certificates"]}
+
+
+def test_records_of_a_later_schema_are_refused(copy):
+    write_lines(copy.measurements_file, [row | {"schema": 3} for row in lines(copy.measurements_file)])
+    with pytest.raises(ResultsError, match="has schema 3, this otbench reads"):
+        check_results(copy)
 
 
 def test_a_generator_that_begins_elsewhere_is_found(copy):

@@ -1,0 +1,35 @@
+"""Whatever somebody calls a critic, as the ladder reads it: a torch module, a function, a critic of otbench's own."""
+
+import sys
+from typing import Any
+
+from otbench.errors import InputError
+from otbench.methods.functions import Critic, UserCritic, UserFunction
+
+
+def as_critic(critic: Any, clip: float | None = None, shape: tuple[int, ...] | None = None) -> Critic:
+    """Any critic as the ladder reads it: otbench's own, a torch module, or a function of numpy arrays.
+
+    ``clip``: the clip value a module's weights are held to. ``shape``: that of a point as modules and functions take
+    it, where points are no vectors; otbench's own critics take vectors.
+
+    Raises:
+        InputError: something that is not callable, or a clip value that is false or belongs to no module.
+    """
+    torch = sys.modules.get("torch")  # whoever has a module has loaded torch
+    if torch is not None and isinstance(critic, torch.nn.Module):
+        from otbench.methods.modules import TorchFunction  # loads torch, which functions of arrays do without
+
+        return TorchFunction(critic, clip, shape)
+    if clip is not None:
+        raise InputError(
+            f"clip is what the weights of a torch module are held to; got {type(critic).__name__}: leave clip out"
+        )
+    if not isinstance(critic, type):
+        if all(hasattr(critic, name) for name in ("values", "gradients", "constants")):
+            own = type(critic).__module__.split(".")[0] == "otbench"
+            return critic if own else UserCritic(critic)
+        if callable(critic):
+            return UserFunction(critic, shape)
+    what = f"the class {critic.__name__} itself" if isinstance(critic, type) else type(critic).__name__
+    raise InputError(f"a critic must be a torch.nn.Module or a function of an (n, d) numpy array; got {what}")
