@@ -140,12 +140,14 @@ def test_a_far_common_offset_does_not_blur_distances(offset: float) -> None:
 @pytest.mark.parametrize("apart", [1e4, 1e8, 1e12])
 def test_close_pairs_far_from_the_others_are_as_steep_as_they_are(apart: float) -> None:
     fx, fy, x, y = batch(17)
-    x[::2] += apart
-    y[::2] += apart
-    y[0], fy[0] = x[0] + np.spacing(apart) * np.arange(5), fx[0] - 1  # the expansion of this square is all rounding
-    found = otbench.monitor(fx, fy, x, y)
-    assert found.bound == pytest.approx(by_hand(fx, fy, x, y), rel=1e-11)
-    assert found.slope == pytest.approx(1 / np.linalg.norm(x[0] - y[0]), rel=1e-11)
+    x[1::2] += apart
+    y[1::2] = x[1::2] + 2 * np.spacing(apart) * np.arange(5)  # the expansions of these squares are all rounding
+    fy[1::2] = fx[1::2]
+    for k in range(1, 30, 2):
+        fall = np.where(np.arange(30) == k, fy - 1, fy)
+        found = otbench.monitor(fx, fall, x, y)
+        assert found.slope == pytest.approx(1 / np.linalg.norm(x[k] - y[k]), rel=1e-11)
+        assert found.bound == pytest.approx(by_hand(fx, fall, x, y), rel=1e-11)
 
 
 def test_rounding_never_lifts_the_bound_above_w1_by_a_bit() -> None:
