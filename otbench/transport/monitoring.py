@@ -111,7 +111,7 @@ def largest_slope(fx: Array, fy: Array, x: Array, y: Array) -> float:
         sums = squares_x[block, None] + squares_y
         # squares below float64's normal range have lost digits, which no multiple of them pays for
         squares, doubts = sums - 2 * (near_x[block] @ near_y.T), doubt * sums + TINY
-        likely = rises / (np.sqrt(np.maximum(squares, 0) + doubts) + TINY)
+        likely = rises / np.sqrt(np.maximum(squares, 0) + doubts)
         one = np.unravel_index([int(likely.argmax())], likely.shape)
         steepest = _steepest_of(one, rises, x[block], y, steepest)
         shortest = np.sqrt(np.maximum(squares - doubts, 0))
@@ -142,7 +142,6 @@ def _distances(x: Array, y: Array) -> Array:
     """|x_i - y_i| from differences, each divided by its largest entry so that no square leaves float64's range."""
     differences = x - y
     largest = np.abs(differences).max(axis=1)
-    largest[largest < TINY] = 0.0
     differences /= np.where(largest > 0, largest, 1.0)[:, None]
     distances: Array = largest * np.sqrt((differences**2).sum(axis=1))
     return distances

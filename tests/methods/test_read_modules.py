@@ -114,10 +114,18 @@ def test_parameters_that_need_no_gradient_and_modules_without_any_are_critics() 
     assert found.raw == pytest.approx(np.linalg.norm(X, axis=1).mean() - np.linalg.norm(Y, axis=1).mean())
 
 
+def test_the_random_numbers_of_the_caller_are_left_as_they_were() -> None:
+    chance = torch.get_rng_state()
+    otbench.audit(Returns(lambda z: z[:, 0] + 0 * torch.rand(())), X, Y)
+    refusal(Returns(lambda z: z[:, 0] + torch.rand(())))
+    refusal(lambda z: torch.rand(len(z)))
+    assert torch.equal(torch.get_rng_state(), chance)
+
+
 @pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode, lambda: torch.autocast("cpu", torch.bfloat16)])
 @pytest.mark.parametrize("float32_inside", [True, False])
 def test_the_mode_of_the_caller_changes_nothing(mode: Callable[[], Any], float32_inside: bool) -> None:
-    critic = nn.Sequential(chain(), *([ReturnsFloat32()] if float32_inside else []))
+    critic = TurnsToFloat32() if float32_inside else chain()
     plain = otbench.audit(critic, X, Y)
     with mode():
         assert otbench.audit(critic, X, Y) == plain

@@ -137,6 +137,24 @@ def test_a_far_common_offset_does_not_blur_distances(offset: float) -> None:
     assert otbench.monitor(fx, fy, *there).bound == pytest.approx(by_hand(fx, fy, *there), rel=1e-11)
 
 
+@pytest.mark.parametrize("apart", [1e4, 1e8, 1e12])
+def test_close_pairs_far_from_the_others_are_as_steep_as_they_are(apart: float) -> None:
+    fx, fy, x, y = batch(17)
+    x[1::2] += apart
+    y[1::2] = x[1::2] + 2 * np.spacing(apart) * np.arange(5)  # the expansions of these squares are all rounding
+    fy[1::2] = fx[1::2]
+    for k in range(1, 30, 2):
+        fall = np.where(np.arange(30) == k, fy - 1, fy)
+        found = otbench.monitor(fx, fall, x, y)
+        assert found.slope == pytest.approx(1 / np.linalg.norm(x[k] - y[k]), rel=1e-11)
+        assert found.bound == pytest.approx(by_hand(fx, fall, x, y), rel=1e-11)
+
+
+def test_rounding_never_lifts_the_bound_above_w1_by_a_bit() -> None:
+    for rise in np.random.default_rng(18).integers(1, 2**50, 300):
+        assert otbench.monitor([float(rise)], [0.0], [[3.0, 4.0]], [[0.0, 0.0]]).bound <= 5
+
+
 @pytest.mark.parametrize("far", [1e3, 1e15, 1e200])
 def test_one_far_point_does_not_hide_the_others(far: float) -> None:
     fx, fy, x, y = batch(5)
@@ -172,13 +190,21 @@ def test_a_point_in_both_batches_has_one_value_though_two_were_handed_in() -> No
     assert otbench.monitor(fx, noisy, x, y).bound == pytest.approx(clean.bound, rel=1e-5)
 
 
+def test_minus_zero_is_zero() -> None:
+    x, y = np.array([[0.0, 1.0], [2.0, 2.0]]), np.array([[-0.0, 1.0], [5.0, 6.0]])
+    found = otbench.monitor([1.0, 3.0], [1.0 - 2**-30, 0.0], x, y)
+    assert found.bound == pytest.approx(otbench.monitor([1.0, 3.0], [1.0, 0.0], x, y).bound, rel=1e-8)
+    assert found.bound > 1
+
+
 def test_images_that_differ_in_one_pixel_are_two_points() -> None:
     rng = np.random.default_rng(10)
     x = rng.random((6, 1, 28, 28))
-    y = x.copy()
-    y[:, 0, 13, 11] += 1
-    found = otbench.monitor(x[:, 0, 13, 11], y[:, 0, 13, 11], x, y)
-    assert (found.sign, found.bound) == (-1, pytest.approx(1, rel=1e-12))
+    for row, column in ((13, 11), (13, 12), (0, 0), (27, 27)):
+        y = x.copy()
+        y[:, 0, row, column] += 1
+        found = otbench.monitor(x[:, 0, row, column], y[:, 0, row, column], x, y)
+        assert (found.sign, found.bound) == (-1, pytest.approx(1, rel=1e-12))
 
 
 def test_a_value_that_noise_drew_twice_at_one_point_proves_no_more_than_w1() -> None:
