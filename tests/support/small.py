@@ -99,6 +99,11 @@ def change(results: Results, where: Callable[[Line], bool], **columns: Any) -> i
     return index
 
 
+def trained(row: Line) -> bool:
+    """A trained critic with something to lose: raw > 0 on independent samples."""
+    return row["method.name"] == "weight_clip" and row["method.steps"] == 40 and row["raw"] > 1e-4
+
+
 def python(code: str, *arguments: str, cwd: Path | None = None, **set: str) -> subprocess.CompletedProcess[str]:
     """A fresh interpreter running ``code``, with variables ``set`` in its environment."""
     environment = {**os.environ, **set}

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from small import Line, change, lines, write_lines
+from small import Line, change, lines, trained, write_lines
 
 from otbench.errors import ResultsError
 from otbench.files import dump
@@ -19,11 +19,6 @@ from otbench.results.store import Results
 from otbench.results.tables.cells import RUNGS, frame_of, load
 
 Where = Callable[[Line], bool]
-
-
-def trained(row: Line) -> bool:
-    """A trained critic with something to lose: raw > 0 on independent samples."""
-    return row["method.name"] == "weight_clip" and row["method.steps"] == 40 and row["raw"] > 1e-4
 
 
 def coupled(row: Line) -> bool:

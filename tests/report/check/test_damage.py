@@ -3,8 +3,7 @@
 import json
 
 import pytest
-from small import change, lines
-from test_check import trained
+from small import change, lines, trained
 
 from otbench.errors import ResultsError
 from otbench.report.check.rules import check_results
