@@ -40,7 +40,7 @@ class SampleColumns(BaseModel):
     spread: float | None
     coupled_w1: float | None
     coupled_stderr: float | None
-    ray_cosine: float | None = None
+    ray_cosine: float | None
     sampling_floor: float | None
     # the exact side
     primal: float | None

@@ -95,12 +95,18 @@ def test_every_measurement_has_a_key_that_says_all_it_depends_on():
     assert len(set(keys)) == len(keys)
 
 
+def first_told(measured):
+    """What a measurement says when it first says something: a system short of memory may take pages back meanwhile,
+    and the measurement is then None."""
+    return next((value for value in (measured() for _ in range(4)) if value is not None), None)
+
+
 def test_peak_memory_grows_with_critics_and_width_by_their_parameters_at_least():
     few, more, wide = (
         Training("batched", width, critics, 16, 64, 3) for width, critics in ((64, 2), (64, 64), (512, 2))
     )
     least = [4 * t.layer_products * t.critics for t in (few, more, wide)]
-    told = [peak_memory(t, "cpu") for t in (few, more, wide)]
+    told = [first_told(lambda t=t: peak_memory(t, "cpu")) for t in (few, more, wide)]
     if Path("/proc/self/status").is_file():
         assert told[1] - told[0] >= least[1] - least[0]
         assert told[2] - told[0] >= least[2] - least[0]
@@ -122,7 +128,8 @@ def work():
     return np.ones(2**22)
 print(growth(work), growth(lambda: None))
 """
-    one, nothing = (int(word.replace("None", "0")) for word in python(code).stdout.split())
+    words = first_told(lambda: None if "None" in (said := python(code).stdout).split()[0] else said.split())
+    one, nothing = (int(word.replace("None", "0")) for word in words)
     assert 2**25 <= one < 2**25 + 2**24
     assert nothing < 2**21
 

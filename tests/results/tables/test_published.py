@@ -144,7 +144,7 @@ def test_a_critic_sees_the_law_s_own_draws_step_by_step() -> None:
     engine = Engine([pair] * 2, [recipe] * 2, [5, 6], "cpu", laws=[law, law])
     engine.source.draw(32, 4)
     x, y = law.fresh(8, 8, 6, 34)
-    np.testing.assert_array_equal(engine.source.points(2)[1].numpy(), np.concatenate([x, y]).astype(np.float32))
+    np.testing.assert_array_equal(engine.source.points(2)[1, :16].numpy(), np.concatenate([x, y]).astype(np.float32))
 
 
 def test_on_fresh_draws_a_critic_does_not_depend_on_the_batch_it_travelled_in() -> None:
