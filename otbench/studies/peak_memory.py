@@ -10,25 +10,30 @@ from pathlib import Path
 #: glibc gives every block from this size on back to the system when it is freed, so that the peak is of live blocks.
 ALLOCATOR = {"MALLOC_MMAP_THRESHOLD_": "65536", "MALLOC_TRIM_THRESHOLD_": "0", "MALLOC_TOP_PAD_": "0"}
 
-#: Resident bytes by which a ballast surely lifts the present above the past.
-MARGIN = 8 * 2**20
-
 
 def growth(work: Callable[[], object]) -> int | None:
-    """Bytes by which the process's peak of resident memory rises while ``work`` runs, what it returns still alive.
+    """Bytes by which the resident memory of this process rises at most while ``work`` runs, what it returns alive.
 
-    The peak so far may lie above what is resident now, and would hide as much of the work; a ballast first brings
-    the two together. None where the system tells no peak, or none of the rise.
+    Linux keeps the peak since the process began, which may lie far above what is resident now and would hide the work:
+    writing 5 to ``/proc/self/clear_refs`` (proc(5)) makes the present the peak first. None, and no work done, on a
+    system that cannot; None also where nothing rose.
     """
-    before = _peak()
-    if before is None:
+    if not can_measure():
         return None
-    ballast = _pages(before - _resident() + MARGIN)
-    before = _peak()
+    before = _status("VmRSS")
     kept = work()
-    after = _peak()
-    del kept, ballast
-    return after - before if before is not None and after is not None and after > before else None
+    risen = _status("VmHWM") - before  # not ru_maxrss, which begins with the parent's
+    del kept
+    return risen if risen > 0 else None
+
+
+def can_measure() -> bool:
+    """Whether this system tells the peak from now on; from now on it is then counted."""
+    try:
+        Path("/proc/self/clear_refs").write_text("5")
+        return _status("VmHWM") > 0
+    except OSError:
+        return False
 
 
 def in_a_fresh_process(code: str, argument: str) -> int | None:
@@ -39,24 +44,7 @@ def in_a_fresh_process(code: str, argument: str) -> int | None:
     return int(printed) if done.returncode == 0 and printed.isdigit() else None
 
 
-def _pages(size: int) -> bytearray:
-    """So many bytes, every page of them written to."""
-    ballast = bytearray(size)
-    ballast[::4096] = b"\1" * len(range(0, size, 4096))
-    return ballast
-
-
-def _peak() -> int | None:
-    """The most bytes this process had resident so far; ``ru_maxrss`` will not do, it begins with the parent's."""
-    return _status("VmHWM")
-
-
-def _resident() -> int:
-    return _status("VmRSS") or 0
-
-
-def _status(name: str) -> int | None:
-    """A line of /proc/self/status in bytes; None on a system without it."""
-    file = Path("/proc/self/status")
-    found = re.search(rf"^{name}:\s*(\d+) kB", file.read_text(), re.MULTILINE) if file.is_file() else None
-    return 1024 * int(found[1]) if found else None
+def _status(name: str) -> int:
+    """A line of /proc/self/status in bytes; 0 where it is not told."""
+    found = re.search(rf"^{name}:\s*(\d+) kB", Path("/proc/self/status").read_text(), re.MULTILINE)
+    return 1024 * int(found[1]) if found else 0
