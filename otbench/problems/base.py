@@ -11,10 +11,14 @@ from pydantic import Field
 
 from otbench.errors import InputError, UnknownNameError
 from otbench.inputs import as_whole
+from otbench.memory import free_memory
 from otbench.spec import Spec
 from otbench.types import Array, SamplePair
 
 Mode = Literal["coupled", "independent", "population"]
+
+#: Bytes of points below which nobody asks whether they fit; arrays of a sample's size that drawing it holds at once.
+ALWAYS_FITS, ARRAYS_OF_A_SAMPLE = 2**26, 4
 
 
 class Problem(Spec):
@@ -93,9 +97,10 @@ class Problem(Spec):
         points lie.
 
         Raises:
-            InputError: data without laws, or laws that are drawn with weights.
+            InputError: data without laws, or laws that are drawn with weights; more points than fit in memory.
         """
         self.sizes(n, n, "population")
+        check_room(n, m, self.dim)
         key, seed, step = _stream_key(self), as_whole("seed", seed, 0), as_whole("step", step, 0)
         # a counter's lowest word counts the draws, the others are the stream's name
         of_x, of_y = (np.random.Philox(key=key, counter=[0, side, step, seed]) for side in (0, 1))
@@ -111,9 +116,11 @@ class Problem(Spec):
         ``fresh`` ones.
 
         Raises:
-            InputError: sizes the problem cannot give; coupled with n != m; no laws to draw fresh points from.
+            InputError: sizes the problem cannot give; coupled with n != m; no laws to draw fresh points from; more
+                points than fit in memory.
         """
         seed, (n, m) = as_whole("seed", seed), self.sizes(n, m, mode)
+        check_room(n, m, self.dim)
         x, images, a = self.coupling(self._rng(f"{mode} x", n, m, seed), n)
         rays = self.potential_gradient(x)
         if mode != "independent":
@@ -157,6 +164,16 @@ def check_request(n: object, m: object, mode: str) -> tuple[int | None, int | No
         raise UnknownNameError("sampling mode", mode, get_args(Mode))
     n, m = (None if k is None else as_whole(f"sample size {name}", k, 1) for name, k in (("n", n), ("m", m)))
     return n, m
+
+
+def check_room(n: int, m: int, dim: int) -> None:
+    """InputError when n + m points in R^dim, and what drawing them takes, would not fit in memory."""
+    needed = 8 * dim * (n + m) * ARRAYS_OF_A_SAMPLE
+    if needed > ALWAYS_FITS and needed > (available := free_memory()):
+        raise InputError(
+            f"a sample of {n} + {m} points in {dim} dimensions takes {needed / 2**30:.1f} GiB to draw, "
+            f"{available / 2**30:.1f} GiB are free: use smaller samples"
+        )
 
 
 def data_size(name: str, asked: int | None, available: int) -> int:

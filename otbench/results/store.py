@@ -7,13 +7,14 @@ import json
 import os
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
 from pydantic import TypeAdapter, ValidationError
 
-from otbench.errors import ResultsError, ResultsInUseError
+from otbench.errors import InputError, ResultsError, ResultsInUseError
 from otbench.files import RESULTS_BYTES, dump, read_bounded, unpacked, write_atomically
 from otbench.results.schema import MEASUREMENTS, ROWS, SCHEMA, STUDY_SCHEMAS, TIMINGS
 from otbench.spec import Scalar, first_complaint
@@ -28,6 +29,8 @@ class Results:
     """A results folder: rows.jsonl (or rows.jsonl.gz), timing.jsonl, meta.json, tables/."""
 
     def __init__(self, folder: str | Path) -> None:
+        if not isinstance(folder, str | PathLike):
+            raise InputError(f"a results folder is given by its path; got {type(folder).__name__}")
         self.folder = Path(folder)
         self.rows_file, self.packed_file = self.folder / "rows.jsonl", self.folder / "rows.jsonl.gz"
         self.timing_file, self.meta_file = self.folder / "timing.jsonl", self.folder / "meta.json"

@@ -11,9 +11,9 @@ from scipy.spatial.distance import cdist
 
 from otbench.errors import InputError, UncertifiedError
 from otbench.inputs import as_points
+from otbench.memory import address_space_is_limited, free_memory
 from otbench.transport.certificate import ULP, Above, Below, certify, from_above, from_below, is_exact
 from otbench.transport.forest import rebuilt
-from otbench.transport.memory import address_space_is_limited, free_memory
 from otbench.types import Array, ExactSolution, Plan, SamplePair
 
 #: Further rounds of POT where the first proofs are too far apart.

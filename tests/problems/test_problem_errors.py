@@ -165,3 +165,14 @@ def test_mixture_weights_need_a_point_for_each_component(n, m):
 def test_a_description_cannot_be_changed_after_it_was_validated():
     with pytest.raises(ValueError, match="frozen"):
         problem("translation", dim=2).shift = -1.0
+
+
+@pytest.mark.parametrize("n", [2**40, 2**62, np.int64(2**40)])
+@pytest.mark.parametrize("name", ["translation", "spheres", "funnels"])
+def test_more_points_than_fit_in_memory_are_refused_before_any_is_drawn(name, n):
+    subject = problem(name, dim=3)
+    message = r"a sample of \d+ \+ \d+ points in 3 dimensions takes [\d.]+ GiB to draw, [\d.]+ GiB are free: use smaller"
+    with pytest.raises(InputError, match=message):
+        subject.sample(n)
+    with pytest.raises(InputError, match=message):
+        subject.fresh(int(n), 2, 0, 0)

@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 from small import TIMING, Line, lines, python, write_lines
 
+import otbench
 import otbench.results.store
-from otbench.errors import ResultsError, ResultsInUseError
+from otbench.errors import InputError, ResultsError, ResultsInUseError
 from otbench.files import dump, write_atomically
 from otbench.results.schema import RowColumns
 from otbench.results.store import Results, keys_digest
@@ -298,3 +299,10 @@ def test_nan_is_never_written() -> None:
 def test_the_digest_of_keys_knows_no_order_and_every_key() -> None:
     assert keys_digest(["a", "b"]) == keys_digest(["b", "a"])
     assert keys_digest(["a", "b"]) != keys_digest(["a", "c"])
+
+
+@pytest.mark.parametrize("path", [3, None, ["results"], b"results"])
+def test_a_results_folder_is_given_by_its_path(path: object) -> None:
+    for opened in (Results, otbench.load, otbench.check_results):
+        with pytest.raises(InputError, match="a results folder is given by its path; got "):
+            opened(path)

@@ -5,7 +5,7 @@ import time
 from collections.abc import Sequence
 from contextlib import contextmanager
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -67,15 +67,25 @@ def train_many(
     Raises:
         InputError: critics that cannot share a batch; a device that is not there.
     """
-    counts = [len(part) for part in (pairs, methods, seeds, *([] if laws is None else [laws]))]
+    parts = (pairs, methods, seeds, *([] if laws is None else [laws]))
+    if not all(hasattr(part, "__len__") for part in parts):
+        raise InputError("train_many takes lists, one pair, method, seed (and law) per critic; "
+                         f"got {', '.join(type(part).__name__ for part in parts)}")  # fmt: skip
+    counts = [len(part) for part in parts]
     if len(set(counts)) > 1:
-        raise InputError(f"train_many takes one pair, method, seed (and law) a critic; got {counts}")
+        raise InputError(f"train_many takes one pair, method, seed (and law) per critic; got {counts}")
     if not pairs:
         return []
     seeds = [as_whole("seed", seed, 0) for seed in seeds]
     for method in methods:
         if not hasattr(method, "clip"):
             raise InputError(f"train takes a WeightClip; got {type(method).__name__}, which experiments run by name")
+    for pair in pairs:
+        if not isinstance(pair, SamplePair):
+            raise InputError(f"train takes a SamplePair(x, y); got {type(pair).__name__}")
+    for law in laws or []:
+        if not hasattr(law, "fresh"):
+            raise InputError(f"law must be a problem, of which fresh points are drawn; got {type(law).__name__}")
     methods = [method.at(pair.dim) for method, pair in zip(methods, pairs, strict=True)]
     if laws is not None and methods[0].batch == "full":
         raise InputError("fresh draws have no full batch: give batch a number, or train on a sample")
@@ -84,7 +94,7 @@ def train_many(
             "critics trained together must agree in dimension and in all but clip, lr, lr_unit and eps: "
             "group them by batch_key()"
         )
-    check_device(device)
+    device = check_device(device)
     if methods[0].dtype == "tf32" and not device.startswith("cuda"):
         raise InputError('dtype "tf32" is a CUDA device\'s; use "float32", or --device cuda')
     size = batch_size(pairs[0], methods[0], device)
@@ -140,8 +150,9 @@ def _rounds_alike(shapes: tuple[tuple[int, ...], ...], activation: Activation, r
     return torch.equal(*found)
 
 
-def check_device(device: str) -> None:
-    """InputError unless ``device`` is a CPU or CUDA device this torch can compute on."""
+def check_device(device: Any) -> str:
+    """The name of a CPU or CUDA device that this torch can compute on, an InputError where it is none."""
+    device = str(device)  # a torch.device says its name
     if not re.fullmatch(r"cpu|cuda(:\d+)?", device):
         raise InputError(f"device {device!r} cannot be used: it is not cpu, cuda or cuda:N; use --device cpu")
     try:
@@ -149,6 +160,7 @@ def check_device(device: str) -> None:
     except (RuntimeError, AssertionError) as error:
         reason = str(error).splitlines()[0]
         raise InputError(f"device {device!r} cannot be used: {reason}; use --device cpu") from None
+    return device
 
 
 @contextmanager

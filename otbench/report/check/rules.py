@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -29,13 +30,14 @@ SIGMAS = 6.0
 Rule = Callable[[pd.DataFrame], Iterator[Violation]]
 
 
-def check_results(results: Results | Stored) -> dict[str, list[Violation]]:
-    """Every rule on one results folder: rule name → its violations, [] where it holds.
+def check_results(results: Results | Stored | str | Path) -> dict[str, list[Violation]]:
+    """Every rule on one results folder, given by its path: rule name → its violations, [] where it holds.
 
     Raises:
         ResultsError: the folder cannot be read.
+        InputError: neither a path nor results.
     """
-    stored = Stored(results) if isinstance(results, Results) else results
+    stored = results if isinstance(results, Stored) else Stored(_opened(results))
     if stored.measurements:
         own = CURVE_RULES if stored.generator else {"measurements": measurements}
         return {
@@ -55,6 +57,10 @@ def check_results(results: Results | Stored) -> dict[str, list[Violation]]:
         found["published scores"] = list(near_published(stored.tables["published"]))
     found["agreement"] = list(agreement(stored.frame, stored.meta.get("agree", [])))
     return found
+
+
+def _opened(results: Results | str | Path) -> Results:
+    return results if isinstance(results, Results) else Results(results)
 
 
 def certificates(frame: pd.DataFrame) -> Iterator[Violation]:

@@ -145,7 +145,7 @@ def test_no_jobs_give_no_critics() -> None:
 @pytest.mark.parametrize(
     ("pairs", "recipes", "seeds", "text"),
     [
-        (2, [{}], 1, r"one pair, method, seed \(and law\) a critic; got \[2, 1, 1\]"),
+        (2, [{}], 1, r"one pair, method, seed \(and law\) per critic; got \[2, 1, 1\]"),
         (2, [{}, {"batch": 32}], 2, "must agree in dimension and in all but clip, lr.*and eps.*batch_key"),
         (2, [{}, {"widths": (3,)}], 2, "must agree"),
         (2, [{}, {"steps": 2}], 2, "must agree"),
@@ -176,3 +176,29 @@ def test_a_device_that_is_not_there_is_refused_in_one_line(device: str) -> None:
     with pytest.raises(InputError, match=f"device '{device}' cannot be used: .*; use") as refused:
         train(samples(), WeightClip(steps=1), device=device)
     assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("changed", "text"),
+    [
+        ({"pairs": 3}, "takes lists.*got int, list, list"),
+        ({"seeds": None}, "takes lists.*got list, list, NoneType"),
+        ({"pairs": [(1, 2)]}, r"takes a SamplePair\(x, y\); got tuple"),
+        ({"methods": ["weight_clip"]}, "takes a WeightClip; got str"),
+        ({"laws": [3]}, "law must be a problem.*got int"),
+        ({"seeds": ["0"]}, "seed must be a whole number"),
+        ({"device": None}, "device 'None' cannot be used"),
+        ({"device": 3}, "device '3' cannot be used"),
+    ],
+)
+def test_what_no_training_takes_is_refused_by_name(changed: dict[str, object], text: str) -> None:
+    asked: dict[str, object] = {"pairs": [samples()], "methods": [WeightClip(steps=1)], "seeds": [0]}
+    with pytest.raises(InputError, match=text):
+        train_many(**asked | changed)  # type: ignore[arg-type]
+
+
+def test_a_device_may_be_named_or_handed_in() -> None:
+    recipe = WeightClip(steps=2)
+    named, handed = (train(samples(), recipe, device=device) for device in ("cpu", torch.device("cpu")))  # type: ignore[arg-type]
+    for here, there in zip(read(named).weights, read(handed).weights, strict=True):
+        assert (here == there).all()

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from otbench.memory import free_memory, group_room
 from otbench.transport.exact import check_memory
-from otbench.transport.memory import free_memory, group_room
 
 SOLVE = """
 import resource, sys, numpy as np, psutil, otbench
