@@ -19,7 +19,7 @@ from otbench.report.markdown import write_tables
 from otbench.results.folder import Stored
 from otbench.results.store import Results
 from otbench.studies.dispatch import measure
-from otbench.studies.peak_memory import can_measure, in_a_fresh_process
+from otbench.studies.peak_memory import ALLOCATOR, can_measure, in_a_fresh_process
 from otbench.studies.timed_training import Training, peak_memory
 from otbench.studies.timing import Arrival, Exact
 
@@ -122,7 +122,7 @@ def work():
     return np.ones(2**22)
 print(growth(work), growth(lambda: None))
 """
-    one, nothing = (int(word.replace("None", "0")) for word in python(code).stdout.split())
+    one, nothing = (int(word.replace("None", "0")) for word in python(code, **ALLOCATOR).stdout.split())
     assert 2**25 <= one < 2**25 + 2**24
     assert nothing < 2**21
 
