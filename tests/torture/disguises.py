@@ -115,17 +115,22 @@ def true_w1(x: Any, y: Any, a: Any, b: Any) -> float | None:
     p, q = fractions(x), fractions(y)
     if p is None or q is None or len(p[0]) != len(q[0]):
         return None
-    wa, wb = masses(a, len(p)), masses(b, len(q))
+    cost, scale = distances(p, q)
+    value = least_cost(cost, a, b)
+    return None if value is None else value * float(scale)
+
+
+def least_cost(cost: np.ndarray, a: Any, b: Any) -> float | None:
+    """The cheapest plan's cost by assignment or linear programming; None where there are no weights to read."""
+    n, m = cost.shape
+    wa, wb = masses(a, n), masses(b, m)
     if wa is None or wb is None:
         return None
-    cost, scale = distances(p, q)
-    if a is None and b is None and len(p) == len(q):
+    if a is None and b is None and n == m:
         rows, cols = linear_sum_assignment(cost)
-        value = float(cost[rows, cols].mean())
-    else:
-        sums = np.vstack([np.kron(np.eye(len(p)), np.ones(len(q))), np.kron(np.ones(len(p)), np.eye(len(q)))])
-        value = float(linprog(cost.ravel(), A_eq=sums, b_eq=np.concatenate([wa, wb / wb.sum() * wa.sum()])).fun or 0.0)
-    return value * float(scale)
+        return float(cost[rows, cols].mean())
+    sums = np.vstack([np.kron(np.eye(n), np.ones(m)), np.kron(np.ones(n), np.eye(m))])
+    return float(linprog(cost.ravel(), A_eq=sums, b_eq=np.concatenate([wa, wb / wb.sum() * wa.sum()])).fun or 0.0)
 
 
 def differs(seen: float, truth: float | None, allowed: float = 1e-6) -> str:

@@ -20,7 +20,9 @@ def csv(rng: Rng, folder: Path) -> Case:
 
     def look(pair: Any) -> str:
         text = (folder / "x.csv").read_bytes().decode("utf-8-sig")
-        table = [line.split(",") for line in text.splitlines() if line.strip()]
+        separator = next((s for s in "\t;" if s in text), ",")
+        lines = [line.replace(",", ".") if separator == ";" else line for line in text.splitlines() if line.strip()]
+        table = [line.split(separator) for line in lines]
         try:
             numbers = numbers_of(table)
         except ValueError:

@@ -1,5 +1,6 @@
 """Random calls of the public functions, each with what an accepted one must give."""
 
+import dataclasses
 import math
 from collections.abc import Callable
 from fractions import Fraction
@@ -8,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from disguises import DISGUISES, Rng, differs, distances, fractions, pick, points, true_w1, weights
+from disguises import DISGUISES, Rng, differs, distances, fractions, least_cost, pick, points, true_w1, weights
 
 import otbench
 from otbench.problems import PROBLEMS
@@ -37,7 +38,7 @@ def verify_exact(rng: Rng, folder: Path) -> Case:
     solved = otbench.solve_exact(x, y)
     u = solved.u + pick(rng, [0.0, 1e-3, 1.0, np.nan]) * (rng.random() < 0.5)
     w1 = solved.w1 * pick(rng, [1.0, 1.01, np.nan, 0.0])
-    told = type(solved)(w1, u, solved.v, 0.0, 0.0, 0.0, 0.0, pick(rng, [None, solved.plan]))
+    told = dataclasses.replace(solved, w1=w1, u=u, plan=pick(rng, [None, solved.plan]))
     other = points(rng, n, dim) if rng.random() < 0.3 else x
     plan_there = told.plan is not None
 
@@ -74,13 +75,30 @@ def lower_bounds(rng: Rng, folder: Path) -> Case:
     cost = cost if rng.random() < 0.8 else pick(rng, DISGUISES)(cost, rng)
 
     def look(bounds: Any) -> str:
-        truth = true_w1(x, y, a, None)
+        table = fractions(cost)
+        truth = None if table is None else least_cost(np.array(table, dtype=float), a, None)
         if truth is None:
             return "bounded what cannot be read"
         rungs = [bounds.nearest, bounds.slope, bounds.c_transform]
         return "" if all(0 <= r <= truth * (1 + 1e-7) + 1e-12 for r in rungs) else f"rungs {rungs} of W1 {truth}"
 
     return lambda: otbench.lower_bounds(fx, fy, cost, a), look
+
+
+def monitor(rng: Rng, folder: Path) -> Case:
+    x, y, _, _ = samples(rng)
+    sizes = [max(1, len(z)) if hasattr(z, "__len__") else 3 for z in (x, y)]
+    odd = rng.random() < 0.5
+    fx, fy = (points(rng, size, 1) if odd else rng.standard_normal(size) for size in sizes)
+
+    def look(found: Any) -> str:
+        flat = [z.reshape(len(z), -1) if getattr(z, "ndim", 2) > 2 else z for z in (x, y)]
+        truth = true_w1(*flat, None, None)
+        if truth is None:
+            return "bounded what cannot be read"
+        return "" if 0 <= found.bound <= truth * (1 + 1e-9) else f"bound {found.bound!r} of W1 {truth!r}"
+
+    return lambda: otbench.monitor(fx, fy, x, y), look
 
 
 class Scaled(torch.nn.Module):
@@ -171,7 +189,8 @@ def same(given: Any, kept: Any) -> bool:
 
 def fields_kept(given: dict[str, Any], spec: Any) -> str:
     changed = {k: (v, getattr(spec, k)) for k, v in given.items() if not same(v, getattr(spec, k, "absent"))}
-    changed = {k: v for k, v in changed.items() if not (k in {"widths", "depth"} and isinstance(v[0], int | None))}
+    one_width = {"widths", "depth"} if np.size(given.get("widths", 1)) == 1 else set()  # which depth repeats
+    changed = {name: both for name, both in changed.items() if name not in one_width}
     return f"given and kept: {changed}" if changed else ""
 
 

@@ -30,7 +30,9 @@ import otbench
 from otbench.errors import OtbenchError
 from otbench.results.store import Results
 
-FUNCTIONS = ("solve_exact", "verify_exact", "cost_matrix", "lower_bounds", "audit", "method", "train", "problem")
+FUNCTIONS = (
+    "solve_exact", "verify_exact", "cost_matrix", "lower_bounds", "monitor", "audit", "method", "train", "problem",
+)  # fmt: skip
 
 CASES: dict[str, Callable[[Rng, Path], Case]] = {
     **{name: getattr(public_functions, name) for name in FUNCTIONS},
@@ -80,7 +82,7 @@ def prepare(folder: Path) -> None:
     """A good results folder and a second sample, which the files' cases damage copies of."""
     made = run_small(folder)
     shutil.copytree(made, folder / "good")
-    (folder / "y.csv").write_text("1,2\n3,4\n")
+    (folder / "y.csv").write_text("a,b\n1,2\n3,4\n")
 
 
 def survey(count: int, folder: Path, names: list[str] | None = None) -> dict[str, Tally]:

@@ -50,7 +50,7 @@ def test_rubbish_is_read_or_refused_in_one_line(name: str, small_results: Path, 
 
 
 #: How many of each kind; folders are slow to write and check.
-PUBLIC = dict.fromkeys(CASES, 1500) | {"load": 600, "check_results": 400, "train": 1000, "audit": 1500}
+PUBLIC = dict.fromkeys(CASES, 1500) | {"load": 600, "check_results": 400, "train": 1000, "audit": 1000, "toml": 500}
 
 
 @pytest.mark.filterwarnings("ignore")  # of the cases in the making; those of the functions are counted
