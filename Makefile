@@ -12,7 +12,7 @@ run: $(VENV)/.run                 ## run an experiment: make run EXPERIMENT=matr
 test: $(VENV)/.test               ## lint, types and the test suite
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 check: $(VENV)/.run               ## re-check the committed results
 	$(BIN)/otbench check

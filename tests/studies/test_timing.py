@@ -14,7 +14,6 @@ from otbench.experiment.declaration import load_experiment
 from otbench.experiment.run.study_runner import run_plan
 from otbench.report.check.rules import check_results
 from otbench.report.check.timing_rules import measurements
-from otbench.report.figures.pictures import write_figures
 from otbench.report.markdown import write_tables
 from otbench.results.folder import Stored
 from otbench.results.store import Results
@@ -202,10 +201,3 @@ def test_a_plan_that_is_not_understood_is_one_line(tmp_path, text, message):
     with pytest.raises(InputError, match=message) as error:
         load_experiment(str(tmp_path / "bad.toml"))
     assert "\n" not in str(error.value)
-
-
-def test_figures_are_the_same_bytes_every_time(measured, small_results):
-    for folder in (measured, small_results):
-        first = {file: file.read_bytes() for file in write_figures(Results(folder))}
-        assert {file.suffix for file in first} == {".svg", ".png"}
-        assert {file: file.read_bytes() for file in write_figures(Results(folder))} == first

@@ -104,11 +104,12 @@ def test_a_long_loop_stops_itself_at_its_deadline(otbench: Otbench) -> None:
 def test_training_looks_at_its_deadline() -> None:
     from otbench.methods import WeightClip
     from otbench.methods.training.clipped import train
+    from otbench.methods.training.compiled_step import COMPILE_FROM
     from otbench.problems import problem
 
     pair = problem("translation", dim=2).sample(32)
     with pytest.raises(TimeLimitError), limited(0.05):
-        train(pair, WeightClip(widths=(8,), steps=10**7))
+        train(pair, WeightClip(widths=(64, 64), steps=COMPILE_FROM - 1))
     check_deadline()
 
 

@@ -19,7 +19,6 @@ from otbench.methods.training.minibatch import STEPS_A_BLOCK, MinibatchSource
 from otbench.methods.training.network import initial_parameters
 from otbench.problems import problem
 from otbench.report.check.rules import check_results, divergences
-from otbench.report.figures.pictures import write_figures
 from otbench.report.markdown import write_tables
 from otbench.results.folder import Stored
 from otbench.results.store import Results
@@ -154,11 +153,6 @@ def test_the_gradient_over_the_slope_is_at_most_one_where_points_move_at_unit_sp
     logits = frame[frame["js"].notna()]
     assert (logits["js_gradient"].abs() <= logits["grad_norm_max"] / 2).all()
 
-
-def test_the_saturation_picture_is_the_same_bytes_every_time(moved):
-    first = {file: file.read_bytes() for file in write_figures(Results(moved))}
-    assert {file.name for file in first} >= {"saturation.svg", "saturation.png"}
-    assert {file: file.read_bytes() for file in write_figures(Results(moved))} == first
 
 
 def test_other_experiments_have_no_saturation_table(small_results):

@@ -51,7 +51,7 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )  # fmt: skip
     SCORES.to_csv(folder / "metrics.csv", index=False)
     (folder / "small.toml").write_text(EXPERIMENT)
-    done = otbench("run", "small.toml", "--pairs", "pairs.npz", "--workers", "1", cwd=folder)
+    done = otbench("run", "small.toml", "--pairs", "pairs.npz", "--engine", "inline", cwd=folder)
     assert done.returncode == 0, done.stderr
     return folder
 
@@ -111,8 +111,8 @@ def test_without_its_pairs_the_experiment_says_what_it_needs(ran: Path) -> None:
 
 
 def test_a_failed_cell_names_the_file_that_running_it_alone_needs(ran: Path) -> None:
-    (ran / "long.toml").write_text(EXPERIMENT.replace("steps = 40", "steps = 1000000").replace("[0, 1]", "[0]"))
-    limit = ("--engine", "inline", "--timeout", "0.2")
+    (ran / "long.toml").write_text(EXPERIMENT.replace("batch = 32, steps = 40", "batch = 2048, steps = 1999"))
+    limit = ("--engine", "inline", "--timeout", "0.1")  # too few steps to be compiled
     done = otbench("run", "long.toml", "--pairs", "pairs.npz", *limit, cwd=ran)
     assert done.returncode == 3
     assert "alone: otbench run long.toml --pairs pairs.npz --only " in done.stderr

@@ -12,7 +12,6 @@ from small_gan import PLAN, declare_gan, timeless
 from otbench.errors import ResultsError
 from otbench.experiment.run.study_runner import run_plan
 from otbench.report.check.rules import check_results
-from otbench.report.figures.pictures import write_figures
 from otbench.report.markdown import write_tables
 from otbench.results.folder import Stored
 from otbench.results.store import Results
@@ -202,11 +201,6 @@ def test_a_generator_that_diverges_is_a_result(tmp_path):
     write_tables(Results(tmp_path / "gan"), "csv")
     assert not any(check_results(Results(tmp_path / "gan")).values())
 
-
-def test_the_pictures_are_the_same_bytes_every_time(trained):
-    first = {file: file.read_bytes() for file in write_figures(Results(trained))}
-    assert {file.name for file in first} == {"generator.svg", "generator.png"}
-    assert {file: file.read_bytes() for file in write_figures(Results(trained))} == first
 
 
 def test_the_command_runs_a_generator_experiment(otbench, tmp_path):

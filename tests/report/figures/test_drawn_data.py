@@ -1,0 +1,230 @@
+"""What the pictures show: the numbers on their axes are those of the rows, by arithmetic of its own."""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from test_pictures import SWEEP, ran
+
+from otbench.report.figures.gan import TITLES
+from otbench.report.figures.pictures import PICTURES
+from otbench.results.folder import Stored
+from otbench.results.store import Results, Row
+
+COMMITTED = Path(__file__).parents[3] / "results"
+
+
+@pytest.fixture(autouse=True)
+def closed() -> Iterator[None]:
+    yield
+    plt.close("all")
+
+
+@pytest.fixture(scope="module")
+def sweep(tmp_path_factory: pytest.TempPathFactory) -> Stored:
+    return Stored(ran(tmp_path_factory.mktemp("sweep"), SWEEP))
+
+
+def drawn(name: str, stored: Stored) -> Figure:
+    figure = PICTURES[name](stored)
+    assert figure is not None
+    return figure
+
+
+def line(axes: Axes, label: str) -> dict[float, float]:
+    """The points of the one line of this label."""
+    (found,) = [each for each in axes.get_lines() if each.get_label() == label]
+    x, y = (np.asarray(values, dtype=float) for values in found.get_data())
+    return dict(zip(x.round(9).tolist(), y.tolist(), strict=True))
+
+
+def medians(rows: Iterable[Row], x: Callable[[Row], float], y: Callable[[Row], float]) -> dict[float, float]:
+    groups: dict[float, list[float]] = defaultdict(list)
+    for row in rows:
+        groups[round(x(row), 9)].append(y(row))
+    return {at: float(np.median(values)) for at, values in sorted(groups.items())}
+
+
+def band(axes: Axes, k: int) -> tuple[float, float]:
+    """The lowest and the highest value of the k-th shaded band."""
+    corners = axes.collections[k].get_paths()[0].vertices
+    return float(np.min(corners[:, 1])), float(np.max(corners[:, 1]))
+
+
+def trained(row: Row) -> bool:
+    return row["method.name"] == "weight_clip" and row["status"] == "ok"
+
+
+def printed(row: Any) -> float:
+    return float(row["raw"] / row["primal"])
+
+
+def worth(row: Any) -> float:
+    """slope / W1; 0 of a critic without a slope, as one that has died."""
+    return float(max(row["raw"], 0.0) / row["slope_constant"] / row["primal"]) if row["slope_constant"] else 0.0
+
+
+def dimension(row: Any) -> float:
+    return float(row["problem.dim"])
+
+
+def over_c_star(row: Any) -> float:
+    return float(row["clip_constant"] ** (1 / (row["method.depth"] + 1)))
+
+
+def test_the_printed_value_is_left_and_the_worth_right_a_line_per_dimension(sweep: Stored) -> None:
+    left, right = drawn("clip", sweep).axes
+    assert (left.get_title(), right.get_title()) == ("printed: raw / W1", "worth: raw / largest slope / W1")
+    shown = [r for r in sweep.rows if trained(r) and r["method.lr_unit"] == "clip" and r["sampling.mode"] == "coupled"]
+    shown = [r for r in shown if r["method.depth"] == 1]
+    for dim in (2, 4):
+        rows = [r for r in shown if r["problem.dim"] == dim]
+        assert line(left, f"d = {dim}") == pytest.approx(medians(rows, over_c_star, printed))
+        assert line(right, f"d = {dim}") == pytest.approx(medians(rows, over_c_star, worth))
+    of_two = [r for r in shown if r["problem.dim"] == 2]
+    lowest = [np.quantile([worth(r) for r in of_two if r["method.clip_over_c_star"] == c], 0.25) for c in (0.1, 1, 10)]
+    assert band(right, 0)[0] == pytest.approx(min(lowest))
+
+
+def test_the_edge_has_a_colour_per_depth_and_a_dash_per_rate(sweep: Stored) -> None:
+    panels = drawn("edge", sweep).axes
+    heard = [lambda r: r["raw"] / r["primal"], worth, lambda r: r["grad_norm_mean"]]
+    rows = [r for r in sweep.rows if trained(r) and set(str(r["method.widths"]).split("x")) == {"64"}]
+    assert rows
+    for panel, value in zip(panels, heard, strict=True):
+        curves = [each for each in panel.get_lines() if len(each.get_xdata()) == 3]
+        assert len(curves) == 4
+        for curve, (depth, unit) in zip(
+            curves, [(1, "clip"), (1, "absolute"), (2, "clip"), (2, "absolute")], strict=True
+        ):
+            part = [r for r in rows if r["method.depth"] == depth and r["method.lr_unit"] == unit]
+            expected = medians(part, lambda r: r["method.clip_over_c_star"], value)
+            assert dict(zip(curve.get_xdata(), curve.get_ydata(), strict=True)) == pytest.approx(expected)
+            assert curve.get_linestyle() == ("-" if unit == "clip" else "--")
+
+
+def test_the_diagonal_has_every_row_once_under_its_own_rung(sweep: Stored) -> None:
+    slope, c_transform = drawn("diagonal", sweep).axes
+    assert (slope.get_title(), c_transform.get_title()) == ("slope bound", "c-transform bound")
+    rows = [r for r in sweep.rows if trained(r)]
+    for panel, value in ((slope, lambda r: worth(r) * r["primal"]), (c_transform, lambda r: r["c_transform"])):
+        (points,) = [each for each in panel.get_lines() if each.get_label() == "weight_clip"]
+        expected = sorted((r["primal"], value(r)) for r in rows if value(r) > 0)
+        np.testing.assert_allclose(sorted(zip(*points.get_data(), strict=True)), expected)
+
+
+def test_the_errors_are_of_the_sampling_and_of_the_critic(sweep: Stored) -> None:
+    (axes,) = drawn("errors", sweep).axes
+    rows = [r for r in sweep.rows if r["sampling.mode"] == "independent" and r["status"] == "ok"]
+    once = list({(r["problem.dim"], r["population_overlap"], r["primal"]): r for r in rows}.values())
+    expected = medians(once, dimension, lambda r: abs(r["primal"] - r["population_w1"]) / r["population_w1"])
+    assert line(axes, "sampling: |W1 of samples - W1 of laws| / W1 of laws") == pytest.approx(expected)
+    mine = [r for r in rows if trained(r)]
+    expected = medians(mine, dimension, lambda r: 1 - worth(r))
+    assert line(axes, "clipped critic: 1 - slope / W1 of samples") == pytest.approx(expected)
+    expected = medians(mine, dimension, lambda r: 1 - r["c_transform"] / r["primal"])
+    assert line(axes, "the same, c-transform") == pytest.approx(expected)
+
+
+def test_the_map_has_clip_values_across_and_overlaps_up(sweep: Stored) -> None:
+    panels = [axes for axes in drawn("heat", sweep).axes if axes.get_title().startswith("d = ")]
+    rows = [r for r in sweep.rows if trained(r) and r["method.lr_unit"] == "clip" and r["sampling.mode"] == "coupled"]
+    for panel, dim in zip(panels, (2, 4), strict=True):
+        assert panel.get_title() == f"d = {dim}"
+        part = [r for r in rows if r["problem.dim"] == dim]
+        clips, overlaps = (sorted({r[name] for r in part}) for name in ("method.clip", "population_overlap"))
+        assert [t.get_text() for t in panel.get_xticklabels()] == [f"{c:g}" for c in clips]
+        assert [t.get_text() for t in panel.get_yticklabels()] == [f"{overlap:g}" for overlap in overlaps]
+        shown = panel.images[0].get_array()
+        for row, overlap in enumerate(overlaps):
+            here = medians([r for r in part if r["population_overlap"] == overlap], lambda r: r["method.clip"], worth)
+            assert dict(zip(here, shown[row], strict=True)) == pytest.approx(here)
+
+
+def test_the_seconds_are_those_of_training_and_of_the_exact_solve(sweep: Stored) -> None:
+    (axes,) = drawn("seconds", sweep).axes
+    clock = {timing["key"]: timing for timing in sweep.results.timings()}
+    mode = "coupled"
+    for dim in (2, 4):
+        rows = [r for r in sweep.rows if r["problem.dim"] == dim]
+        mine = [r for r in rows if trained(r) and r["sampling.mode"] == mode]
+        spent = float(np.median([clock[r["key"]]["seconds_fit"] for r in mine]))
+        half = np.median([1 - r["slope_half"] / r["primal"] for r in mine])
+        whole = np.median([1 - worth(r) for r in mine])
+        (curve,) = [each for each in axes.get_lines() if each.get_label() == f"critic, d = {dim}"]
+        np.testing.assert_allclose(curve.get_data(), [[spent / 2, spent], [half, whole]])
+        solves: dict[object, float] = defaultdict(float)
+        for r in rows:
+            solves[r["sampling.mode"], r["primal"]] += clock[r["key"]]["seconds_exact"]
+        (mark,) = [each for each in axes.get_lines() if each.get_label() == f"exact, d = {dim}"]
+        np.testing.assert_allclose(np.ravel(mark.get_data()), [np.median(list(solves.values())), 0])
+
+
+def test_a_generator_s_run_is_drawn_in_its_own_time() -> None:
+    stored = Stored(Results(COMMITTED / "generator"))
+    figure = drawn("generator", stored)
+    records = stored.results.measurements()
+    lr, seed = max(r["lr"] for r in records), min(r["seed"] for r in records)
+    grid = np.array(figure.axes, dtype=object).reshape(-1, 4)
+    assert len(grid) == len({r["dataset"] for r in records})
+    for panels in grid:
+        dataset = {title: name for name, title in TITLES.items()}[panels[0].get_ylabel()]
+        for axes, clip in zip(panels, (0.01, 0.1, 1.0), strict=False):
+            assert axes.get_title().startswith(f"c = {clip:g}\n")
+            run = [r for r in records if (r["dataset"], r["clip"], r["lr"], r["seed"]) == (dataset, clip, lr, seed)]
+            run.sort(key=lambda r: r["iteration"])
+            assert line(axes, "W1, exact") == {r["iteration"]: r["primal"] for r in run}
+            slopes = {r["iteration"]: max(r["raw"], 0) / r["slope_constant"] for r in run if r["slope_constant"] > 0}
+            shown = line(axes, "raw / largest slope")
+            assert {at: shown[at] for at in slopes} == pytest.approx(slopes, nan_ok=True)
+        ends = [r for r in records if r["dataset"] == dataset and r["lr"] == lr]
+        last = max(r["iteration"] for r in ends)
+        expected = medians([r for r in ends if r["iteration"] == last], lambda r: r["clip"], lambda r: r["primal"])
+        assert line(panels[3], f"rate {lr:g}") == pytest.approx(expected)
+
+
+def test_values_are_above_their_gradients_as_laws_move_apart() -> None:
+    stored = Stored(Results(COMMITTED / "saturation"))
+    grid = np.array(drawn("saturation", stored).axes, dtype=object).reshape(2, -1)
+    titles = {"parallel segments": "segments", "shifted Gaussians": "translation"}
+    for above, below in grid.T:
+        name = titles[above.get_title()]
+        rows = [r for r in stored.rows if r["problem.name"] == name and r["status"] == "ok"]
+        place = lambda r: r["problem.theta"] if name == "segments" else r["problem.shift"]  # noqa: B023, E731
+        gan, wgan = ([r for r in rows if r["method.name"] == kind] for kind in ("discriminator", "weight_clip"))
+        assert line(above, "discriminator, JS estimate (nats)") == pytest.approx(medians(gan, place, lambda r: r["js"]))
+        assert line(above, "clipped critic, raw / largest slope") == pytest.approx(
+            medians(wgan, place, lambda r: worth(r) * r["primal"] if r["primal"] else 0.0)
+        )
+        assert line(above, "W1, exact") == pytest.approx(medians(gan, place, lambda r: r["population_w1"]))
+        lower = [each for each in below.get_lines() if len(each.get_xdata()) > 2]
+        for curve, expected in zip(
+            lower,
+            [medians(wgan, place, lambda r: r["raw_gradient"] / r["slope_constant"]),
+             medians(gan, place, lambda r: r["js_gradient"])],
+            strict=True,
+        ):  # fmt: skip
+            assert dict(zip(curve.get_xdata(), curve.get_ydata(), strict=True)) == pytest.approx(expected)
+
+
+def test_rates_are_critic_steps_per_second_of_each_engine() -> None:
+    stored = Stored(Results(COMMITTED / "timing"))
+    records = [r for r in stored.results.measurements() if r["kind"] == "training"]
+    shapes = sorted({(r["batch"], r["width"]) for r in records})
+    panels = drawn("speed", stored).axes
+    for panel, (batch, width) in zip(panels, shapes, strict=True):
+        assert panel.get_title() == f"2 x {width} units, batch {batch} + {batch}"
+        here = [r for r in records if (r["batch"], r["width"]) == (batch, width)]
+        for engine in {r["engine"] for r in here} - {"plain"}:
+            rates = {float(r["critics"]): r["critics"] / r["seconds_per_step_median"]
+                     for r in here if r["engine"] == engine}  # fmt: skip
+            assert line(panel, f"{engine}, cpu") == pytest.approx(rates)
+        (plain,) = [r for r in here if r["engine"] == "plain"]
+        (dashed,) = [each for each in panel.get_lines() if each.get_label() == "plain loop, cpu"]
+        assert set(dashed.get_ydata()) == {1 / plain["seconds_per_step_median"]}
