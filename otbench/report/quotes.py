@@ -65,7 +65,7 @@ def _derived(text: str, results: Path, read: dict[str, Stored]) -> Iterator[tupl
 
 def _quoted(stored: Stored) -> pd.DataFrame:
     """The table a text shows of an experiment."""
-    return gap(stored.tables["published"]) if "published" in stored.tables else by_clip(stored.frame)
+    return gap(stored.tables["published"]) if stored.kind == "published" else by_clip(stored.frame)
 
 
 def _value(match: re.Match[str], derived: dict[str, pd.DataFrame]) -> str:

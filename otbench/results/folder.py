@@ -1,7 +1,7 @@
 """A results folder as it is read: its rows, their frame and its tables, each worked out once."""
 
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal
 
 import pandas as pd
 
@@ -13,12 +13,27 @@ from otbench.results.tables.published import SCORES_FILE, methods, published, re
 from otbench.results.tables.scale_rule import held_out, rule_table
 from otbench.results.tables.timing import TIMING_TABLES, timing_frame
 
+#: What a results folder holds: rows of a matrix of cells, such rows beside published scores, or a study's records.
+Kind = Literal["matrix", "published", "timing", "generator"]
+
 
 class Stored:
-    """What a results folder holds, be it of a matrix or of measurements."""
+    """What a results folder holds. Which kind of folder it is, is asked in ``kind`` and nowhere else."""
 
     def __init__(self, results: Results) -> None:
         self.results = results
+
+    @cached_property
+    def kind(self) -> Kind:
+        """The kind of folder this is, by the files in it and the first of its records."""
+        if self.measurements:
+            return "generator" if self.measurements[0]["kind"] == "generator" else "timing"
+        return "published" if (self.results.folder / SCORES_FILE).is_file() else "matrix"
+
+    @property
+    def is_study(self) -> bool:
+        """Whether the folder holds records of a study, and no rows of cells."""
+        return self.kind in {"timing", "generator"}
 
     @cached_property
     def rows(self) -> list[Row]:
@@ -33,17 +48,12 @@ class Stored:
         """The records of a plan; [] of a matrix."""
         return self.results.measurements()
 
-    @property
-    def generator(self) -> bool:
-        """Whether the records are of generators in training."""
-        return bool(self.measurements) and self.measurements[0]["kind"] == "generator"
-
     @cached_property
     def frame(self) -> pd.DataFrame:
         """The rows, or the measurements, with their derived columns."""
-        if self.generator:
+        if self.kind == "generator":
             return curve_frame(self.measurements)
-        return timing_frame(self.measurements, self.meta) if self.measurements else frame_of(self.rows)
+        return timing_frame(self.measurements, self.meta) if self.kind == "timing" else frame_of(self.rows)
 
     @cached_property
     def clock(self) -> pd.DataFrame:
@@ -53,8 +63,8 @@ class Stored:
     @cached_property
     def tables(self) -> dict[str, pd.DataFrame]:
         """Every table by name."""
-        if self.measurements:
-            known = CURVE_TABLES if self.generator else TIMING_TABLES
+        if self.is_study:
+            known = CURVE_TABLES if self.kind == "generator" else TIMING_TABLES
             return {name: table(self.frame) for name, table in known.items()}
         tables = {name: table(self.frame, self.clock) for name, table in TABLES.items()}
         if self.frame["js"].notna().any():
@@ -62,7 +72,7 @@ class Stored:
         if is_sweep(self.frame):
             tables |= {"exponents": exponents(self.frame)}
             tables |= {"rule": rule_table(self.frame), "held_out": held_out(self.frame)}
-        if (self.results.folder / SCORES_FILE).is_file():
+        if self.kind == "published":
             scores = read_scores(self.results.folder / SCORES_FILE)
             tables |= {"published": published(self.frame, scores), "methods": methods(self.frame, scores)}
         return tables

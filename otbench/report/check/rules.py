@@ -36,11 +36,11 @@ def check_results(results: Results | Stored) -> dict[str, list[Violation]]:
         ResultsError: the folder cannot be read.
     """
     stored = Stored(results) if isinstance(results, Results) else results
-    if stored.measurements:
-        own = CURVE_RULES if stored.generator else {"measurements": measurements}
+    if stored.is_study:
+        own = CURVE_RULES if stored.kind == "generator" else {"measurements": measurements}
         return {
             **{name: list(rule(stored.frame)) for name, rule in own.items()},
-            "complete": list(all_measured(stored.measurements, stored.meta)),
+            "complete": list(all_measured(stored)),
             "declaration": list(declaration(stored.results.folder.name, stored.meta)),
             "tables": list(tables(stored)),
         }
@@ -51,7 +51,7 @@ def check_results(results: Results | Stored) -> dict[str, list[Violation]]:
     found["complete"] = list(complete(stored.rows, stored.meta))
     found["declaration"] = list(declaration(stored.results.folder.name, stored.meta))
     found["tables"] = list(tables(stored))
-    if "published" in stored.tables:
+    if stored.kind == "published":
         found["published scores"] = list(near_published(stored.tables["published"]))
     found["agreement"] = list(agreement(stored.frame, stored.meta.get("agree", [])))
     return found
@@ -237,11 +237,11 @@ def complete(rows: list[Row], meta: dict[str, Any]) -> Iterator[Violation]:
         yield Violation("every declared cell has a row", "-", "other cells", "those declared")
 
 
-def all_measured(measured: list[Row], meta: dict[str, Any]) -> Iterator[Violation]:
+def all_measured(stored: Stored) -> Iterator[Violation]:
     """Every record of the plan is there once; of a timed plan, from every machine."""
-    planned, made = meta.get("planned", {}), defaultdict(list)
-    for row in measured:
-        made["everywhere" if row["kind"] == "generator" else str(row["machine"])].append(str(row["key"]))
+    planned, made = stored.meta.get("planned", {}), defaultdict(list)
+    for row in stored.measurements:
+        made["everywhere" if stored.kind == "generator" else str(row["machine"])].append(str(row["key"]))
     for scope, keys in sorted(made.items()):
         if keys_digest(keys) != planned.get(scope):
             yield Violation("every planned measurement is there", scope, f"{len(keys)}", "those of the plan")

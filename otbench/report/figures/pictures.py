@@ -22,15 +22,15 @@ from otbench.results.tables.timing import scaling
 
 #: Every picture by its file name: drawn of a results folder, None where the folder has not what it shows.
 PICTURES: dict[str, Callable[[Stored], Figure | None]] = {
-    "generator": lambda stored: generator(stored.frame) if stored.generator else None,
-    "speed": lambda stored: speed(scaling(stored.frame)) if stored.measurements and not stored.generator else None,
+    "generator": lambda stored: generator(stored.frame) if stored.kind == "generator" else None,
+    "speed": lambda stored: speed(scaling(stored.frame)) if stored.kind == "timing" else None,
     "saturation": lambda stored: saturation(stored.tables["saturation"]) if "saturation" in stored.tables else None,
-    "clip": lambda stored: None if stored.measurements else clip(stored.frame),
-    "edge": lambda stored: None if stored.measurements else edge(stored.frame),
-    "heat": lambda stored: None if stored.measurements else heat(stored.frame),
-    "diagonal": lambda stored: None if stored.measurements else diagonal(stored.frame),
-    "errors": lambda stored: None if stored.measurements else errors(stored.frame),
-    "seconds": lambda stored: None if stored.measurements else seconds(stored.frame, stored.clock),
+    "clip": lambda stored: None if stored.is_study else clip(stored.frame),
+    "edge": lambda stored: None if stored.is_study else edge(stored.frame),
+    "heat": lambda stored: None if stored.is_study else heat(stored.frame),
+    "diagonal": lambda stored: None if stored.is_study else diagonal(stored.frame),
+    "errors": lambda stored: None if stored.is_study else errors(stored.frame),
+    "seconds": lambda stored: None if stored.is_study else seconds(stored.frame, stored.clock),
 }
 
 

@@ -23,7 +23,7 @@ SHOWN = 4
 def write_portraits(results: Results) -> list[Path]:
     """The funnels' potential in the plane and clipped critics' surfaces, of a folder that has such rows."""
     stored = Stored(results)
-    if stored.measurements:
+    if stored.is_study:
         return []
     rows = _of_one_pair(proportional(stored.frame))
     if rows.empty:
