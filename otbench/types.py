@@ -1,7 +1,7 @@
 """Frozen values shared by every room: samples, exact solutions with their proof, lower bounds."""
 
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Annotated, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +10,16 @@ from otbench.errors import InputError
 from otbench.inputs import as_points, as_weights
 
 Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Column:
+    """Marks a field of a value as stored: in a column of this name, or of the field's own name where none is given.
+
+    Schemas, rows and records all follow from these marks, so that a new column of the ladder is one marked field.
+    """
+
+    name: str = ""
 
 
 @dataclass(frozen=True, eq=False, init=False)
@@ -88,6 +98,16 @@ class SamplePair:
         return float(np.minimum(p, q).sum())
 
 
+def skill(c_transform: Any, nearest: Any, primal: Any) -> Any:
+    """(c_transform - nearest) / (primal - nearest): what a critic adds to the nearest-neighbour bound, which needs none.
+
+    Numbers or arrays of one shape; NaN where the nearest-neighbour bound leaves less than 1e-6 primal to add.
+    """
+    room = np.asarray(primal - nearest, dtype=np.float64)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(room > 1e-6 * primal, (c_transform - nearest) / room, np.nan)
+
+
 def moments(pair: SamplePair) -> dict[str, float]:
     """``shift`` and ``shift_l1``, the Euclidean length and the sum of sizes of the difference of the means, and
     ``spread``, the root of the mean squared distance from its own sample's mean, over both samples."""
@@ -123,36 +143,74 @@ class Plan:
 
 
 @dataclass(frozen=True, eq=False)
-class ExactSolution:
-    """The exact empirical W1 (data's unit) with the dual potentials that prove it.
+class Proof:
+    """A value of W1, in the data's unit, with the facts that prove it.
 
-    w1 = sum_ij plan_ij |x_i - y_j|, and u (n,), v (m,) with u_i + v_j <= |x_i - y_j| give the
-    same number as a.u + b.v, so no plan costs less (weak duality).
+    The certificate is the interval [``lower``, ``upper``], which holds W1 whatever was rounded. Its lower end comes
+    from dual potentials u, v less their violation, its upper end from a plan whose wrong marginals are completed
+    (``otbench.transport.certificate``). It is at most 1e-9 w1 wide, or 16 units in the last place of
+    ``longest_move``, the largest cost that the plan uses. Without a plan ``upper`` is infinite: the value is then
+    proved as a lower bound alone.
 
-    The certificate is the interval [``lower``, ``upper``] around W1, rounding paid for: below from the potentials less
-    their violation, above from the plan with its wrong marginals completed (``otbench.transport.certificate``). It is
-    at most 1e-9 w1 wide, or 16 units in the last place of ``longest_move``, the largest cost the plan uses. Without a
-    plan ``upper`` is infinite: the value is proved as a lower bound alone.
-
-    As facts: ``gap`` = the larger of |w1 - (a.u + b.v)| and |w1 - <plan, M>|, ``violation`` >= max_ij u_i + v_j - M_ij,
-    ``marginal_error`` = largest error of the plan's row and column sums relative to the atom's weight (those below
-    1e-6 count as 1e-6), ``seconds`` = wall time of the solve with its certificate, cost matrix excluded.
+    ``gap`` is the larger of |w1 - (a.u + b.v)| and |w1 - <plan, M>|. ``violation`` is at least max_ij u_i + v_j - M_ij.
+    ``marginal_error`` is the largest error of a row or column sum of the plan relative to the atom's weight, where
+    weights below 1e-6 count as 1e-6.
     """
 
-    w1: float
-    lower: float
-    upper: float
-    longest_move: float
-    gap: float
-    violation: float
-    marginal_error: float
+    w1: Annotated[float, Column("primal")]
+    lower: Annotated[float, Column("primal_lower")]
+    upper: Annotated[float, Column("primal_upper")]
+    longest_move: Annotated[float, Column()]
+    gap: Annotated[float, Column()]
+    violation: Annotated[float, Column()]
+    marginal_error: Annotated[float, Column()]
+
+
+@dataclass(frozen=True, eq=False)
+class ExactSolution(Proof):
+    """The exact W1 of two samples, in the data's unit, with its proof.
+
+    w1 = sum_ij plan_ij |x_i - y_j| is the cost of an optimal plan. The dual potentials u (n,) and v (m,) have
+    u_i + v_j <= |x_i - y_j| and give the same number, a.u + b.v, so that no plan costs less (weak duality).
+
+    ``lower`` <= W1 <= ``upper`` is the certificate, at most 1e-9 w1 wide, or 16 units in the last place of
+    ``longest_move``. ``gap``, ``violation`` and ``marginal_error`` are the facts it is made of: ``Proof`` defines them
+    all. ``seconds`` is the wall time of the solve with its certificate, without the cost matrix. ``plan`` is None
+    where only the potentials were at hand.
+
+    Source: Villani 2009, Thm 5.10.
+    """
+
     u: Array = field(repr=False)
     v: Array = field(repr=False)
     seconds: float = field(repr=False)
     plan: Plan | None = field(default=None, repr=False)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
+class Alignment:
+    """How the critic's gradient points, and how long it is.
+
+    ``cosine`` = weighted mean of cos(grad f(x_i), r) over the transport rays r: the gradient of the problem's known
+    potential at x_i, else the ray x_i - y_j of the exact plan's entries that move mass; a zero gradient counts 0;
+    None when no mass moves or no ray is known. ``coincident_atoms`` counts the rays left out because they have no
+    direction: x_i = y_j. ``grad_norm_*`` are the Euclidean lengths of the gradients over both samples.
+
+    Where the potential is known, ``gradient_l2`` = mean |grad f(x_i) - r_i|^2, ``gradient_l2_repaired`` is its
+    minimum over s >= 0 for s grad f, what is left of the loss when scale is repaired, and ``gradient_scale`` that s.
+    """
+
+    cosine: Annotated[float | None, Column()]
+    gradient_l2: Annotated[float | None, Column()] = None
+    gradient_l2_repaired: Annotated[float | None, Column()] = None
+    gradient_scale: Annotated[float | None, Column()] = None
+    coincident_atoms: Annotated[int, Column()]
+    grad_norm_mean: Annotated[float, Column()]
+    grad_norm_min: Annotated[float, Column()]
+    grad_norm_max: Annotated[float, Column()]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Bounds:
     """One critic's ladder on one pair of samples; None where a rung is not known.
 
@@ -166,19 +224,19 @@ class Bounds:
     dead critic is never sold as a bound.
     """
 
-    raw: float
-    raw_error: float
-    slope_constant: float
-    slope: float
-    scale: float
-    c_transform: float
-    nearest: float
-    clip_constant: float | None = None
+    raw: Annotated[float, Column()]
+    raw_error: Annotated[float, Column()]
+    clip_constant: Annotated[float | None, Column()] = None
     clip_bound: float | None = None
-    spectral_constant: float | None = None
+    spectral_constant: Annotated[float | None, Column()] = None
     spectral: float | None = None
+    slope_constant: Annotated[float, Column()]
+    slope: float
+    scale: Annotated[float, Column()]
+    c_transform: Annotated[float, Column()]
+    nearest: Annotated[float, Column()]
     primal: float | None = None
-    alignment: "Alignment | None" = None
+    alignment: Alignment | None = None
     saturation: float | None = None
 
     @property
@@ -199,33 +257,9 @@ class Bounds:
     @property
     def skill(self) -> float | None:
         """(c_transform - nearest) / (primal - nearest): what the critic adds to no critic at all."""
-        if self.primal is None or self.primal - self.nearest <= 1e-6 * self.primal:
-            return None
-        return (self.c_transform - self.nearest) / (self.primal - self.nearest)
+        share = float("nan") if self.primal is None else float(skill(self.c_transform, self.nearest, self.primal))
+        return None if np.isnan(share) else share
 
     @property
     def cosine(self) -> float | None:
         return self.alignment.cosine if self.alignment else None
-
-
-@dataclass(frozen=True)
-class Alignment:
-    """How the critic's gradient points, and how long it is.
-
-    ``cosine`` = weighted mean of cos(grad f(x_i), r) over the transport rays r: the gradient of the problem's known
-    potential at x_i, else the ray x_i - y_j of the exact plan's entries that move mass; a zero gradient counts 0;
-    None when no mass moves or no ray is known. ``coincident_atoms`` counts the rays left out because they have no
-    direction: x_i = y_j. ``grad_norm_*`` are the Euclidean lengths of the gradients over both samples.
-
-    Where the potential is known, ``gradient_l2`` = mean |grad f(x_i) - r_i|^2, ``gradient_l2_repaired`` is its
-    minimum over s >= 0 for s grad f, what is left of the loss when scale is repaired, and ``gradient_scale`` that s.
-    """
-
-    cosine: float | None
-    coincident_atoms: int
-    grad_norm_mean: float
-    grad_norm_min: float
-    grad_norm_max: float
-    gradient_l2: float | None = None
-    gradient_l2_repaired: float | None = None
-    gradient_scale: float | None = None

@@ -23,15 +23,21 @@ def alignment(pair: SamplePair, plan: Plan | None, gx: Array, gy: Array) -> Alig
     moved = distance > 0
     rows, rays, mass = rows[moved], rays[moved], mass[moved]
     cosine: float | None = None
-    errors: tuple[float | None, float | None, float | None] = (None, None, None)
+    errors: dict[str, float] = {}
     if len(rows):
         products = np.einsum("kd,kd->k", gx[rows], rays)
         scale = lengths_x[rows] * distance[moved]
         cosines = np.divide(products, scale, out=np.zeros_like(scale), where=scale > 0)
         cosine = float(np.average(cosines, weights=mass))
         errors = _gradient_errors(gx[rows], rays, mass) if pair.rays is not None else errors
-    ends = float(norms.mean()), float(norms.min()), float(norms.max())
-    return Alignment(cosine, int((~moved).sum()), *ends, *errors)
+    return Alignment(
+        cosine=cosine,
+        coincident_atoms=int((~moved).sum()),
+        grad_norm_mean=float(norms.mean()),
+        grad_norm_min=float(norms.min()),
+        grad_norm_max=float(norms.max()),
+        **errors,
+    )
 
 
 def _transport_rays(pair: SamplePair, plan: Plan | None) -> tuple[NDArray[np.intp], Array, Array]:
@@ -44,16 +50,18 @@ def _transport_rays(pair: SamplePair, plan: Plan | None) -> tuple[NDArray[np.int
     return np.empty(0, np.intp), np.empty((0, pair.dim)), np.empty(0)
 
 
-def _gradient_errors(gradients: Array, rays: Array, mass: Array) -> tuple[float, float, float]:
-    """Weighted means of |g - r|^2 and of its minimum over s >= 0, |s g - r|^2, and the minimising
-    s = max(0, mean <g, r>) / mean |g|^2; s = 0 for a gradient that vanishes."""
+def _gradient_errors(gradients: Array, rays: Array, mass: Array) -> dict[str, float]:
+    """The weighted mean of |g - r|^2, its minimum over s >= 0 with s g for g, and the minimising
+    s = max(0, mean <g, r>) / mean |g|^2, which is 0 for a gradient that vanishes."""
 
     def mean(squares: Array) -> float:
         return float(np.average(squares.sum(axis=1), weights=mass))
 
     peak = float(np.abs(gradients).max())
+    loss = mean((gradients - rays) ** 2)
     if peak < np.finfo(np.float64).tiny:
-        return mean((gradients - rays) ** 2), 1.0, 0.0
+        return {"gradient_l2": loss, "gradient_l2_repaired": 1.0, "gradient_scale": 0.0}
     unit = gradients / peak  # squares of a clipped critic's gradient may leave the range of float64
     scale = max(0.0, mean(unit * rays)) / mean(unit**2)
-    return mean((gradients - rays) ** 2), mean((scale * unit - rays) ** 2), scale / peak
+    repaired = mean((scale * unit - rays) ** 2)
+    return {"gradient_l2": loss, "gradient_l2_repaired": repaired, "gradient_scale": scale / peak}

@@ -8,13 +8,12 @@ as much of itself, which 1e-9 W1 covers.
 
 import math
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from otbench.errors import UncertifiedError
-from otbench.types import Array, Plan
+from otbench.types import Array, Plan, Proof
 
 #: Width of the interval around an exact value, relative to the value.
 TOLERANCE = 1e-9
@@ -58,18 +57,6 @@ class Above:
     cost: float
     marginal_error: float
     longest_move: float
-
-
-class Proof(NamedTuple):
-    """A certified value with the facts that prove it, as ``ExactSolution`` and rows carry them."""
-
-    w1: float
-    lower: float
-    upper: float
-    longest_move: float
-    gap: float
-    violation: float
-    marginal_error: float
 
 
 #: What stands for a plan where there is none.

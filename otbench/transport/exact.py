@@ -172,7 +172,7 @@ def _solution(below: Below, above: Above | None, w1: float | None, start: float)
     """
     proof = certify(below, above, w1)
     plan = above.plan if above is not None else None
-    return ExactSolution(*proof, below.u, below.v, time.perf_counter() - start, plan)
+    return ExactSolution(**vars(proof), u=below.u, v=below.v, seconds=time.perf_counter() - start, plan=plan)
 
 
 def _solve(cost: Array, a: Array, b: Array) -> tuple[Below, Above]:

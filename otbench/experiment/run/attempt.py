@@ -13,7 +13,7 @@ from otbench.experiment.run.machine import machine_facts
 from otbench.experiment.run.tasks import Group, run_task, work_of
 from otbench.experiment.run.workers import Failure, first_line, too_long
 from otbench.methods.training.clipped import check_device
-from otbench.results.schema import SCHEMA, RowColumns
+from otbench.results.schema import SCHEMA, RowColumns, names_of
 from otbench.results.store import Row
 
 #: Samples with their cells.
@@ -80,7 +80,7 @@ def spread(tasks: Sequence[Task], workers: int) -> list[Task]:
 def failed_row(cell: Cell, reason: str) -> Row:
     """The row of a cell that has no numbers, for want of an end: what it is, and why."""
     n, m = cell.sizes()
-    blank: Row = {field.alias or name: None for name, field in RowColumns.model_fields.items()}
+    blank: Row = dict.fromkeys(names_of(RowColumns))
     own: Row = {"schema": SCHEMA, "key": cell.key, "status": "failed", "reason": reason, "n": n, "m": m}
     return {**blank, **cell.columns(), **own}
 

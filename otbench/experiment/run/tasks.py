@@ -11,14 +11,14 @@ from otbench.errors import UncertifiedError
 from otbench.experiment.cell import Cell
 from otbench.methods import Discriminator, Fitted, Job
 from otbench.methods.functions import Critic, on_union
-from otbench.results.schema import SCHEMA, RowColumns
+from otbench.results.schema import SCHEMA, RowColumns, as_columns, names_of
 from otbench.results.store import Row
 from otbench.transport.alignment import alignment
 from otbench.transport.bounds import Ladder
 from otbench.transport.divergences import js_estimate, js_gradient, raw_gradient
 from otbench.transport.exact import cost_matrix
 from otbench.transport.exact_cache import exact_solution
-from otbench.types import Array, ExactSolution, SamplePair, moments
+from otbench.types import Alignment, Array, Bounds, ExactSolution, Proof, SamplePair, moments
 
 #: Trained critics a task aims at: enough to fill a batch and to forget the hand-over, few enough for progress.
 CRITICS_A_TASK = 32
@@ -145,7 +145,7 @@ def _fit(task: Sequence[Group], samples: Sequence[Sample], device: str) -> dict[
 
 
 def _sample_columns(sample: Sample) -> Row:
-    pair, exact = sample.pair, sample.exact
+    pair = sample.pair
     return {
         "n": len(pair.x),
         "m": len(pair.y),
@@ -155,13 +155,7 @@ def _sample_columns(sample: Sample) -> Row:
         "coupled_stderr": pair.coupled_stderr,
         "ray_cosine": pair.ray_cosine,
         "sampling_floor": sample.sampling_floor,
-        "primal": exact.w1 if exact else None,
-        "primal_lower": exact.lower if exact else None,
-        "primal_upper": exact.upper if exact else None,
-        "longest_move": exact.longest_move if exact else None,
-        "gap": exact.gap if exact else None,
-        "violation": exact.violation if exact else None,
-        "marginal_error": exact.marginal_error if exact else None,
+        **as_columns(Proof, sample.exact),
     }
 
 
@@ -175,22 +169,10 @@ def _critic_columns(cell: Cell, sample: Sample, ladder: Ladder, fit: Fitted) -> 
     clip_constant, spectral_constant = fit.critic.constants()
     bounds = ladder.bounds(fx, fy, clip_constant=clip_constant, spectral_constant=spectral_constant)
     rays = alignment(pair, sample.exact.plan, gx, gy) if gx is not None and gy is not None else None
-    return own | {
-        "raw": bounds.raw,
-        "raw_error": bounds.raw_error,
-        "clip_constant": clip_constant,
-        "spectral_constant": spectral_constant,
-        "slope_constant": bounds.slope_constant if np.isfinite(bounds.slope_constant) else None,
-        "scale": bounds.scale,
-        "c_transform": bounds.c_transform,
-        "cosine": rays.cosine if rays else None,
-        "gradient_l2": rays.gradient_l2 if rays else None,
-        "gradient_l2_repaired": rays.gradient_l2_repaired if rays else None,
-        "gradient_scale": rays.gradient_scale if rays else None,
-        "coincident_atoms": rays.coincident_atoms if rays else None,
-        "grad_norm_mean": rays.grad_norm_mean if rays else None,
-        "grad_norm_min": rays.grad_norm_min if rays else None,
-        "grad_norm_max": rays.grad_norm_max if rays else None,
+    return {
+        **own,
+        **as_columns(Bounds, bounds),
+        **as_columns(Alignment, rays),
         "slope_half": _slope(fit.halfway, pair, ladder) if fit.halfway else None,
         **_generator_columns(cell, pair, fx, fy, gy),
     }
@@ -215,7 +197,7 @@ def _slope(critic: Critic, pair: SamplePair, ladder: Ladder) -> float:
 def _row(cell: Cell, measured: Row, sample: Sample, fit: Fitted | None) -> Row:
     """All columns of the schema, None where nothing was measured."""
     kl = cell.problem.population_kl
-    blank: Row = {field.alias or name: None for name, field in RowColumns.model_fields.items()}
+    blank: Row = dict.fromkeys(names_of(RowColumns))
     return {
         **blank,
         **cell.columns(),

@@ -6,10 +6,12 @@ import numpy as np
 import pandas as pd
 
 from otbench.report.check.violation import Violation, at_most, holds
+from otbench.results.schema import stored_fields
 from otbench.transport.certificate import TOLERANCE, ULP, ULPS
+from otbench.types import Proof
 
 #: The columns of an exact value and its proof.
-PROOF = ["primal", "primal_lower", "primal_upper", "longest_move", "gap", "violation", "marginal_error"]
+PROOF = list(stored_fields(Proof))
 
 #: Rounding of sums over critics' values, in units of the data's spread: a few hundred additions deep.
 ROUNDING = 256 * ULP

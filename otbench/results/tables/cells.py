@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from otbench.results.schema import RowColumns
+from otbench.results.schema import RowColumns, names_of
 from otbench.results.store import Results, Row, is_cell_column
+from otbench.types import skill
 
 #: Each rung as a share of the exact W1, in the ladder's order.
 RUNGS = ("raw", "clip_bound", "spectral", "slope", "c_transform", "nearest")
@@ -37,10 +38,9 @@ def load(path: str | Path) -> pd.DataFrame:
 def frame_of(rows: Sequence[Row]) -> pd.DataFrame:
     """Rows as a frame: cell columns, measured columns, derived columns; in the order of the cells."""
     names = list(dict.fromkeys(name for row in rows for name in row))
-    measured = [field.alias or name for name, field in RowColumns.model_fields.items()]
     cell = sorted(name for name in names if is_cell_column(name) and name != "seed")
     cell = sorted(cell, key=lambda name: ("problem", "sampling", "method").index(name.split(".")[0]))
-    frame = typed_frame(rows, [*cell, *measured])
+    frame = typed_frame(rows, [*cell, *names_of(RowColumns)])
     order = [name for name in [*cell, "seed"] if frame[name].nunique(dropna=False) > 1]
     if order:
         frame = frame.sort_values(order, key=_sortable, kind="stable", ignore_index=True)
@@ -101,8 +101,7 @@ def _derived(frame: pd.DataFrame) -> pd.DataFrame:
         value = rows[rung] if rung in rows else frame[rung]
         rows[f"{rung}_over_w1"] = (value / primal).where(primal > 0)
     rows["k_eff"] = (1 / frame["scale"]).where(frame["scale"] > 0)
-    room = primal - frame["nearest"]
-    rows["skill"] = ((frame["c_transform"] - frame["nearest"]) / room).where(room > 1e-6 * primal)
+    rows["skill"] = skill(frame["c_transform"], frame["nearest"], primal)
     depth = pd.to_numeric(frame.get("method.depth", pd.Series(np.nan, frame.index)), errors="coerce").astype("float64")
     known = (frame["clip_constant"] > 0) & depth.notna()
     roots = [_root(k, n + 1) for k, n in zip(frame["clip_constant"][known], depth[known], strict=True)]

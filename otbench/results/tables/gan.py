@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import pandas as pd
 
-from otbench.results.schema import GeneratorColumns
+from otbench.results.schema import GeneratorColumns, names_of
 from otbench.results.store import Row
 from otbench.results.tables.cells import typed_frame
 
@@ -18,7 +18,7 @@ QUARTILES = {"median": 0.5, "q1": 0.25, "q3": 0.75}
 def curve_frame(rows: Sequence[Row]) -> pd.DataFrame:
     """The records in order, with ``slope`` = raw / slope_constant, 0 where raw <= 0 or the constant is infinite, and
     ``printed_w1`` = -printed: the number people read as the distance."""
-    frame = typed_frame(rows, [field.alias or name for name, field in GeneratorColumns.model_fields.items()])
+    frame = typed_frame(rows, names_of(GeneratorColumns))
     frame = frame.astype({"modes": "float64"}).sort_values([*ARM, "seed", "iteration"], ignore_index=True)
     slope = (frame["raw"] / frame["slope_constant"]).where((frame["raw"] > 0) & (frame["slope_constant"] > 0), 0.0)
     return frame.assign(slope=slope.where(frame["status"] == "ok"), printed_w1=-frame["printed"])

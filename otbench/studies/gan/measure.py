@@ -9,14 +9,14 @@ from otbench.errors import UncertifiedError
 from otbench.methods.functions import on_union
 from otbench.methods.mlp import Mlp
 from otbench.methods.training.clipped import check_device, one_thread
-from otbench.results.schema import SCHEMA
+from otbench.results.schema import OF_WEIGHTS, SCHEMA, as_columns
 from otbench.results.store import Row
 from otbench.studies.gan.plan import GeneratorPlan, record_key
 from otbench.studies.gan.targets import Target, target
 from otbench.studies.gan.training import Gans
 from otbench.transport.bounds import Ladder
 from otbench.transport.exact import cost_matrix, solve_cost, solve_exact
-from otbench.types import Array
+from otbench.types import Array, Bounds, ExactSolution, Proof
 
 
 def measure(plan: GeneratorPlan, name: str, device: str) -> list[Row]:
@@ -56,7 +56,7 @@ def _reading(critic: Mlp, points: Array, goal: Target) -> Row:
 
     A GAN whose points or values are not finite has status "diverged", one whose W1 cannot be proved "refused".
     """
-    blank: Row = dict.fromkeys(MEASURED)
+    blank = _ladder(None, None) | {"modes": None, "seconds_exact": None}
     if not np.isfinite(points).all():
         return blank | {"status": "diverged"}
     fx, fy, *_ = on_union(critic, goal.held_out, points)
@@ -73,26 +73,13 @@ def _reading(critic: Mlp, points: Array, goal: Target) -> Row:
     bounds = Ladder(cost, a, b).bounds(fx, fy)
     return {
         "status": "ok",
-        "raw": bounds.raw,
-        "raw_error": bounds.raw_error,
-        "slope_constant": bounds.slope_constant if np.isfinite(bounds.slope_constant) else None,
-        "scale": bounds.scale,
-        "c_transform": bounds.c_transform,
-        "nearest": bounds.nearest,
-        "primal": exact.w1,
-        "primal_lower": exact.lower,
-        "primal_upper": exact.upper,
-        "longest_move": exact.longest_move,
-        "gap": exact.gap,
-        "violation": exact.violation,
-        "marginal_error": exact.marginal_error,
+        **_ladder(exact, bounds),
         "modes": goal.modes(points) if goal.modes else None,
         "seconds_exact": seconds,
     }
 
 
-#: The columns a reading measures.
-MEASURED = (
-    "raw", "raw_error", "slope_constant", "scale", "c_transform", "nearest", "primal", "primal_lower", "primal_upper",
-    "longest_move", "gap", "violation", "marginal_error", "modes", "seconds_exact",
-)  # fmt: skip
+def _ladder(exact: ExactSolution | None, bounds: Bounds | None) -> Row:
+    """The columns of a ladder and of the exact value below which it stands; None where they are not known."""
+    columns = as_columns(Bounds, bounds) | as_columns(Proof, exact)
+    return {name: value for name, value in columns.items() if name not in OF_WEIGHTS}
