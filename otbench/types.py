@@ -99,7 +99,7 @@ class SamplePair:
 
 
 def skill(c_transform: Any, nearest: Any, primal: Any) -> Any:
-    """(c_transform - nearest) / (primal - nearest): what a critic adds to the nearest-neighbour bound, which needs none.
+    """(c_transform - nearest) / (primal - nearest): what a critic adds to the bound that needs no critic.
 
     Numbers or arrays of one shape; NaN where the nearest-neighbour bound leaves less than 1e-6 primal to add.
     """

@@ -10,9 +10,9 @@ from typing import Annotated, Any, ClassVar, Self
 from pydantic import Field, model_validator
 
 from otbench.errors import InputError, UnknownNameError
-from otbench.experiment.agreement import Promise
 from otbench.experiment.cell import Cell, Sampling
 from otbench.experiment.locate import declaration_digest, find_experiment
+from otbench.experiment.promise import Promise
 from otbench.files import read_toml
 from otbench.methods import METHODS, Method
 from otbench.problems import PROBLEMS, Problem

@@ -13,7 +13,7 @@ from otbench.inputs import as_reals
 from otbench.methods.accept import as_critic
 from otbench.methods.functions import EPS, check_company, on_union
 from otbench.transport.alignment import alignment
-from otbench.transport.bounds import ROUNDING, Ladder
+from otbench.transport.bounds import VALUE_ROUNDING, Ladder
 from otbench.transport.exact import cost_matrix, solve_cost
 from otbench.types import Array, Bounds, SamplePair
 
@@ -65,7 +65,7 @@ def audit(critic: Any, x: Any, y: Any, a: Any = None, b: Any = None, *, clip: fl
         alignment=alignment(pair, exact.plan, gx, gy) if gx is not None and gy is not None else None,
         saturation=getattr(function, "saturation", None),
     )
-    rounding = ROUNDING * getattr(function, "eps", EPS["float64"]) / EPS["float64"]
+    rounding = VALUE_ROUNDING * getattr(function, "eps", EPS["float64"]) / EPS["float64"]
     return dataclasses.replace(bounds, raw_error=max(bounds.raw_error, float(rounding * np.abs(values).max())))
 
 

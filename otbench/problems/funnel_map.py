@@ -13,7 +13,7 @@ from otbench.types import Array
 Indices = NDArray[np.intp]
 
 #: Entries of a block's (rows, funnels) arrays: half a MiB, a few of which stay in the second-level cache.
-BLOCK = 2**16
+ENTRIES_AT_ONCE = 2**16
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,7 +55,7 @@ class FunnelMap:
         return np.concatenate([self._moved(rows) for rows in self._blocks(y)])
 
     def _blocks(self, z: Array) -> Iterator[Array]:
-        step = max(1, BLOCK // max(self.centres.shape))
+        step = max(1, ENTRIES_AT_ONCE // max(self.centres.shape))
         yield from (z[k : k + step] for k in range(0, len(z), step))
 
     def _moved(self, y: Array) -> Array:

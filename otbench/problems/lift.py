@@ -10,7 +10,7 @@ from pydantic import Field
 from otbench.problems.base import Problem
 from otbench.types import Array
 
-Law = Literal["normal", "uniform", "laplace", "logistic", "exponential"]
+LineLaw = Literal["normal", "uniform", "laplace", "logistic", "exponential"]
 
 
 class Lift(Problem):
@@ -24,8 +24,8 @@ class Lift(Problem):
     source: ClassVar[str] = "Vallender 1974 (W1 on the line); lifting: project, and couple the rest to itself"
 
     name: Literal["lift"] = "lift"
-    left: Law = "normal"
-    right: Law = "laplace"
+    left: LineLaw = "normal"
+    right: LineLaw = "laplace"
     location: float = Field(1.0, ge=-1e8, le=1e8)
     scale: float = Field(1.0, ge=1e-8, le=1e8)
 

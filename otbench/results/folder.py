@@ -6,7 +6,7 @@ from typing import Any, Literal
 import pandas as pd
 
 from otbench.results.store import Results, Row
-from otbench.results.tables.cells import TABLES, frame_of, saturation
+from otbench.results.tables.cells import frame_of, losses, tables_of
 from otbench.results.tables.clip_sweeps import exponents, is_sweep
 from otbench.results.tables.gan import CURVE_TABLES, curve_frame
 from otbench.results.tables.published import SCORES_FILE, methods, published, read_scores
@@ -66,9 +66,9 @@ class Stored:
         if self.is_study:
             known = CURVE_TABLES if self.kind == "generator" else TIMING_TABLES
             return {name: table(self.frame) for name, table in known.items()}
-        tables = {name: table(self.frame, self.clock) for name, table in TABLES.items()}
+        tables = tables_of(self.frame, self.clock)
         if self.frame["js"].notna().any():
-            tables["saturation"] = saturation(self.frame)
+            tables["saturation"] = losses(self.frame)
         if is_sweep(self.frame):
             tables |= {"exponents": exponents(self.frame)}
             tables |= {"rule": rule_table(self.frame), "held_out": held_out(self.frame)}

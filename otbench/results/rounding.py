@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from otbench.results.schema import SampleColumns
+from otbench.results.store import Row
 from otbench.spec import Scalar
 
 #: Relative difference that other libraries' summation may make where nothing is trained: 1e-11 at most was seen.
@@ -30,8 +31,6 @@ ARITHMETIC = (
     "system", "processor", "device", "torch", "pot", "numpy", "scipy", "scikit-learn",
     "instruction_set", "torch_blas", "mkl_mode", "numpy_blas", "numpy_blas_kernels",
 )  # fmt: skip
-
-Row = Mapping[str, Scalar]
 
 
 def round_alike(*metas: Mapping[str, Any]) -> bool:

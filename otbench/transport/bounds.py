@@ -6,11 +6,11 @@ import numpy as np
 
 from otbench.errors import InputError
 from otbench.inputs import as_reals, as_values, as_weights
-from otbench.transport.envelope import BLOCK, ShrinkingEnvelope, maximise_concave
+from otbench.transport.envelope import ROWS_AT_ONCE, ShrinkingEnvelope, maximise_concave
 from otbench.types import Alignment, Array, Bounds
 
 #: Rounding of one float64 critic value, in units of its size: a few hundred additions deep.
-ROUNDING = 256 * np.finfo(np.float64).eps
+VALUE_ROUNDING = 256 * np.finfo(np.float64).eps
 
 
 class Ladder:
@@ -41,8 +41,8 @@ class Ladder:
         fx, fy = fx[self.rows], fy[self.cols]
         largest = -np.inf
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-            for k in range(0, len(fx), BLOCK):
-                ratio = (fx[k : k + BLOCK, None] - fy) / self.cost[k : k + BLOCK]  # 0/0 → NaN, skipped
+            for k in range(0, len(fx), ROWS_AT_ONCE):
+                ratio = (fx[k : k + ROWS_AT_ONCE, None] - fy) / self.cost[k : k + ROWS_AT_ONCE]  # 0/0 → NaN, skipped
                 largest = max(largest, float(np.fmax.reduce(ratio, axis=None)))
         return max(largest, 0.0)
 
@@ -82,7 +82,7 @@ class Ladder:
     ) -> Bounds:
         """The whole ladder of one critic; constants that are None leave their rung None."""
         raw = self.raw(fx, fy)
-        raw_error = float(ROUNDING * max(np.abs(fx).max(), np.abs(fy).max()))
+        raw_error = float(VALUE_ROUNDING * max(np.abs(fx).max(), np.abs(fy).max()))
         slope_constant, slope = self.slope(fx, fy)
         scale, c_transform = self.c_transform(fx, fy, _first_guess(slope_constant, fx, fy, self.cost))
         return Bounds(
@@ -137,12 +137,12 @@ def lower_bounds(
 
 
 def _first_guess(slope_constant: float, fx: Array, fy: Array, cost: Array) -> float:
-    """1/S where it exists; else the scale at which the critic's spread is that of the costs."""
+    """1/S where it exists; else the scale at which the critic's values reach as far as the costs."""
     if 0 < slope_constant < np.inf and np.isfinite(1 / slope_constant):
         return 1 / slope_constant
-    spread = max(np.ptp(fx), np.ptp(fy))
+    reach = max(np.ptp(fx), np.ptp(fy))
     largest = cost.max()
-    guess = largest / spread if spread > 0 else 1.0
+    guess = largest / reach if reach > 0 else 1.0
     return float(guess) if np.isfinite(guess) and guess > 0 else 1.0
 
 

@@ -22,7 +22,7 @@ TOLERANCE = 1e-9
 ULP = 2.0**-52
 
 #: The smallest float64: what a product below the normal numbers may be wrong by.
-TINY = 2.0**-1074
+SMALLEST = 2.0**-1074
 
 #: Width that is allowed in any case, in units in the last place of the largest cost that the plan uses.
 ULPS = 16
@@ -147,7 +147,7 @@ def from_below(cost: Array, a: Array, b: Array, u: Array, v: Array) -> Below:
         excess, largest = _excess(cost, u, v)
         repaired = v - excess
         products = np.concatenate([a * u, b * repaired])
-    rounding = 2 * ULP * _sum(np.abs(products)) + TINY * len(products)
+    rounding = 2 * ULP * _sum(np.abs(products)) + SMALLEST * len(products)
     over = _sum(np.concatenate([a, -b]))
     stays = max(0.0, over * float(u.max()) if over > 0 else -over * float(repaired.max()))
     lower = max(0.0, _sum(products) - rounding - stays)
@@ -174,7 +174,7 @@ def from_above(cost: Array, a: Array, b: Array, plan: Plan, largest: float) -> A
     missing = 0.5 * (_sum(row_errors) + _sum(col_errors)) * (1 + ULP)
     if missing * largest > 0.1 * TOLERANCE * own:  # the bound is looked at closely only where it matters
         largest = _dearest_completion(cost, plan, row_errors, col_errors)
-    upper = own * (1 + 2 * ULP) + missing * largest + TINY * len(costs) * (own > 0)
+    upper = own * (1 + 2 * ULP) + missing * largest + SMALLEST * len(costs) * (own > 0)
     error = max(float((e / np.maximum(w, LIGHT)).max()) for e, w in ((row_errors, a), (col_errors, b)))
     return Above(plan, upper, own, error, _longest_move(plan.mass, costs, largest if missing > 0 else 0.0))
 

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from otbench.types import Array
 
 #: Rows of the cost matrix handled at once, so that a block of 1024 columns stays in the second-level cache.
-BLOCK = 64
+ROWS_AT_ONCE = 64
 
 Evaluation = tuple[float, float, float]  # value, left and right derivative
 
@@ -88,8 +88,8 @@ def _undominated(f: Array, cost: Array) -> tuple[Array, Array, NDArray[np.intp]]
     order = np.argsort(-f, kind="stable")
     lowest = np.full((1, cost.shape[1]), np.inf)
     found = []
-    for k in range(0, len(order), BLOCK):
-        rows = order[k : k + BLOCK]
+    for k in range(0, len(order), ROWS_AT_ONCE):
+        rows = order[k : k + ROWS_AT_ONCE]
         running = np.minimum.accumulate(np.concatenate([lowest, cost[rows]]), axis=0)
         row, col = np.nonzero(running[1:] < running[:-1])
         found.append((running[1:][row, col], f[rows[row]], col))

@@ -15,7 +15,7 @@ from otbench.experiment.run.runner import run_experiment
 from otbench.files import dump
 from otbench.report.markdown import write_tables
 from otbench.results.store import Results
-from otbench.results.tables.cells import TABLES, frame_of
+from otbench.results.tables.cells import frame_of, tables_of
 
 SMALL = """
 question = "Do the parts fit together?"
@@ -120,4 +120,4 @@ TIMING = {
 
 def derive(rows: list[Line], timings: list[Line]) -> dict[str, pd.DataFrame]:
     """Every table of rows and timings, by name."""
-    return {name: table(frame_of(rows), pd.DataFrame(timings)) for name, table in TABLES.items()}
+    return tables_of(frame_of(rows), pd.DataFrame(timings))

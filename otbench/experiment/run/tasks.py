@@ -21,15 +21,21 @@ from otbench.transport.exact_cache import exact_solution
 from otbench.types import Alignment, Array, Bounds, ExactSolution, Proof, SamplePair, moments
 
 #: Trained critics a task aims at: enough to fill a batch and to forget the hand-over, few enough for progress.
-CRITICS_A_TASK = 32
+CRITICS_PER_TASK = 32
 
-CRITICS_A_GPU_TASK = 1024
+CRITICS_PER_GPU_TASK = 1024
 
 #: Floating-point operations of a critic that counts as one; a larger one counts as many.
-WORK_A_CRITIC = 1e11
+WORK_PER_CRITIC = 1e11
+
+#: Tasks that every worker should get at least, so that none is idle while another has many cells left.
+TASKS_PER_WORKER = 4
 
 #: The cells of one sample.
 Group = Sequence[Cell]
+
+#: Samples with their cells: what a worker is sent.
+Task = Sequence[Group]
 
 
 @dataclass(frozen=True)
@@ -44,8 +50,8 @@ class Sample:
     seconds_exact: float
 
 
-def make_tasks(cells: Iterable[Cell], device: str) -> list[list[Group]]:
-    """The cells grouped by sample, and samples packed into tasks of about CRITICS_A_TASK trained critics, or as many
+def make_tasks(cells: Iterable[Cell], device: str) -> list[Task]:
+    """The cells grouped by sample, and samples packed into tasks of about CRITICS_PER_TASK trained critics, or as many
     as are worth a GPU's while; in the cells' order.
 
     A sample is never split, so that it is solved once; consecutive samples of equal dimension share a task.
@@ -54,7 +60,7 @@ def make_tasks(cells: Iterable[Cell], device: str) -> list[list[Group]]:
     for cell in cells:
         groups.setdefault(cell.sample_key, []).append(cell)
     tasks: list[list[Group]] = []
-    size = CRITICS_A_TASK if device == "cpu" else CRITICS_A_GPU_TASK
+    size = CRITICS_PER_TASK if device == "cpu" else CRITICS_PER_GPU_TASK
     load, dim = 0.0, 0
     for group in groups.values():
         weight = max(1.0, sum(_weight(cell) for cell in group))
@@ -63,20 +69,42 @@ def make_tasks(cells: Iterable[Cell], device: str) -> list[list[Group]]:
             load, dim = 0.0, group[0].problem.dim
         tasks[-1].append(group)
         load += weight
-    return tasks
+    return list(tasks)
 
 
-def work_of(task: Sequence[Group]) -> float:
+def one_by_one(task: Task) -> list[Task]:
+    """The cells of a task, each a task of its own; none where it is one cell."""
+    cells = [cell for group in task for cell in group]
+    return [[[cell]] for cell in cells] if len(cells) > 1 else []
+
+
+def share_out(tasks: Sequence[Task], workers: int) -> list[Task]:
+    """The tasks, halved between samples until every worker has TASKS_PER_WORKER, or each task has one sample.
+
+    Those with the most work come first, so that the last ones to end are short (Graham 1969).
+    """
+    found = list(tasks)
+    while len(found) < TASKS_PER_WORKER * workers and any(len(task) > 1 for task in found):
+        found = [part for task in found for part in _halves(task)]
+    return sorted(found, key=lambda task: -_work_of(task))
+
+
+def _halves(task: Task) -> list[Task]:
+    middle = len(task) // 2
+    return [task[:middle], task[middle:]] if middle else [task]
+
+
+def _work_of(task: Task) -> float:
     """How many small critics' worth of training a task is, an untrained critic counting little."""
     return sum(max(0.1, _weight(cell)) for group in task for cell in group)
 
 
 def _weight(cell: Cell) -> float:
     """How many small critics' worth of training a cell is."""
-    return max(1.0, cell.method.work(cell.problem.dim) / WORK_A_CRITIC) if cell.method.trained else 0.0
+    return max(1.0, cell.method.work(cell.problem.dim) / WORK_PER_CRITIC) if cell.method.trained else 0.0
 
 
-def run_task(task: Sequence[Group], solutions: Path, device: str) -> list[tuple[Row, Row]]:
+def run_task(task: Task, solutions: Path, device: str) -> list[tuple[Row, Row]]:
     """Every cell of the task as (row, timing), in order.
 
     Samples are drawn and solved first, then critics are trained in batches across the samples, then the
@@ -125,7 +153,7 @@ def _sampling_floor(pair: SamplePair, cell: Cell, solutions: Path) -> float:
     return exact_solution(images, f"{cell.sample_key}-floor", solutions).w1
 
 
-def _fit(task: Sequence[Group], samples: Sequence[Sample], device: str) -> dict[str, Fitted]:
+def _fit(task: Task, samples: Sequence[Sample], device: str) -> dict[str, Fitted]:
     """The critics by cell key, fitted in batches of equal method shape, dimension and sample sizes."""
     batches: dict[object, list[tuple[Cell, Job]]] = {}
     for group, sample in zip(task, samples, strict=True):

@@ -62,7 +62,7 @@ class Engine:
         self.stack = Stack(
             initial.to(self.device, dtype), shapes, self.method.activation, self.source.points_a_step, products
         )
-        self.high = self.stack.spread(self.clip, biases=self._bias_wall())
+        self.high = self.stack.per_parameter(self.clip, biases=self._bias_wall())
         self.low = -self.high
         self.optimise = self._optimiser(methods)
         self.graphs: list[torch.cuda.CUDAGraph] = []
@@ -86,7 +86,7 @@ class Engine:
     def _optimiser(self, methods: list[ClippedRecipe]) -> RMSProp | Adam | SGD:
         parameters, shared = self.stack.parameters, self.method
         rate, eps = (
-            self.stack.spread(torch.tensor(values, dtype=parameters.dtype, device=self.device))
+            self.stack.per_parameter(torch.tensor(values, dtype=parameters.dtype, device=self.device))
             for values in ([m.rate for m in methods], [m.eps for m in methods])
         )
         if shared.optimiser == "rmsprop":

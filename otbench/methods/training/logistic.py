@@ -14,7 +14,7 @@ from otbench.methods.training.recipes import LogisticRecipe
 from otbench.types import SamplePair
 
 #: Adam's.
-EPS = 1e-8
+ADAM_EPS = 1e-8
 
 #: Discriminators trained together: enough to forget the calls, few enough for the cache.
 TOGETHER = 16
@@ -48,7 +48,7 @@ def _train_batch(pairs: list[SamplePair], method: LogisticRecipe, seeds: list[in
     initial = torch.stack([initial_parameters(shapes, seed, None) for seed in seeds]).to(device)
     source = MinibatchSource(pairs, seeds, method.batch, initial)
     stack = Stack(initial, shapes, method.activation, source.points_a_step)
-    rate, eps = torch.full_like(stack.parameters, method.lr), torch.full_like(stack.parameters, EPS)
+    rate, eps = torch.full_like(stack.parameters, method.lr), torch.full_like(stack.parameters, ADAM_EPS)
     optimise = Adam(stack.parameters, rate, eps, method.betas)
     side = source.pull * method.batch  # -1 at points of x, 1 at points of y: the loss is mean softplus(side f)
     for first in range(0, method.steps, STEPS_A_BLOCK):

@@ -76,7 +76,7 @@ class Stack:
         own = [w[:, :rows, :cols] for w, (rows, cols) in zip(weights, self.shapes, strict=True)]
         return own, [b[:, :, :cols] for b, (_, cols) in zip(biases, self.shapes, strict=True)]
 
-    def spread(self, column: Tensor, biases: float | None = None) -> Tensor:
+    def per_parameter(self, column: Tensor, biases: float | None = None) -> Tensor:
         """A flat tensor holding each critic's number of ``column`` (E,) at all its parameters, or ``biases`` at the
         biases."""
         flat = torch.ones_like(self.parameters)

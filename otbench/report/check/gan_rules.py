@@ -5,7 +5,8 @@ from collections.abc import Iterator
 import pandas as pd
 
 from otbench.report.check.proof_rules import PROOF, proved, rounding
-from otbench.report.check.violation import TOLERANCE, Violation, at_most, holds
+from otbench.report.check.violation import Violation, at_most, holds
+from otbench.transport.certificate import TOLERANCE
 
 
 def curve_certificates(frame: pd.DataFrame) -> Iterator[Violation]:

@@ -7,14 +7,12 @@ import pandas as pd
 
 from otbench.report.check.violation import Violation, at_most, holds
 from otbench.results.schema import stored_fields
+from otbench.transport.bounds import VALUE_ROUNDING
 from otbench.transport.certificate import TOLERANCE, ULP, ULPS
 from otbench.types import Proof
 
 #: The columns of an exact value and its proof.
 PROOF = list(stored_fields(Proof))
-
-#: Rounding of sums over critics' values, in units of the data's spread: a few hundred additions deep.
-ROUNDING = 256 * ULP
 
 
 def proved(frame: pd.DataFrame) -> Iterator[Violation]:
@@ -39,5 +37,5 @@ def rounding(frame: pd.DataFrame) -> "pd.Series[float]":
     """What a bound may be above another by rounding: 1e-9 W1, the certificate's own, and where W1 is small beside the
     data, as between identical samples, the rounding of critics' values, which are of the data's size; in its unit."""
     size = frame["spread"] if "spread" in frame else frame["longest_move"]
-    slack: pd.Series[float] = TOLERANCE * frame["primal"] + ROUNDING * size.fillna(0.0)
+    slack: pd.Series[float] = TOLERANCE * frame["primal"] + VALUE_ROUNDING * size.fillna(0.0)
     return slack

@@ -5,7 +5,8 @@ from collections.abc import Iterator
 import numpy as np
 import pandas as pd
 
-from otbench.report.check.violation import TOLERANCE, Violation, at_most, holds
+from otbench.report.check.violation import Violation, at_most, holds
+from otbench.transport.certificate import TOLERANCE
 
 #: The least cosine between rays and moves: below 1 by no more than the rounding of points near a potential's kinks.
 ALONG = 0.99

@@ -8,19 +8,20 @@ import numpy as np
 import pandas as pd
 
 from otbench.errors import InputError, ResultsError
-from otbench.experiment.agreement import Promise
 from otbench.experiment.locate import declaration_digest, experiments
+from otbench.experiment.promise import Promise
 from otbench.files import read_toml
 from otbench.report.check.gan_rules import curve_certificates, curve_ladder, curve_ranges
 from otbench.report.check.proof_rules import PROOF, proved, rounding
 from otbench.report.check.published_rules import near_published
 from otbench.report.check.ray_rules import rays
 from otbench.report.check.timing_rules import measurements
-from otbench.report.check.violation import TOLERANCE, Violation, at_most, holds, place
+from otbench.report.check.violation import Violation, at_most, holds, place
 from otbench.results.folder import Stored
 from otbench.results.rounding import NOISE, ROUND_OFF, ROUNDING
 from otbench.results.store import Results, Row, cell_key, keys_digest
 from otbench.results.tables.cells import cell_columns, to_csv
+from otbench.transport.certificate import TOLERANCE
 
 #: Standard errors between a closed form on a sample and the population's value.
 SIGMAS = 6.0
@@ -53,7 +54,7 @@ def check_results(results: Results | Stored) -> dict[str, list[Violation]]:
     found["tables"] = list(tables(stored))
     if stored.kind == "published":
         found["published scores"] = list(near_published(stored.tables["published"]))
-    found["agreement"] = list(agreement(stored.frame, stored.meta.get("agree", [])))
+    found["agreement"] = list(promises_kept(stored.frame, stored.meta.get("agree", [])))
     return found
 
 
@@ -266,7 +267,7 @@ def declaration(name: str, meta: dict[str, Any]) -> Iterator[Violation]:
         yield Violation("the results are of the experiment", file.name, "changed since", "as when it ran: run it again")
 
 
-def agreement(frame: pd.DataFrame, promises: Any) -> Iterator[Violation]:
+def promises_kept(frame: pd.DataFrame, promises: Any) -> Iterator[Violation]:
     """The designated cells reach their dual/primal ratio in the median; one that diverged or was refused counts 0."""
     for promise in _promises(promises):
         where, ratio, least = promise.where, promise.ratio, promise.at_least

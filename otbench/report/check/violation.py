@@ -7,9 +7,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-#: Relative rounding allowance of every comparison: the certificate's own.
-TOLERANCE = 1e-9
-
 
 @dataclass(frozen=True)
 class Violation:

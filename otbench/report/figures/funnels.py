@@ -16,7 +16,7 @@ from otbench.transport.alignment import alignment
 from otbench.types import Array, SamplePair
 
 #: Points a side of a surface's grid, steps between its contours, rays, points a critic's cosine is read on.
-GRID, CONTOURS, RAYS, SCORED = 81, 12, 40, 4096
+SIDE, CONTOURS, RAYS, SCORED = 81, 12, 40, 4096
 
 #: Light enough everywhere for black rays; one hue, so that only lightness tells high from low.
 SHADES = LinearSegmentedColormap.from_list("shades", ["#ffffff", "#56B4E9", "#3f86b8"])
@@ -36,7 +36,7 @@ def surfaces(problem: Funnels, critics: Sequence[tuple[str, Critic]], *, seed: i
         raise InputError(f"surfaces are drawn of pairs in two dimensions; got dim {problem.dim}")
     drawn = problem.sample(RAYS, mode="population", seed=seed)
     scored = problem.sample(SCORED, mode="population", seed=seed)
-    axis = np.linspace(-problem.half_width, problem.half_width, GRID)
+    axis = np.linspace(-problem.half_width, problem.half_width, SIDE)
     points = np.stack(np.meshgrid(axis, axis), axis=-1).reshape(-1, 2)
     count = 1 + len(critics)
     figure, row = plt.subplots(1, count, figsize=(2.3 * count, 3), layout="constrained", squeeze=False)
@@ -51,7 +51,7 @@ def surfaces(problem: Funnels, critics: Sequence[tuple[str, Critic]], *, seed: i
 
 def _surface(axes: Axes, axis: Array, values: Array, pair: SamplePair, label: str, cosine: float | None) -> None:
     lowest, span = values.min(), np.ptp(values)
-    shades = ((values - lowest) / (span or 1.0)).reshape(GRID, GRID)
+    shades = ((values - lowest) / (span or 1.0)).reshape(SIDE, SIDE)
     edges = (axis[0], axis[-1]) * 2
     axes.imshow(shades, cmap=SHADES, origin="lower", extent=edges, interpolation="bilinear", vmin=0, vmax=1)
     levels = np.linspace(0, 1, CONTOURS + 1)[1:-1]

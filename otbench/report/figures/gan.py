@@ -10,9 +10,9 @@ from otbench.report.figures.style import COLOURS, band
 from otbench.results.tables.gan import runs
 
 #: Clip values whose runs are drawn, or the nearest there are: the WGAN paper's, and ten and a hundred times as much.
-SHOWN = (0.01, 0.1, 1.0)
+CLIPS_SHOWN = (0.01, 0.1, 1.0)
 
-TITLES = {"ring": "ring of 8 Gaussians", "swiss_roll": "swiss roll", "digits": "digits (64-d)"}
+DATASETS = {"ring": "ring of 8 Gaussians", "swiss_roll": "swiss roll", "digits": "digits (64-d)"}
 
 
 def generator(frame: pd.DataFrame) -> Figure:
@@ -22,7 +22,7 @@ def generator(frame: pd.DataFrame) -> Figure:
     What is printed has a unit of its own: it is drawn with its largest value at the top of the panel.
     """
     datasets, clips = list(frame["dataset"].drop_duplicates()), frame["clip"].unique().astype(float)
-    chosen = [clips[np.abs(np.log(clips / wish)).argmin()] for wish in SHOWN]
+    chosen = [clips[np.abs(np.log(clips / wish)).argmin()] for wish in CLIPS_SHOWN]
     one = frame[(frame["seed"] == frame["seed"].min()) & (frame["lr"] == frame["lr"].max())]
     ends = runs(frame)
     size = (10.5, 2.3 * len(datasets) + 0.5)
@@ -35,7 +35,7 @@ def generator(frame: pd.DataFrame) -> Figure:
             ranks = runs(part[part["clip"] == clip]).iloc[0]
             printed, slope = (_rank(ranks[name]) for name in ("rank_printed", "rank_slope"))
             axes.set_title(f"c = {clip:g}\nrank correlation: printed {printed}, / slope {slope}", fontsize=8)
-        row[0].set_ylabel(TITLES.get(name, name))
+        row[0].set_ylabel(DATASETS.get(name, name))
         _ends(row[3], ends[ends["dataset"] == name])
     for axes in panels[-1, :3]:
         axes.set_xlabel("iteration")

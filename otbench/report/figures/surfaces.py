@@ -17,7 +17,7 @@ from otbench.results.store import Results
 from otbench.results.tables.cells import proportional
 
 #: Critics side by side: as many as fit a page beside the potential.
-SHOWN = 4
+CRITICS_SHOWN = 4
 
 
 def write_portraits(results: Results) -> list[Path]:
@@ -29,7 +29,8 @@ def write_portraits(results: Results) -> list[Path]:
     if rows.empty:
         return []
     law = Funnels(**_fields(rows.iloc[0], "problem."))
-    some = rows.iloc[[round(k * (len(rows) - 1) / (SHOWN - 1)) for k in range(SHOWN)]].drop_duplicates("key")
+    places = [round(k * (len(rows) - 1) / (CRITICS_SHOWN - 1)) for k in range(CRITICS_SHOWN)]
+    some = rows.iloc[places].drop_duplicates("key")
     critics = []
     for _, row in some.iterrows():
         method, seed = WeightClip(**_fields(row, "method.")), int(row["seed"])

@@ -126,19 +126,14 @@ def _bound(raw: "pd.Series[Any]", constant: "pd.Series[Any]") -> "pd.Series[Any]
     return bound.where(raw.notna() & constant.notna())
 
 
-def matrix(frame: pd.DataFrame, timings: pd.DataFrame) -> pd.DataFrame:
-    """Every row with every column."""
-    return frame
-
-
-def agreement(frame: pd.DataFrame, timings: pd.DataFrame) -> pd.DataFrame:
+def agreement(frame: pd.DataFrame) -> pd.DataFrame:
     """Each rung over the exact W1, skill and cosine: median and quartiles over seeds, a line a cell otherwise."""
     varying = [name for name in cell_columns(frame) if frame[name].nunique() > 1]
     keys = [*ALWAYS, *(name for name in varying if name not in ALWAYS and name != "seed")]
     return _summary(frame, [name for name in keys if name in frame], SUMMARISED)
 
 
-def clip(frame: pd.DataFrame, timings: pd.DataFrame) -> pd.DataFrame:
+def clip(frame: pd.DataFrame) -> pd.DataFrame:
     """Per problem, dimension and clip value, over overlaps and seeds: what is printed, what it is worth, and K.
 
     The overlap of shared mass is summed over; every other field that varies has a line of its own.
@@ -154,7 +149,7 @@ def clip(frame: pd.DataFrame, timings: pd.DataFrame) -> pd.DataFrame:
     return _summary(trained, [name for name in dict.fromkeys(keys) if name in trained], columns)
 
 
-def exact(frame: pd.DataFrame, timings: pd.DataFrame) -> pd.DataFrame:
+def exact(frame: pd.DataFrame) -> pd.DataFrame:
     """A line a sample: the exact value, its certificate, the closed forms and the sampling error."""
     points = [name for name in cell_columns(frame, "problem.", "sampling.") if frame[name].notna().any()]
     points = [name for name in points if not name.endswith(".version")]
@@ -167,7 +162,7 @@ def exact(frame: pd.DataFrame, timings: pd.DataFrame) -> pd.DataFrame:
     return drawn[[*points, *columns]].drop_duplicates([*points, "seed"], ignore_index=True)
 
 
-def saturation(frame: pd.DataFrame) -> pd.DataFrame:
+def losses(frame: pd.DataFrame) -> pd.DataFrame:
     """The old loss beside the new: closed forms, a discriminator's estimate, a critic's ladder, and what a generator
     with parameter theta receives from each; medians and quartiles over seeds, a line a law and critic.
 
@@ -206,14 +201,14 @@ def timing(frame: pd.DataFrame, timings: pd.DataFrame) -> pd.DataFrame:
     return _summary(rows, [name for name in keys if name in rows], columns)
 
 
-#: Every table by its file name; a table is a function of the rows' frame and the timings' frame.
-TABLES: dict[str, Callable[[pd.DataFrame, pd.DataFrame], pd.DataFrame]] = {
-    "matrix": matrix,
-    "agreement": agreement,
-    "clip": clip,
-    "exact": exact,
-    "timing": timing,
-}
+#: Tables by file name that are made of any matrix; each is a function of the rows' frame.
+TABLES: dict[str, Callable[[pd.DataFrame], pd.DataFrame]] = {"agreement": agreement, "clip": clip, "exact": exact}
+
+
+def tables_of(frame: pd.DataFrame, timings: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """Every table of a matrix by file name: the rows themselves, those of ``TABLES``, and where the seconds went."""
+    summaries = {name: table(frame) for name, table in TABLES.items()}
+    return {"matrix": frame, **summaries, "timing": timing(frame, timings)}
 
 
 def _summary(frame: pd.DataFrame, keys: list[str], columns: Sequence[str]) -> pd.DataFrame:

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 #: What a sweep is told apart by, seeds, points and the clip value itself apart.
-ARM = [
+SWEEP = [
     "problem.name", "problem.dim", "method.depth", "method.widths", "method.lr_unit", "method.eps", "method.init",
     "method.biases", "method.clip_parameters",
 ]  # fmt: skip
@@ -26,12 +26,12 @@ def exponents(frame: pd.DataFrame) -> pd.DataFrame:
     """
     rows = frame[(frame["critic"] == "weight_clip") & frame["method.clip_over_c_star"].notna()]
     rows = rows.assign(ratio=rows["method.clip_over_c_star"].astype(float))
-    varying = [str(name) for name in rows if str(name).startswith("problem.") and name not in ARM]
+    varying = [str(name) for name in rows if str(name).startswith("problem.") and name not in SWEEP]
     varying = [name for name in varying if rows[name].nunique() > 1 and name != "problem.version"]
     lines = []
-    for arm, part in rows.groupby([*ARM, *varying], dropna=False, sort=False):
+    for arm, part in rows.groupby([*SWEEP, *varying], dropna=False, sort=False):
         if part["ratio"].nunique() > 2:
-            named: dict[str, object] = dict(zip([*ARM, *varying], arm, strict=True))
+            named: dict[str, object] = dict(zip([*SWEEP, *varying], arm, strict=True))
             lines.append(named | _sweep(part))
     return pd.DataFrame(lines)
 

@@ -10,7 +10,7 @@ from otbench.results.store import Row
 from otbench.results.tables.cells import typed_frame
 
 #: What tells one GAN from another, seeds apart.
-ARM = ["dataset", "lr", "clip"]
+GAN = ["dataset", "lr", "clip"]
 
 QUARTILES = {"median": 0.5, "q1": 0.25, "q3": 0.75}
 
@@ -19,7 +19,7 @@ def curve_frame(rows: Sequence[Row]) -> pd.DataFrame:
     """The records in order, with ``slope`` = raw / slope_constant, 0 where raw <= 0 or the constant is infinite, and
     ``printed_w1`` = -printed: the number people read as the distance."""
     frame = typed_frame(rows, names_of(GeneratorColumns))
-    frame = frame.astype({"modes": "float64"}).sort_values([*ARM, "seed", "iteration"], ignore_index=True)
+    frame = frame.astype({"modes": "float64"}).sort_values([*GAN, "seed", "iteration"], ignore_index=True)
     slope = (frame["raw"] / frame["slope_constant"]).where((frame["raw"] > 0) & (frame["slope_constant"] > 0), 0.0)
     return frame.assign(slope=slope.where(frame["status"] == "ok"), printed_w1=-frame["printed"])
 
@@ -27,7 +27,7 @@ def curve_frame(rows: Sequence[Row]) -> pd.DataFrame:
 def generator(frame: pd.DataFrame) -> pd.DataFrame:
     """The curves: per data set, rate, clip value and iteration, medians and quartiles over seeds."""
     columns = ["primal", "printed_w1", "raw", "slope_constant", "slope", "c_transform", "nearest", "modes", "floor"]
-    return _summary(frame, [*ARM, "iteration"], columns)
+    return _summary(frame, [*GAN, "iteration"], columns)
 
 
 def tracking(frame: pd.DataFrame) -> pd.DataFrame:
@@ -42,17 +42,17 @@ def tracking(frame: pd.DataFrame) -> pd.DataFrame:
     """
     measured = ["rank_printed", "rank_raw", "rank_slope", "rank_c_transform", "rank_nearest", "final_w1", "lowest_w1",
                 "modes", "floor", "seconds_critic", "seconds_generator", "seconds_exact"]  # fmt: skip
-    return _summary(runs(frame), ARM, measured)
+    return _summary(runs(frame), GAN, measured)
 
 
 def runs(frame: pd.DataFrame) -> pd.DataFrame:
     """A line a GAN: its rank correlations, its end and its seconds (of training in all, of one exact solve)."""
     lines = []
-    for arm, part in frame.groupby([*ARM, "seed"], sort=False):
+    for arm, part in frame.groupby([*GAN, "seed"], sort=False):
         later = part[part["iteration"] > 0]
         last = part.iloc[-1]
         lines.append({
-            **dict(zip([*ARM, "seed"], arm, strict=True)),
+            **dict(zip([*GAN, "seed"], arm, strict=True)),
             "status": last["status"],
             "rank_printed": spearman(later["printed_w1"], later["primal"]),
             "rank_raw": spearman(later["raw"], later["primal"]),
@@ -73,9 +73,9 @@ def runs(frame: pd.DataFrame) -> pd.DataFrame:
 def spearman(first: "pd.Series[float]", second: "pd.Series[float]") -> float:
     """Spearman's rank correlation: Pearson's of the ranks, ties sharing their mean rank; NaN of a constant."""
     both = pd.DataFrame({"first": first, "second": second}).astype("float64").dropna().rank()
-    spread = both - both.mean()
-    size = float(np.sqrt((spread["first"] ** 2).sum() * (spread["second"] ** 2).sum()))
-    return float((spread["first"] * spread["second"]).sum() / size) if size > 0 else float("nan")
+    centred = both - both.mean()
+    size = float(np.sqrt((centred["first"] ** 2).sum() * (centred["second"] ** 2).sum()))
+    return float((centred["first"] * centred["second"]).sum() / size) if size > 0 else float("nan")
 
 
 def _summary(frame: pd.DataFrame, keys: list[str], columns: Sequence[str]) -> pd.DataFrame:

@@ -21,8 +21,8 @@ def timing_frame(rows: Sequence[Row], meta: dict[str, object]) -> pd.DataFrame:
     steady = pd.Series(True, frame.index)
     for name in ("seconds_per_step", "plain_seconds_per_step", "product_seconds", "exact_seconds", "arrival_seconds"):
         if f"{name}_median" in frame:
-            spread = (frame[f"{name}_q3"] - frame[f"{name}_q1"]) / frame[f"{name}_median"]
-            steady &= ~(spread > STEADY)
+            width = (frame[f"{name}_q3"] - frame[f"{name}_q1"]) / frame[f"{name}_median"]
+            steady &= ~(width > STEADY)
     frame["timing_valid"] = steady & (frame["load"].astype(float) <= cores)
     return frame
 

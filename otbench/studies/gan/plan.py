@@ -14,7 +14,7 @@ Width = Annotated[int, Field(ge=1)]
 
 
 @dataclass(frozen=True)
-class Job:
+class GanBatch:
     """One data set, rate and seed: a GAN for every clip value, trained side by side on common random numbers."""
 
     dataset: str
@@ -50,11 +50,11 @@ class GeneratorPlan(StudyPlan):
         """The iterations after which everything is read, 0 among them."""
         return range(0, self.iterations + 1, self.every)
 
-    def jobs(self) -> dict[str, Job]:
+    def jobs(self) -> dict[str, GanBatch]:
         """Every job by its name, data set after data set."""
         axes = {"datasets", "clip", "lr", "seeds"}
         shared = hashlib.sha256(dump([self.version, self.model_dump(exclude=axes)])).hexdigest()[:12]
-        jobs = [Job(name, lr, seed) for name in self.datasets for lr in self.lr for seed in self.seeds]
+        jobs = [GanBatch(name, lr, seed) for name in self.datasets for lr in self.lr for seed in self.seeds]
         return {f"{job.dataset} lr={job.lr:g} seed={job.seed} plan={shared}": job for job in jobs}
 
     def records(self, device: str) -> dict[str, list[str]]:

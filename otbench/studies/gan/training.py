@@ -12,11 +12,11 @@ from otbench.methods.mlp import Mlp
 from otbench.methods.training.minibatch import stream_seed
 from otbench.methods.training.network import Stack, initial_parameters
 from otbench.methods.training.optimisers import RMSProp
-from otbench.studies.gan.plan import GeneratorPlan, Job
+from otbench.studies.gan.plan import GanBatch, GeneratorPlan
 from otbench.types import Array
 
 #: RMSProp's, as torch has them.
-SMOOTHING, EPS = 0.99, 1e-8
+SMOOTHING, RMSPROP_EPS = 0.99, 1e-8
 
 
 class Gans:
@@ -26,7 +26,7 @@ class Gans:
     ``seconds_generator`` are wall time since the start of all E, data apart.
     """
 
-    def __init__(self, plan: GeneratorPlan, job: Job, seen: Array, device: str) -> None:
+    def __init__(self, plan: GeneratorPlan, job: GanBatch, seen: Array, device: str) -> None:
         self.plan, self.clips, self.device = plan, plan.clip, device
         self.seen = torch.from_numpy(seen).float().to(device)
         dim, seeds = seen.shape[1], (stream_seed(part, job.seed) for part in ("critic", "generator"))
@@ -35,7 +35,7 @@ class Gans:
         self.optimise_critics, self.optimise_generators = (
             self._rmsprop(stack, job.lr) for stack in (self.critics, self.generators)
         )
-        self.box = self.critics.spread(torch.tensor(plan.clip, device=device))
+        self.box = self.critics.per_parameter(torch.tensor(plan.clip, device=device))
         self.pull = torch.full((len(plan.clip), 2 * plan.batch, 1), 1 / plan.batch, device=device)
         self.pull[:, : plan.batch] *= -1
         self.rng = np.random.default_rng(stream_seed("steps", job.seed) % 2**64)
@@ -52,7 +52,7 @@ class Gans:
 
     @staticmethod
     def _rmsprop(stack: Stack, lr: float) -> RMSProp:
-        rate, eps = (torch.full_like(stack.parameters, value) for value in (lr, EPS))
+        rate, eps = (torch.full_like(stack.parameters, value) for value in (lr, RMSPROP_EPS))
         return RMSProp(stack.parameters, rate, eps, SMOOTHING)
 
     def _clip(self) -> None:

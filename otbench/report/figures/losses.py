@@ -8,10 +8,10 @@ from matplotlib.figure import Figure
 
 from otbench.report.figures.style import COLOURS, MARKERS
 
-TITLES = {"segments": "parallel segments", "translation": "shifted Gaussians"}
+FAMILIES = {"segments": "parallel segments", "translation": "shifted Gaussians"}
 
 
-def saturation(table: pd.DataFrame) -> Figure:
+def losses(table: pd.DataFrame) -> Figure:
     """Values (above) and their gradients (below) against theta, a column a family; medians, quartiles shaded."""
     table = table[table["theta"].notna()]
     families = sorted(table["problem.name"].unique())
@@ -25,7 +25,7 @@ def saturation(table: pd.DataFrame) -> Figure:
         _marked(above, wgan, "c_transform", 2, "clipped critic, c-transform")
         _jensen_shannon(above, gan)
         _marked(above, gan, "js", 1, "discriminator, JS estimate (nats)")
-        above.set(title=TITLES.get(name, name))
+        above.set(title=FAMILIES.get(name, name))
         _marked(below, wgan, "raw_gradient_over_slope", 0, "")
         _marked(below, gan, "js_gradient", 1, "")
         below.axhline(0, color="black", linewidth=0.8, linestyle=":")
