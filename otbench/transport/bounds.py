@@ -64,9 +64,8 @@ class Ladder:
             (fx[self.rows], self.a, self.b, self.cost),
             (-fy[self.cols], self.b, self.a, self.transposed),
         )
-        best = max(
-            (maximise_concave(ShrinkingEnvelope(*side), guess) for side in sides), key=lambda found: found[1]
-        )
+        found = [maximise_concave(ShrinkingEnvelope(*side).value_and_shrink, guess) for side in sides]
+        best = max(found, key=lambda one: one[1])
         return best if best[1] > self.nearest else (0.0, self.nearest)
 
     def bounds(

@@ -48,12 +48,12 @@ def maximise_concave(evaluate: Callable[[float], Evaluation], guess: float) -> t
 
 
 class ShrinkingEnvelope:
-    """D(s) = s a.f + sum_j b_j min_i (M_ij - s f_i), with both one-sided derivatives.
+    """D(s) = s a.f + sum_j b_j min_i (M_ij - s f_i) for a search that closes in on the maximum, as cutting planes do.
 
-    Column j's minimum is a lower envelope of lines. One below which another lies for every s >= 0 (M smaller and
-    f larger) is dropped at the start, which leaves about ln n of n lines when f and M are unrelated. Each call
-    tells on which side of s the maximum is, and drops the lines that cannot be lowest there: a search must close
-    in on the maximum, as cutting planes do.
+    Column j's minimum is the lower envelope of n lines in s. A line that lies above another for every s >= 0 (M larger
+    and f smaller) is dropped at the start, which leaves about ln n of n lines where f and M are unrelated. Every
+    evaluation tells on which side of s the maximum is, and drops the lines that cannot be lowest there: it gives D only
+    at s = 0 and at points of the brackets that it has left, so that the order of evaluations matters.
     """
 
     def __init__(self, f: Array, a: Array, b: Array, cost: Array) -> None:
@@ -61,7 +61,8 @@ class ShrinkingEnvelope:
         self.mean, self.b = float(a @ f), b
         self.intercepts, self.slopes, self.counts = _undominated(f, cost)
 
-    def __call__(self, s: float) -> Evaluation:
+    def value_and_shrink(self, s: float) -> Evaluation:
+        """D(s) with its left and right derivative; lines that are lowest on the other side of s alone are dropped."""
         counts, starts = self.counts, np.cumsum(self.counts) - self.counts
         values = self.intercepts - s * self.slopes
         lowest = np.minimum.reduceat(values, starts)

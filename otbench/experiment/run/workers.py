@@ -48,7 +48,7 @@ def run_here(
     tasks: Sequence[AnyTask],
     split: Callable[[AnyTask], Sequence[AnyTask]],
 ) -> Iterator[tuple[AnyTask, Result | Failure]]:
-    """Every task with what ``attempt`` makes of it, in this process; one that fails is replaced by its parts, if any."""
+    """Every task with what ``attempt`` makes of it, in this process; the parts of one that fails take its place."""
     waiting = deque(tasks)
     while waiting:
         task = waiting.popleft()

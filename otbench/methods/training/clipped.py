@@ -16,7 +16,7 @@ from otbench.methods.fitted import Fitted
 from otbench.methods.mlp import Activation
 from otbench.methods.training.compiled_step import worth_compiling
 from otbench.methods.training.engine import DTYPES, Engine
-from otbench.methods.training.minibatch import STEPS_A_BLOCK
+from otbench.methods.training.minibatch import STEPS_PER_BLOCK
 from otbench.methods.training.network import CPU_ROWS, Stack, filled, filled_shapes, initial_parameters
 from otbench.methods.training.recipes import ClippedRecipe
 from otbench.types import Law, SamplePair
@@ -105,7 +105,7 @@ def batch_size(pair: SamplePair, method: ClippedRecipe, device: str) -> int:
     width = sum(widths) + max(widths, default=0)  # every layer's outputs, and one buffer to spare
     if device.startswith("cuda"):
         _, total = torch.cuda.mem_get_info(device)  # all of it: what is free counts memory torch keeps for reuse
-        draws = 0 if method.batch == "full" else 8 * 8 * STEPS_A_BLOCK * rows  # 64-bit numbers and what makes them
+        draws = 0 if method.batch == "full" else 8 * 8 * STEPS_PER_BLOCK * rows  # 64-bit numbers and what makes them
         return max(1, int(GPU_SHARE * total) // (8 * (7 * parameters + rows * (pair.dim + width)) + draws))
     floats = 7 * parameters + min(rows, CPU_ROWS) * width  # 7: theta, g, v, a temporary, rate, both walls
     return max(1, min(64, CPU_WORKING_SET // (4 * floats)))

@@ -9,18 +9,19 @@ from torch import Tensor
 
 from otbench.deadline import check_deadline
 from otbench.methods.training.compiled_step import compiled_step
-from otbench.methods.training.minibatch import MinibatchSource
+from otbench.methods.training.minibatch import sample_source
 from otbench.methods.training.network import Stack, initial_parameters
 from otbench.methods.training.optimisers import SGD, Adam, RMSProp
 from otbench.methods.training.population import PopulationSource
 from otbench.methods.training.recipes import ClippedRecipe
+from otbench.methods.training.source import PointSource
 from otbench.types import Law, SamplePair
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 #: Steps in one captured CUDA graph; divides every source's block.
-STEPS_A_GRAPH = 16
+STEPS_PER_GRAPH = 16
 
 #: The dtype parameters are kept in, and that of the matrix products, by the method's ``dtype``.
 DTYPES = {
@@ -60,7 +61,7 @@ class Engine:
         self.clip = torch.tensor([m.clip for m in methods], dtype=dtype, device=self.device)
         self.source = self._source(pairs, seeds, laws, initial.to(self.device, dtype))
         self.stack = Stack(
-            initial.to(self.device, dtype), shapes, self.method.activation, self.source.points_a_step, products
+            initial.to(self.device, dtype), shapes, self.method.activation, self.source.points_per_step, products
         )
         self.high = self.stack.per_parameter(self.clip, biases=self._bias_wall())
         self.low = -self.high
@@ -77,9 +78,9 @@ class Engine:
 
     def _source(
         self, pairs: list[SamplePair], seeds: list[int], laws: "Sequence[Law] | None", like: Tensor
-    ) -> MinibatchSource | PopulationSource:
+    ) -> PointSource:
         if laws is None:
-            return MinibatchSource(pairs, seeds, self.method.batch, like)
+            return sample_source(pairs, seeds, self.method.batch, like)
         assert self.method.batch != "full"
         return PopulationSource(laws, seeds, self.method.batch, pairs[0].dim, like)
 
@@ -132,17 +133,17 @@ class Engine:
             self.step(k)
 
     def _graphed(self, count: int) -> None:
-        """Whole graphs of STEPS_A_GRAPH steps; what is left over step by step."""
+        """Whole graphs of STEPS_PER_GRAPH steps; what is left over step by step."""
         if not self.graphs:
             self.graphs = self._capture()
-        whole = count // STEPS_A_GRAPH
+        whole = count // STEPS_PER_GRAPH
         for graph in self.graphs[:whole]:
             graph.replay()
-        for k in range(whole * STEPS_A_GRAPH, count):
+        for k in range(whole * STEPS_PER_GRAPH, count):
             self.step(k)
 
     def _capture(self) -> list[torch.cuda.CUDAGraph]:
-        """One graph for each run of STEPS_A_GRAPH minibatches in the block's buffer; state is left as it was."""
+        """One graph for each run of STEPS_PER_GRAPH minibatches in the block's buffer; state is left as it was."""
         state = [t.clone() for t in self._state()]
         side = torch.cuda.Stream(self.device)  # type: ignore[no-untyped-call]
         side.wait_stream(torch.cuda.current_stream(self.device))
@@ -151,10 +152,10 @@ class Engine:
                 self.step(k)
         torch.cuda.current_stream(self.device).wait_stream(side)
         graphs: list[torch.cuda.CUDAGraph] = []
-        for first in range(0, self.source.block, STEPS_A_GRAPH):
+        for first in range(0, self.source.block, STEPS_PER_GRAPH):
             graph = torch.cuda.CUDAGraph()
             with torch.cuda.graph(graph, pool=graphs[0].pool() if graphs else None):
-                for k in range(first, first + STEPS_A_GRAPH):
+                for k in range(first, first + STEPS_PER_GRAPH):
                     self.step(k)
             graphs.append(graph)
         for tensor, before in zip(self._state(), state, strict=True):
@@ -164,7 +165,7 @@ class Engine:
     def prepare(self) -> None:
         """Do what only a first step has to: compile, capture, load. No parameter changes."""
         state = [t.clone() for t in self._state()]
-        self.run(0, STEPS_A_GRAPH)
+        self.run(0, STEPS_PER_GRAPH)
         for tensor, before in zip(self._state(), state, strict=True):
             tensor.copy_(before)
 

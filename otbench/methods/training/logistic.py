@@ -7,7 +7,7 @@ import torch
 
 from otbench.methods.fitted import Fitted
 from otbench.methods.training.clipped import check_device, one_thread
-from otbench.methods.training.minibatch import STEPS_A_BLOCK, MinibatchSource
+from otbench.methods.training.minibatch import STEPS_PER_BLOCK, MinibatchSource
 from otbench.methods.training.network import Stack, initial_parameters
 from otbench.methods.training.optimisers import Adam
 from otbench.methods.training.recipes import LogisticRecipe
@@ -47,12 +47,12 @@ def _train_batch(pairs: list[SamplePair], method: LogisticRecipe, seeds: list[in
     shapes = method.shapes(pairs[0].dim)
     initial = torch.stack([initial_parameters(shapes, seed, None) for seed in seeds]).to(device)
     source = MinibatchSource(pairs, seeds, method.batch, initial)
-    stack = Stack(initial, shapes, method.activation, source.points_a_step)
+    stack = Stack(initial, shapes, method.activation, source.points_per_step)
     rate, eps = torch.full_like(stack.parameters, method.lr), torch.full_like(stack.parameters, ADAM_EPS)
     optimise = Adam(stack.parameters, rate, eps, method.betas)
     side = source.pull * method.batch  # -1 at points of x, 1 at points of y: the loss is mean softplus(side f)
-    for first in range(0, method.steps, STEPS_A_BLOCK):
-        steps = min(STEPS_A_BLOCK, method.steps - first)
+    for first in range(0, method.steps, STEPS_PER_BLOCK):
+        steps = min(STEPS_PER_BLOCK, method.steps - first)
         source.draw(first, steps)
         for k in range(steps):
             points = source.points(k)
