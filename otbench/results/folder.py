@@ -1,12 +1,13 @@
 """A results folder as it is read: its rows, their frame and its tables, each worked out once."""
 
+from collections.abc import Callable
 from functools import cached_property
 from typing import Any, Literal
 
 import pandas as pd
 
 from otbench.results.store import Results, Row
-from otbench.results.tables.cells import frame_of, losses, tables_of
+from otbench.results.tables.cells import agreement, clip, exact, frame_of, losses, timing
 from otbench.results.tables.clip_sweeps import exponents, is_sweep
 from otbench.results.tables.gan import CURVE_TABLES, curve_frame
 from otbench.results.tables.published import SCORES_FILE, methods, published, read_scores
@@ -61,18 +62,31 @@ class Stored:
         return pd.DataFrame.from_records(self.results.timings())
 
     @cached_property
+    def scores(self) -> pd.DataFrame:
+        """The published scores that lie beside the rows."""
+        return read_scores(self.results.folder / SCORES_FILE)
+
+    @cached_property
     def tables(self) -> dict[str, pd.DataFrame]:
         """Every table by name."""
         if self.is_study:
             known = CURVE_TABLES if self.kind == "generator" else TIMING_TABLES
             return {name: table(self.frame) for name, table in known.items()}
-        tables = tables_of(self.frame, self.clock)
-        if self.frame["js"].notna().any():
-            tables["saturation"] = losses(self.frame)
-        if is_sweep(self.frame):
-            tables |= {"exponents": exponents(self.frame)}
-            tables |= {"rule": rule_table(self.frame), "held_out": held_out(self.frame)}
-        if self.kind == "published":
-            scores = read_scores(self.results.folder / SCORES_FILE)
-            tables |= {"published": published(self.frame, scores), "methods": methods(self.frame, scores)}
-        return tables
+        made = {name: table(self) for name, table in TABLES.items()}
+        return {name: table for name, table in made.items() if table is not None}
+
+
+#: Every table of a matrix by its file name: made of a results folder, None where the folder has not what it shows.
+TABLES: dict[str, Callable[[Stored], pd.DataFrame | None]] = {
+    "matrix": lambda stored: stored.frame,
+    "agreement": lambda stored: agreement(stored.frame),
+    "clip": lambda stored: clip(stored.frame),
+    "exact": lambda stored: exact(stored.frame),
+    "timing": lambda stored: timing(stored.frame, stored.clock),
+    "saturation": lambda stored: losses(stored.frame) if stored.frame["js"].notna().any() else None,
+    "exponents": lambda stored: exponents(stored.frame) if is_sweep(stored.frame) else None,
+    "rule": lambda stored: rule_table(stored.frame) if is_sweep(stored.frame) else None,
+    "held_out": lambda stored: held_out(stored.frame) if is_sweep(stored.frame) else None,
+    "published": lambda stored: published(stored.frame, stored.scores) if stored.kind == "published" else None,
+    "methods": lambda stored: methods(stored.frame, stored.scores) if stored.kind == "published" else None,
+}

@@ -1,6 +1,6 @@
 """Rows → tables: pure functions, the same bytes for the same rows."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from decimal import Decimal
 from functools import cache
 from pathlib import Path
@@ -199,16 +199,6 @@ def timing(frame: pd.DataFrame, timings: pd.DataFrame) -> pd.DataFrame:
     keys += ["critics_in_batch", "device", "workers", "machine"]
     columns = ("seconds_fit", "microseconds_a_step", "seconds_evaluate", "seconds_draw", "seconds_exact")
     return _summary(rows, [name for name in keys if name in rows], columns)
-
-
-#: Tables by file name that are made of any matrix; each is a function of the rows' frame.
-TABLES: dict[str, Callable[[pd.DataFrame], pd.DataFrame]] = {"agreement": agreement, "clip": clip, "exact": exact}
-
-
-def tables_of(frame: pd.DataFrame, timings: pd.DataFrame) -> dict[str, pd.DataFrame]:
-    """Every table of a matrix by file name: the rows themselves, those of ``TABLES``, and where the seconds went."""
-    summaries = {name: table(frame) for name, table in TABLES.items()}
-    return {"matrix": frame, **summaries, "timing": timing(frame, timings)}
 
 
 def _summary(frame: pd.DataFrame, keys: list[str], columns: Sequence[str]) -> pd.DataFrame:
