@@ -9,7 +9,7 @@ class OtbenchError(Exception):
 
 
 class InputError(OtbenchError, ValueError):
-    """Something handed in breaks a rule; nothing was computed or written."""
+    """Something that was handed in breaks a rule; nothing was computed or written."""
 
 
 class UnknownNameError(InputError):
@@ -48,4 +48,4 @@ class ResultsInUseError(OtbenchError):
 
 
 class ResultsError(OtbenchError):
-    """A results folder cannot be read as what it should be."""
+    """A results folder cannot be read as what it should be, or cannot be written."""
