@@ -1,4 +1,4 @@
-"""The best scale of a critic: the maximum of a concave, piecewise linear function, by cutting planes."""
+"""The best scale of a critic: the maximum of a concave, piecewise linear function, found by cutting planes."""
 
 from collections.abc import Callable
 
@@ -14,10 +14,10 @@ Evaluation = tuple[float, float, float]  # value, left and right derivative
 
 
 def maximise_concave(evaluate: Callable[[float], Evaluation], guess: float) -> tuple[float, float]:
-    """(s*, value) of the maximum over s >= 0 of a concave, piecewise linear function.
+    """(s*, value) of the maximum over s >= 0 of a concave, piecewise linear function; ``guess`` > 0 is tried first.
 
-    Cutting planes: the tangents at the two ends of a bracket meet at the next s; where a kink is the maximum
-    its left derivative is >= 0 and its right one <= 0, and the search stops exactly there.
+    The next s is where the tangents at the two ends of a bracket meet. At a kink that is the maximum the left
+    derivative is >= 0 and the right one <= 0, and the search stops exactly there.
 
     Source: Kelley 1960.
     """
@@ -84,8 +84,8 @@ class ShrinkingEnvelope:
 
 
 def _undominated(f: Array, cost: Array) -> tuple[Array, Array, NDArray[np.intp]]:
-    """Intercepts M_ij and slopes f_i of the lines that matter, column after column, slopes falling, and how many
-    there are in each column."""
+    """The intercepts M_ij and slopes f_i of the lines that matter, column after column with falling slopes, and the
+    number of lines in each column."""
     order = np.argsort(-f, kind="stable")
     lowest = np.full((1, cost.shape[1]), np.inf)
     found = []

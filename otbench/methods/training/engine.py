@@ -1,4 +1,4 @@
-"""The engine: one batch of clipped critics stepped together, eagerly on a CPU, by captured graphs on a GPU."""
+"""The engine: the training steps of one batch of clipped critics, done together for all of them."""
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 #: Steps in one captured CUDA graph; divides every source's block.
 STEPS_PER_GRAPH = 16
 
-#: The dtype parameters are kept in, and that of the matrix products, by the method's ``dtype``.
+#: By the method's ``dtype``: the type in which parameters are kept, and that of the matrix products.
 DTYPES = {
     "float32": (torch.float32, torch.float32),
     "tf32": (torch.float32, torch.float32),
@@ -33,12 +33,16 @@ DTYPES = {
 
 
 class Engine:
-    """E critics in training: parameters, minibatches, optimiser and box; ``run`` does their steps.
+    """E clipped critics in training: their parameters, their points, an optimiser and a box; ``run`` does steps.
 
-    Methods agree in all but clip, rate and eps. ``laws``: critic k sees fresh draws of laws[k] at every step, not its
-    sample. ``graphs``:
-    captured CUDA graphs; used where there is a GPU unless said otherwise. ``compiled``: the step is given to a
-    compiler, where there is one.
+    Args:
+        pairs: the samples of each critic, all of the same sizes.
+        methods: the recipe of each critic; they agree in all but clip value, learning rate and eps.
+        seeds: the seed of each critic's first weights and points.
+        device: where the critics are trained.
+        laws: the problem of which critic k sees fresh draws at every step; None shows it its sample.
+        graphs: whether steps are replayed from captured CUDA graphs; None does so on a GPU.
+        compiled: whether the step is given to a compiler, where there is one.
     """
 
     def __init__(
@@ -71,7 +75,7 @@ class Engine:
         self.compiled = self._compiled_step() if compiled else None
 
     def _bias_wall(self) -> float | None:
-        """Where biases are held instead of the clip value: nowhere, or at 0, which is to have none."""
+        """The largest size of a bias where that is not the clip value: infinite, or 0 where there are no biases."""
         if not self.method.biases:
             return 0.0
         return torch.inf if self.method.clip_parameters == "weights" else None
@@ -97,7 +101,7 @@ class Engine:
         return SGD(parameters, rate)
 
     def _compiled_step(self) -> Callable[[Tensor], None] | None:
-        """The step given to a compiler; None where there is none."""
+        """The step as the compiler makes it; None where there is no compiler."""
         assert isinstance(self.optimise, RMSProp)
         source, box = self.source, (self.low, self.high)
         return compiled_step(self.optimise, self.stack.views, box, source.points(0), source.pull)
@@ -119,7 +123,7 @@ class Engine:
             self.clip_to_box()
 
     def run(self, first: int, last: int) -> None:
-        """Steps first ... last - 1; nothing is read back from the device on the way."""
+        """Do steps first ... last - 1; nothing is read back from the device meanwhile."""
         with _tf32(self.method.dtype == "tf32"), self._current_device():
             steps = self._graphed if self.uses_graphs else self._eager
             for start in range(first, last, self.source.block):
@@ -133,7 +137,7 @@ class Engine:
             self.step(k)
 
     def _graphed(self, count: int) -> None:
-        """Whole graphs of STEPS_PER_GRAPH steps; what is left over step by step."""
+        """Do steps in whole graphs of STEPS_PER_GRAPH, and those left over one by one."""
         if not self.graphs:
             self.graphs = self._capture()
         whole = count // STEPS_PER_GRAPH
@@ -143,7 +147,7 @@ class Engine:
             self.step(k)
 
     def _capture(self) -> list[torch.cuda.CUDAGraph]:
-        """One graph for each run of STEPS_PER_GRAPH minibatches in the block's buffer; state is left as it was."""
+        """One graph for every STEPS_PER_GRAPH steps of the block's buffer; the state is left as it was."""
         state = [t.clone() for t in self._state()]
         side = torch.cuda.Stream(self.device)  # type: ignore[no-untyped-call]
         side.wait_stream(torch.cuda.current_stream(self.device))
@@ -163,29 +167,29 @@ class Engine:
         return graphs
 
     def prepare(self) -> None:
-        """Do what only a first step has to: compile, capture, load. No parameter changes."""
+        """Do what a first step alone has to do, as compiling, capturing and loading; no parameter changes."""
         state = [t.clone() for t in self._state()]
         self.run(0, STEPS_PER_GRAPH)
         for tensor, before in zip(self._state(), state, strict=True):
             tensor.copy_(before)
 
     def _current_device(self) -> AbstractContextManager[object]:
-        """Graphs are captured on a stream of the current device, whichever the tensors are on."""
+        """A context in which the engine's device is the current one: graphs are captured on a stream of that one."""
         return torch.cuda.device(self.device) if self.device.type == "cuda" else nullcontext()
 
     def _state(self) -> list[Tensor]:
-        """Every tensor a step changes and a later one reads."""
+        """Every tensor that a step changes and a later step reads."""
         return [self.stack.parameters, *self.optimise.state]
 
     def saturation(self) -> list[float]:
-        """Share of the clipped parameters of each critic with |theta| >= 0.999 c."""
+        """For each critic, the share of its clipped parameters with |theta| >= 0.999 c."""
         clipped = torch.isfinite(self.high) & (self.high > 0)
         at_wall = (self.stack.parameters.abs() >= 0.999 * self.high) & clipped
         walls, boxed = (self.stack.by_critic(flags.double()).sum(1) for flags in (at_wall, clipped))
         return (walls / boxed).tolist()
 
     def finite(self) -> list[bool]:
-        """Whether each critic's parameters and optimiser state are finite: an infinite second moment stops a critic."""
+        """For each critic, whether parameters and optimiser state are finite: infinite second moments stop a critic."""
         flat = [tensor for tensor in self._state() if tensor.shape == self.stack.parameters.shape]
         parts = [torch.isfinite(self.stack.by_critic(tensor)).all(dim=1) for tensor in flat]
         return torch.stack(parts).all(dim=0).tolist()
@@ -193,7 +197,7 @@ class Engine:
 
 @contextmanager
 def _tf32(wanted: bool) -> "Iterator[None]":
-    """TensorFloat-32 products for as long as the block lasts, where they are asked for by name."""
+    """Within this context matrix products are TensorFloat-32 on a GPU if ``wanted``, and float32 if not."""
     before = torch.backends.cuda.matmul.allow_tf32
     torch.backends.cuda.matmul.allow_tf32 = wanted
     try:

@@ -1,4 +1,4 @@
-"""Fresh points for every training step, drawn from the laws themselves."""
+"""Fresh points for every training step, drawn from the laws themselves and not from a sample of them."""
 
 from collections.abc import Sequence
 
