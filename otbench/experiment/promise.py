@@ -1,4 +1,4 @@
-"""A promise: what an experiment says its results must reach, re-checked whenever they are."""
+"""A promise: what an experiment declares that its results reach, checked again whenever they are."""
 
 from typing import ClassVar
 
@@ -8,9 +8,9 @@ from otbench.spec import Scalar, Spec
 
 
 class Promise(Spec):
-    """The median of ``ratio`` over the rows where all of ``where`` holds is at least ``at_least``.
+    """The median of the column ``ratio`` over the rows in which all of ``where`` holds is at least ``at_least``.
 
-    ``ratio`` is a column of the rows, a rung over primal as a rule, so that 1 is perfect.
+    ``ratio`` is as a rule a rung over primal, so that 1 is perfect.
     """
 
     kind: ClassVar[str] = "agree table"

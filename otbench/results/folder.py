@@ -1,4 +1,4 @@
-"""A results folder as it is read: its rows, their frame and its tables, each worked out once."""
+"""A results folder as it is read: what kind it is, its rows, their frame and its tables, each computed once."""
 
 from collections.abc import Callable
 from functools import cached_property
@@ -38,15 +38,17 @@ class Stored:
 
     @cached_property
     def rows(self) -> list[Row]:
+        """The rows of a matrix."""
         return self.results.rows()
 
     @cached_property
     def meta(self) -> dict[str, Any]:
+        """The declaration that the rows or records answer to, and the machines that made them."""
         return self.results.meta()
 
     @cached_property
     def measurements(self) -> list[Row]:
-        """The records of a plan; [] of a matrix."""
+        """The records of a study; [] of a matrix."""
         return self.results.measurements()
 
     @cached_property
@@ -58,7 +60,7 @@ class Stored:
 
     @cached_property
     def clock(self) -> pd.DataFrame:
-        """The timing lines, one a cell or more."""
+        """The timing lines, one or more per cell."""
         return pd.DataFrame.from_records(self.results.timings())
 
     @cached_property

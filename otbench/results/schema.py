@@ -1,4 +1,4 @@
-"""The columns of rows, timing lines and measurements: what they are called, and what they may hold."""
+"""The columns of everything that is stored: what they are called, and what they may hold."""
 
 import math
 from functools import cache
@@ -9,11 +9,11 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, create_model
 from otbench.spec import Scalar
 from otbench.types import Alignment, Bounds, Column, Proof
 
-#: Version of the columns below; part of every key.
+#: The version of the columns below, which is part of every row's key.
 SCHEMA = 2
 
-#: Versions of a study's records that are read. In the first an exact value is told with its gap, its dual violation and
-#: its marginal error, without the interval that these prove, and no peak memory is told.
+#: The versions of a study's records that are read. Records of the first one hold an exact value with its gap, its dual
+#: violation and its marginal error, but not the interval that these prove, and no peak memory.
 STUDY_SCHEMAS = (1, SCHEMA)
 
 #: A whole number a table can hold.
@@ -96,7 +96,7 @@ class RowColumns(_columns(Alignment), _columns(Bounds), SampleColumns):  # type:
 
 
 class TimingColumns(BaseModel):
-    """The columns of a timing line: wall seconds of one cell by phase, and where they were spent."""
+    """The columns of a timing line: the wall seconds of one cell by phase, and where they were spent."""
 
     model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 
@@ -114,7 +114,7 @@ class TimingColumns(BaseModel):
 
 
 class MeasurementColumns(BaseModel):
-    """What every measurement of a timing experiment says; what it measured stands beside."""
+    """The columns that every measurement of a timing experiment has; those that it measured are beside them."""
 
     model_config = ConfigDict(extra="allow", strict=True, allow_inf_nan=False)
     __pydantic_extra__: dict[str, str | bool | Whole | float | None]
@@ -130,10 +130,11 @@ class MeasurementColumns(BaseModel):
 
 
 class GeneratorColumns(_columns(Proof), _columns(Bounds, leave_out=OF_WEIGHTS)):  # type: ignore[misc]
-    """The columns of one reading of one GAN in training; None where it diverged, or nothing is known.
+    """The columns of one reading of one GAN in training; they are None where it diverged, or nothing is known.
 
     ``slope_constant`` None in an "ok" record means infinite. ``seconds_critic`` and ``seconds_generator`` are the
-    GAN's share of the training since the reading before, ``seconds_exact`` of one solve with its cost matrix.
+    GAN's share of the training time since the reading before, ``seconds_exact`` is the time of one solve with its cost
+    matrix.
     """
 
     model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)

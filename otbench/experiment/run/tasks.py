@@ -1,4 +1,4 @@
-"""A task: some samples with all their cells, from points to rows in one process."""
+"""Tasks: samples with all their cells, which one process turns from points into rows."""
 
 import time
 from collections.abc import Iterable, Sequence
@@ -20,12 +20,13 @@ from otbench.transport.exact import cost_matrix
 from otbench.transport.exact_cache import exact_solution
 from otbench.types import Alignment, Array, Bounds, ExactSolution, Proof, SamplePair, moments
 
-#: Trained critics a task aims at: enough to fill a batch and to forget the hand-over, few enough for progress.
+#: Trained critics that a task should have: enough to fill a batch and to outweigh its sending, few enough that progress
+#: is seen.
 CRITICS_PER_TASK = 32
 
 CRITICS_PER_GPU_TASK = 1024
 
-#: Floating-point operations of a critic that counts as one; a larger one counts as many.
+#: Floating-point operations of a critic that counts as one; a critic that takes more counts as several.
 WORK_PER_CRITIC = 1e11
 
 #: Tasks that every worker should get at least, so that none is idle while another has many cells left.
@@ -40,7 +41,7 @@ Task = Sequence[Group]
 
 @dataclass(frozen=True)
 class Sample:
-    """A drawn pair with its truth: the exact solution, or why there is none."""
+    """Drawn samples with their exact solution, or the reason why there is none."""
 
     pair: SamplePair
     exact: ExactSolution | None
@@ -51,10 +52,9 @@ class Sample:
 
 
 def make_tasks(cells: Iterable[Cell], device: str) -> list[Task]:
-    """The cells grouped by sample, and samples packed into tasks of about CRITICS_PER_TASK trained critics, or as many
-    as are worth a GPU's while; in the cells' order.
+    """The cells as tasks of about CRITICS_PER_TASK trained critics, or CRITICS_PER_GPU_TASK on a GPU, in their order.
 
-    A sample is never split, so that it is solved once; consecutive samples of equal dimension share a task.
+    All cells of a sample are in one task, so that it is solved once; consecutive samples of one dimension share a task.
     """
     groups: dict[str, list[Cell]] = {}
     for cell in cells:
@@ -95,20 +95,21 @@ def _halves(task: Task) -> list[Task]:
 
 
 def _work_of(task: Task) -> float:
-    """How many small critics' worth of training a task is, an untrained critic counting little."""
+    """How many small critics a task's training is worth; an untrained critic counts a little."""
     return sum(max(0.1, _weight(cell)) for group in task for cell in group)
 
 
 def _weight(cell: Cell) -> float:
-    """How many small critics' worth of training a cell is."""
+    """How many small critics a cell's training is worth."""
     return max(1.0, cell.method.work(cell.problem.dim) / WORK_PER_CRITIC) if cell.method.trained else 0.0
 
 
 def run_task(task: Task, solutions: Path, device: str) -> list[tuple[Row, Row]]:
-    """Every cell of the task as (row, timing), in order.
+    """The row and the timing line of every cell of the task, in order.
 
-    Samples are drawn and solved first, then critics are trained in batches across the samples, then the
-    ladder is read sample by sample: one cost matrix is alive at a time.
+    First all samples are drawn and solved, then critics are trained in batches across the samples, and then the ladder
+    is read sample by sample, so that there is one cost matrix at a time. ``solutions`` is the folder in which exact
+    solutions are kept.
     """
     samples = [_draw(group[0], solutions) for group in task]
     fitted = _fit(task, samples, device)
@@ -128,6 +129,7 @@ def run_task(task: Task, solutions: Path, device: str) -> list[tuple[Row, Row]]:
 
 
 def _draw(cell: Cell, solutions: Path) -> Sample:
+    """The sample of a cell, drawn and solved."""
     start = time.perf_counter()
     pair = cell.sample()
     drawn = time.perf_counter()
@@ -142,9 +144,9 @@ def _draw(cell: Cell, solutions: Path) -> Sample:
 
 
 def _sampling_floor(pair: SamplePair, cell: Cell, solutions: Path) -> float:
-    """W1 of two independent samples of Q, the images of x and y; 0 under coupled sampling.
+    """W1 of two independent samples of Q, which are y and the images of x; 0 where y is the images of x.
 
-    By the triangle inequality |W1(x, y) - W1(x, images)| is no larger, and the latter is known in closed form.
+    By the triangle inequality |W1(x, y) - W1(x, images)| is no larger, and W1(x, images) is known in closed form.
     """
     assert pair.images is not None
     if cell.sampling.mode != "independent":
@@ -154,7 +156,7 @@ def _sampling_floor(pair: SamplePair, cell: Cell, solutions: Path) -> float:
 
 
 def _fit(task: Task, samples: Sequence[Sample], device: str) -> dict[str, Fitted]:
-    """The critics by cell key, fitted in batches of equal method shape, dimension and sample sizes."""
+    """The fitted critics by the key of their cell; those of one shape, dimension and sample size share a batch."""
     batches: dict[object, list[tuple[Cell, Job]]] = {}
     for group, sample in zip(task, samples, strict=True):
         if sample.exact is None:
@@ -173,6 +175,7 @@ def _fit(task: Task, samples: Sequence[Sample], device: str) -> dict[str, Fitted
 
 
 def _sample_columns(sample: Sample) -> Row:
+    """The columns that all cells of a sample have in common."""
     pair = sample.pair
     return {
         "n": len(pair.x),
@@ -188,7 +191,7 @@ def _sample_columns(sample: Sample) -> Row:
 
 
 def _critic_columns(cell: Cell, sample: Sample, ladder: Ladder, fit: Fitted) -> Row:
-    """The ladder's columns of one fitted critic; a diverged one has the sample's own bound only."""
+    """The columns of one fitted critic; a diverged one has only the bound that needs no critic."""
     own: Row = {"nearest": ladder.nearest, "saturation_start": fit.saturation_start, "saturation": fit.saturation}
     if fit.critic is None or sample.exact is None:
         return own
@@ -207,7 +210,7 @@ def _critic_columns(cell: Cell, sample: Sample, ladder: Ladder, fit: Fitted) -> 
 
 
 def _generator_columns(cell: Cell, pair: SamplePair, fx: Array, fy: Array, gy: Array | None) -> Row:
-    """What a generator with the family's parameter would receive from this critic, and the JS a logit estimates."""
+    """What a generator with the family's parameter would receive from a critic, and the JS that a logit estimates."""
     logit = isinstance(cell.method, Discriminator)
     columns: Row = {"js": js_estimate(fx, fy, pair.a, pair.b)} if logit else {}
     velocity = cell.problem.velocity(pair.y)
@@ -218,12 +221,13 @@ def _generator_columns(cell: Cell, pair: SamplePair, fx: Array, fy: Array, gy: A
 
 
 def _slope(critic: Critic, pair: SamplePair, ladder: Ladder) -> float:
+    """The rung raw/S of a critic."""
     fx, fy, _, _ = on_union(critic, pair.x, pair.y)
     return ladder.slope(fx, fy)[1]
 
 
 def _row(cell: Cell, measured: Row, sample: Sample, fit: Fitted | None) -> Row:
-    """All columns of the schema, None where nothing was measured."""
+    """A cell's row: all columns of the schema, with None where nothing was measured."""
     kl = cell.problem.population_kl
     blank: Row = dict.fromkeys(names_of(RowColumns))
     return {
@@ -243,8 +247,12 @@ def _row(cell: Cell, measured: Row, sample: Sample, fit: Fitted | None) -> Row:
 
 
 def _timing(cell: Cell, sample: Sample, fit: Fitted | None, sharers: int, seconds: float) -> Row:
-    """Wall seconds of one cell by phase; drawing its sample and getting its exact value (cost matrix, solve or
-    re-proof of a stored one, sampling floor) are shared equally by the sample's cells."""
+    """The wall seconds of one cell by phase.
+
+    The cells of a sample share equally what it took to draw it and to find its exact value: the cost matrix, the solve
+    or the proof of a stored solution, and the sampling floor. ``sharers`` is their number, ``seconds`` the time that
+    reading this cell's critic took.
+    """
     return {
         "schema": SCHEMA,
         "key": cell.key,

@@ -184,7 +184,7 @@ def one_thread() -> "Iterator[None]":
 def _train_batch(
     pairs: list[SamplePair], methods: list[ClippedRecipe], seeds: list[int], laws: list[Law] | None, device: str
 ) -> list[Fitted]:
-    """The critics of one batch; a single one has a twin beside it where this machine would round it differently alone."""
+    """The critics of one batch; a single one has a twin where this machine rounds it differently alone."""
     count, steps = len(pairs), methods[0].steps
     compiled = worth_compiling(methods[0], device)
     if count == 1 and not trains_alone(methods[0], pairs[0], device, compiled):

@@ -1,4 +1,4 @@
-"""Rows → violations: every theorem, certificate, closed form, table and promise, re-checked from what is stored."""
+"""The check of a results folder: every theorem, certificate, closed form, table and promise, from what is stored."""
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator
@@ -23,18 +23,27 @@ from otbench.results.store import Results, Row, cell_key, keys_digest
 from otbench.results.tables.cells import cell_columns, to_csv
 from otbench.transport.certificate import TOLERANCE
 
-#: Standard errors between a closed form on a sample and the population's value.
+#: The standard errors by which a closed form on a sample may differ from the population's value.
 SIGMAS = 6.0
 
-
+#: A rule on the frame of a folder.
 Rule = Callable[[pd.DataFrame], Iterator[Violation]]
 
 
 def check_results(results: Results | Stored) -> dict[str, list[Violation]]:
-    """Every rule on one results folder: rule name → its violations, [] where it holds.
+    """Check everything that a results folder holds, from its files alone: nothing is solved or trained.
+
+    Args:
+        results: a results folder, as ``otbench.results.store.Results``, or one that was read already.
+
+    Returns:
+        The violations of every rule by its name, [] where it holds. A violation says which rule is broken, where, what
+        was seen and what it must be.
 
     Raises:
         ResultsError: the folder cannot be read.
+
+    Source: Villani 2009, Thm 5.10 (weak duality, by which every rung is at most W1); Lin 1991, Thm 3 (JS and TV).
     """
     stored = Stored(results) if isinstance(results, Results) else results
     if stored.is_study:
@@ -45,7 +54,7 @@ def check_results(results: Results | Stored) -> dict[str, list[Violation]]:
             "declaration": list(declaration(stored.results.folder.name, stored.meta)),
             "tables": list(tables(stored)),
         }
-    frame = stored.frame[stored.frame["status"] != "failed"]  # they have a rule of their own
+    frame = stored.frame[stored.frame["status"] != "failed"]  # cells that failed have a rule of their own
     found: dict[str, list[Violation]] = {name: list(rule(frame)) for name, rule in RULES.items()}
     found["failures"] = list(failures(stored.frame))
     found["keys"] = list(keys(stored.rows))
@@ -59,7 +68,7 @@ def check_results(results: Results | Stored) -> dict[str, list[Violation]]:
 
 
 def certificates(frame: pd.DataFrame) -> Iterator[Violation]:
-    """Exact side: every sample has a value with the interval that proves it, and none was refused."""
+    """Every sample has an exact value with the interval that proves it, and none was refused."""
     yield from proved(frame)
     missing = frame[PROOF].isna().any(axis=1)
     yield from holds("certificate", frame, ~missing | (frame["status"] == "refused"), "no certificate", "one")
@@ -73,7 +82,7 @@ def ladder(frame: pd.DataFrame) -> Iterator[Violation]:
     rungs = ["clip_bound", "spectral", "slope", "c_transform", "primal"]
     for k, lower in enumerate(rungs):
         yield from at_most(f"{lower} >= 0", ok, -ok[lower], 0.0)
-        # a rung whose constant is unknown is left out, so each is held to every later one
+        # each rung is compared with every later one, as a rung between them may be unknown
         for upper in rungs[k + 1 :]:
             roof = ok["primal_upper" if upper == "primal" else upper]
             yield from at_most(f"{lower} <= {upper}", ok, ok[lower], roof + slack)
@@ -90,7 +99,7 @@ def ladder(frame: pd.DataFrame) -> Iterator[Violation]:
 
 
 def ranges(frame: pd.DataFrame) -> Iterator[Violation]:
-    """Quantities that live in an interval: skill, cosine, shares; gradients no longer than the Lipschitz constant."""
+    """Skill, cosine and shares are in their intervals, and no gradient is longer than the Lipschitz constant."""
     for name, low, high in (
         ("skill", 0.0, 1.0), ("cosine", -1.0, 1.0), ("coincident", 0.0, 1.0), ("population_overlap", 0.0, 1.0),
         ("saturation", 0.0, 1.0), ("saturation_start", 0.0, 1.0),
@@ -108,7 +117,8 @@ def ranges(frame: pd.DataFrame) -> Iterator[Violation]:
 
 
 def closed_forms(frame: pd.DataFrame) -> Iterator[Violation]:
-    """|W1 - coupled W1| <= sampling floor, 0 when coupled; the coupled W1 estimates the population's."""
+    """|W1 - coupled W1| is at most the sampling floor, which is 0 of coupled samples, and the coupled W1 is within 6
+    standard errors of the population's."""
     slack = rounding(frame)
     error = (frame["primal"] - frame["coupled_w1"]).abs()
     floor = frame["sampling_floor"] * (1 + TOLERANCE)
@@ -120,7 +130,7 @@ def closed_forms(frame: pd.DataFrame) -> Iterator[Violation]:
     yield from holds("closed form", frame, whole, "missing in part", "whole, or absent")
     floor = frame["sampling_floor"].where(coupled)
     yield from at_most("floor is 0 when coupled", frame, floor.abs(), 0.0)
-    told = (frame["coupled_w1"] > 0) | ~(frame["population_overlap"] > 0)  # a sample in which nothing moved is silent
+    told = (frame["coupled_w1"] > 0) | ~(frame["population_overlap"] > 0)  # where nothing moved, a sample tells nothing
     error = (frame["coupled_w1"] - frame["population_w1"]).abs().where(told)
     both = np.hypot(frame["coupled_stderr"], frame["population_stderr"].fillna(0.0))
     tolerance = SIGMAS * both + slack
@@ -129,7 +139,7 @@ def closed_forms(frame: pd.DataFrame) -> Iterator[Violation]:
 
 
 def divergences(frame: pd.DataFrame) -> Iterator[Violation]:
-    """The old loss: JS <= TV log 2 for laws and samples, the laws' JS >= TV^2/2 and KL >= 2 TV^2 (Pinsker).
+    """JS <= TV log 2 for laws and for samples; JS >= TV^2/2 and KL >= 2 TV^2 (Pinsker) for laws.
 
     Source: Lin 1991, Thm 3.
     """
@@ -145,8 +155,7 @@ def divergences(frame: pd.DataFrame) -> Iterator[Violation]:
 
 
 def same_points(frame: pd.DataFrame) -> Iterator[Violation]:
-    """Methods of one sample saw the same points: the same exact value and nearest-neighbour bound, to the rounding of
-    the machines that computed them."""
+    """All methods of a sample saw the same points: what is known of those is equal, up to the rounding of machines."""
     points = [*cell_columns(frame, "problem.", "sampling."), "seed"]
     shared = [
         "n", "m", *(name for name in PROOF if name not in NOISE), "coincident", "coupled_w1", "coupled_stderr",
@@ -164,7 +173,7 @@ def same_points(frame: pd.DataFrame) -> Iterator[Violation]:
 
 
 def clip_constants(frame: pd.DataFrame) -> Iterator[Violation]:
-    """K(c) = c^L sqrt(d) prod h_i, re-derived from the cell; float32 holds c to 6e-8."""
+    """The clip constant is K(c) = c^L sqrt(d) prod h_i of its cell, up to float32, which holds c to 6e-8."""
     if not {"method.widths", *SHAPE} <= set(frame):
         return
     rows = frame[(frame["method.name"] == "weight_clip") & (frame["status"] == "ok")]
@@ -179,18 +188,18 @@ def clip_constants(frame: pd.DataFrame) -> Iterator[Violation]:
     yield from at_most("K(c) = c^L sqrt(d) prod h", rows, error, 1e-7 * layers)
 
 
-#: The columns K(c) follows from, the widths apart.
+#: The columns from which, with the widths, K(c) follows.
 SHAPE = ("method.depth", "problem.dim", "method.clip")
 
 
 def _product(widths: str) -> float:
-    """prod h_i of ``64x64``, 1 of ``none``; NaN, which no comparison holds for, where it is neither."""
+    """prod h_i of widths as ``64x64``, 1 of ``none``; NaN, with which every comparison is false, of any other text."""
     parts = [part for part in widths.split("x") if part != "none"]
     return float(np.prod([float(p) for p in parts])) if all(p.isdigit() for p in parts) else np.nan
 
 
 def failures(frame: pd.DataFrame) -> Iterator[Violation]:
-    """No cell failed: one that did is a hole in every table, and its reason says how to run it alone."""
+    """No cell failed: one that did is missing in every table, and its reason says how to run it alone."""
     for _, row in frame[frame["status"] == "failed"].iterrows():
         yield Violation("no cell failed", place(row), str(row["reason"]), "done")
 
@@ -207,8 +216,7 @@ RULES: dict[str, Rule] = {
     "clip constants": clip_constants,
 }
 
-
-#: The same for generators in training.
+#: Rules on the frame of generators in training.
 CURVE_RULES: dict[str, Rule] = {
     "certificates": curve_certificates,
     "ladder": curve_ladder,
@@ -217,7 +225,7 @@ CURVE_RULES: dict[str, Rule] = {
 
 
 def keys(rows: list[Row]) -> Iterator[Violation]:
-    """Every row's key is the hash of its cell, and no cell stands twice."""
+    """Every row's key is the hash of its cell, and no cell has two rows."""
     seen = set()
     for row in rows:
         key = str(row["key"])
@@ -229,7 +237,7 @@ def keys(rows: list[Row]) -> Iterator[Violation]:
 
 
 def complete(rows: list[Row], meta: dict[str, Any]) -> Iterator[Violation]:
-    """The rows are exactly the cells the experiment declared when it ran."""
+    """The rows are of exactly the cells that the experiment declared when it ran."""
     if not meta:
         yield Violation("meta.json", "-", "missing", "there: run the experiment again")
     elif len(rows) != meta.get("cells"):
@@ -239,7 +247,7 @@ def complete(rows: list[Row], meta: dict[str, Any]) -> Iterator[Violation]:
 
 
 def all_measured(stored: Stored) -> Iterator[Violation]:
-    """Every record of the plan is there once; of a timed plan, from every machine."""
+    """Every record of the plan is there once, and of a timed plan once from every machine that measured any."""
     planned, made = stored.meta.get("planned", {}), defaultdict(list)
     for row in stored.measurements:
         made["everywhere" if stored.kind == "generator" else str(row["machine"])].append(str(row["key"]))
@@ -249,7 +257,7 @@ def all_measured(stored: Stored) -> Iterator[Violation]:
 
 
 def tables(stored: Stored) -> Iterator[Violation]:
-    """Every committed table is, byte for byte, what the rows give."""
+    """Every table in the folder has exactly the bytes that the rows give."""
     for name, table in stored.tables.items():
         file = stored.results.tables / f"{name}.csv"
         if not file.is_file():
@@ -261,14 +269,14 @@ def tables(stored: Stored) -> Iterator[Violation]:
 
 
 def declaration(name: str, meta: dict[str, Any]) -> Iterator[Violation]:
-    """The experiment of that name, where it is found, still declares what it did when it ran."""
+    """The experiment of that name, if it is found, declares what it declared when it ran."""
     file = experiments().get(name)
     if file is not None and meta and meta.get("declaration") != declaration_digest(read_toml(file)):
         yield Violation("the results are of the experiment", file.name, "changed since", "as when it ran: run it again")
 
 
 def promises_kept(frame: pd.DataFrame, promises: Any) -> Iterator[Violation]:
-    """The designated cells reach their dual/primal ratio in the median; one that diverged or was refused counts 0."""
+    """The cells of each promise reach its ratio in the median; one that diverged or was refused counts 0."""
     for promise in _promises(promises):
         where, ratio, least = promise.where, promise.ratio, promise.at_least
         place = ", ".join(f"{name} = {value}" for name, value in where.items())
@@ -287,6 +295,7 @@ def promises_kept(frame: pd.DataFrame, promises: Any) -> Iterator[Violation]:
 
 
 def _promises(stored: Any) -> list[Promise]:
+    """The promises in meta.json."""
     try:
         return [Promise(**fields) for fields in stored]
     except (InputError, TypeError) as error:

@@ -1,4 +1,4 @@
-"""Rows → pictures: the figures of a results folder, one idea a file."""
+"""Which pictures a results folder has, and how they are written."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -20,7 +20,7 @@ from otbench.results.folder import Stored
 from otbench.results.store import Results
 from otbench.results.tables.timing import scaling
 
-#: Every picture by its file name: drawn of a results folder, None where the folder has not what it shows.
+#: Every picture by its file name: it is drawn of a results folder, and None where the folder has not what it shows.
 PICTURES: dict[str, Callable[[Stored], Figure | None]] = {
     "generator": lambda stored: generator(stored.frame) if stored.kind == "generator" else None,
     "speed": lambda stored: speed(scaling(stored.frame)) if stored.kind == "timing" else None,
@@ -35,7 +35,7 @@ PICTURES: dict[str, Callable[[Stored], Figure | None]] = {
 
 
 def write_figures(results: Results) -> list[Path]:
-    """Every figure of a results folder as SVG and PNG; the same rows give the same SVG bytes."""
+    """Write every picture of a results folder as SVG and PNG and return the files; equal rows give equal SVG bytes."""
     stored, files = Stored(results), []
     with mpl.rc_context(STYLE):
         for name, draw in PICTURES.items():

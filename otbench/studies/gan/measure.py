@@ -1,4 +1,4 @@
-"""Measure generators in training: at every reading what the critic prints, what it is worth, and the exact W1."""
+"""The measurement of generators in training: what critics print, what that is worth, and the exact W1, over time."""
 
 import time
 from collections.abc import Iterator
@@ -20,7 +20,7 @@ from otbench.types import Array, Bounds, ExactSolution, Proof
 
 
 def measure(plan: GeneratorPlan, name: str, device: str) -> list[Row]:
-    """The records of the job of that name: a reading of every clip value's GAN, one reading after another."""
+    """The records of the job of that name: at one reading after another, those of the GANs of all clip values."""
     check_device(device)
     job = plan.jobs()[name]
     goal = target(job.dataset, plan.n, job.seed)
@@ -45,7 +45,7 @@ def measure(plan: GeneratorPlan, name: str, device: str) -> list[Row]:
 
 
 def _readings(gans: Gans, goal: Target) -> Iterator[Row]:
-    """What is read of each GAN, clip value after clip value."""
+    """What is read of each GAN now, one clip value after another."""
     for k, (critic, points) in enumerate(zip(gans.read(), gans.generated(), strict=True)):
         loss = gans.printed[k] if gans.printed else None
         yield _reading(critic, points, goal) | {"printed": loss if loss is not None and np.isfinite(loss) else None}
@@ -54,7 +54,7 @@ def _readings(gans: Gans, goal: Target) -> Iterator[Row]:
 def _reading(critic: Mlp, points: Array, goal: Target) -> Row:
     """The ladder of one critic on held-out and generated points, with the exact W1 and its certificate.
 
-    A GAN whose points or values are not finite has status "diverged", one whose W1 cannot be proved "refused".
+    The status is "diverged" where points or values are not finite, and "refused" where W1 cannot be proved.
     """
     blank = _ladder(None, None) | {"modes": None, "seconds_exact": None}
     if not np.isfinite(points).all():
