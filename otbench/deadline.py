@@ -1,4 +1,4 @@
-"""A time limit for one cell: its training stops itself there, and a process that does not is ended soon after."""
+"""A time limit for one cell: training stops itself at the limit, and a process that does not is ended soon after."""
 
 import faulthandler
 import math
@@ -10,7 +10,7 @@ from pathlib import Path
 
 from otbench.errors import OtbenchError
 
-#: Seconds between the limit, at which training stops itself, and the end of a process that has not stopped.
+#: Seconds from the limit, at which training stops itself, to the end of a process that has not stopped.
 GRACE = 2.0
 
 #: When the present cell's time is up, on the monotonic clock: no change of the wall clock moves it.
@@ -23,10 +23,10 @@ class TimeLimitError(OtbenchError):
 
 @contextmanager
 def limited(seconds: float | None, stacks: Path | None = None) -> Iterator[None]:
-    """Raise TimeLimitError from ``check_deadline`` after ``seconds``; None: no limit.
+    """Within this context ``check_deadline`` raises TimeLimitError once ``seconds`` have passed; None sets no limit.
 
-    With ``stacks`` the process ends GRACE seconds later, whatever it is doing then, be it in a library that
-    holds the interpreter; where it was is left in that file.
+    Where a file ``stacks`` is given, the process ends GRACE seconds after the limit, even within a library that holds
+    the interpreter, and leaves in that file where it was.
     """
     if seconds is None:
         yield
@@ -40,7 +40,7 @@ def limited(seconds: float | None, stacks: Path | None = None) -> Iterator[None]
 
 
 def check_deadline() -> None:
-    """Raise TimeLimitError when the present cell's time is up; long loops call this now and then."""
+    """Raise TimeLimitError where the present cell's time is up; long loops call this now and then."""
     if time.monotonic() > DEADLINE.get():
         raise TimeLimitError("the time limit is reached")
 

@@ -9,7 +9,7 @@ class OtbenchError(Exception):
 
 
 class InputError(OtbenchError, ValueError):
-    """Something handed in breaks a rule; nothing was computed or written."""
+    """Something that was handed in breaks a rule; nothing was computed or written."""
 
 
 class UnknownNameError(InputError):
@@ -23,15 +23,19 @@ class UnknownNameError(InputError):
 
 
 class UncertifiedError(OtbenchError):
-    """The exact solver's answer came without a proof of optimality, so there is no number."""
+    """The exact solver's answer came without a proof of optimality, so there is no number.
 
-    def __init__(self, rule: str, observed: float | str, bound: float | str, remedy: str = "") -> None:
-        shown = f"{observed:.3g}" if isinstance(observed, float) else str(observed)
+    Args:
+        rule: what was asked of the proof, as the subject of a sentence.
+        observed: what came instead.
+        bound: what it had to be; a number is the most it may be.
+        remedy: what to do.
+    """
+
+    def __init__(self, rule: str, observed: float | str, bound: float | str, remedy: str) -> None:
+        shown = f"{observed:.3g}" if isinstance(observed, float) else observed
         limit = f"{bound:.3g} or less" if isinstance(bound, float) else bound
-        super().__init__(
-            f"exact solution refused: {rule} is {shown}, must be {limit}; "
-            f"{remedy or 'rescale the data to a spread near 1, or report it if the spread is already ordinary'}"
-        )
+        super().__init__(f"exact solution refused: {rule} is {shown}, must be {limit}; {remedy}")
 
 
 class ResultsInUseError(OtbenchError):
@@ -44,4 +48,4 @@ class ResultsInUseError(OtbenchError):
 
 
 class ResultsError(OtbenchError):
-    """A results folder cannot be read as what it should be."""
+    """A results folder cannot be read as what it should be, or cannot be written."""

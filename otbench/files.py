@@ -1,4 +1,4 @@
-"""Files: read up to a size, whatever a stranger wrote into them, and written so that no reader sees half of one."""
+"""Reading files, up to a size and without trust in what they hold, and writing them so that no reader sees half."""
 
 import io
 import json
@@ -20,16 +20,16 @@ from otbench.errors import InputError
 #: Where otbench lies: what came with it is here, or beside it in a checkout.
 PACKAGE = Path(str(resources.files("otbench")))
 
-#: Bytes of a declaration: a hundred times the longest there is.
+#: Bytes a declaration may have: a hundred times what the longest one has.
 DECLARATION_BYTES = 2**20
 
-#: Bytes of a results file, unpacked: 200 000 rows have a third of it.
+#: Bytes a results file may have, unpacked: 200 000 rows have a third of it.
 RESULTS_BYTES = 2**30
 
-#: Bytes of a file of points; its cost matrix would be larger still.
+#: Bytes a file of points may have; the cost matrix of a larger one would not fit in memory either.
 POINTS_BYTES = 2**32
 
-#: What numpy raises on the header of a file that is none of its own.
+#: What numpy raises on a header that it did not write.
 BROKEN_HEADER = (
     ValueError, TypeError, KeyError, IndexError, AttributeError, SyntaxError, OverflowError, RecursionError,
     MemoryError, tokenize.TokenError,
@@ -37,10 +37,10 @@ BROKEN_HEADER = (
 
 
 def read_bounded(file: Path, limit: int) -> bytes:
-    """The bytes of a file.
+    """The bytes of a file that has no more than ``limit``.
 
     Raises:
-        InputError: there are more than ``limit``; nothing was read.
+        InputError: the file has more; nothing was read.
     """
     size = file.stat().st_size
     if size > limit:
@@ -49,10 +49,10 @@ def read_bounded(file: Path, limit: int) -> bytes:
 
 
 def unpacked(data: bytes, limit: int) -> bytes:
-    """The contents of gzip data of one or several members.
+    """What gzip data of one or several members hold.
 
     Raises:
-        ValueError: they are damaged, or more than ``limit`` bytes.
+        ValueError: the data are damaged, or hold more than ``limit`` bytes.
     """
     parts, total = [], 0
     while data:
@@ -71,12 +71,12 @@ def unpacked(data: bytes, limit: int) -> bytes:
 
 
 def parse_npy(data: bytes) -> NDArray[Any]:
-    """The array of a .npy file, read-only, and no more allocated than there are bytes.
+    """The array in the bytes of a .npy file, as a read-only view: nothing is allocated, whatever the header says.
 
-    Python objects and records are not read.
+    Python objects and records are refused.
 
     Raises:
-        ValueError: it is not a plain array in numpy's format.
+        ValueError: the bytes are no plain array in numpy's format.
     """
     stream = io.BytesIO(data)
     try:
@@ -95,9 +95,9 @@ def parse_npy(data: bytes) -> NDArray[Any]:
 
 
 def _npy_header(stream: io.BytesIO) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
-    """Shape, whether columns come first, and type, by numpy's own readers of versions 1, 2 and 3.
+    """The shape, whether columns come first, and the type, by numpy's own readers of the versions 1, 2 and 3.
 
-    Version 3 is version 2 with UTF-8 in names of records, which are refused later.
+    Version 3 is version 2 with UTF-8 in the names of records, which are refused later.
     """
     version = np.lib.format.read_magic(stream)
     if version not in {(1, 0), (2, 0), (3, 0)}:
@@ -110,12 +110,12 @@ def _npy_header(stream: io.BytesIO) -> tuple[tuple[int, ...], bool, np.dtype[Any
 
 
 def dump(value: Any) -> bytes:
-    """Canonical JSON: sorted keys, no spaces, no NaN (a NaN is a status, not a number)."""
+    """Canonical JSON, with sorted keys and without spaces; a NaN is an error, as a status says what is no number."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()
 
 
 def write_atomically(file: Path, data: bytes) -> None:
-    """Write to a temporary name and rename, so that a reader sees the old file or the new one."""
+    """Write ``data`` under a temporary name and rename it, so that a reader sees the old file or the new one."""
     file.parent.mkdir(parents=True, exist_ok=True)
     temporary = file.with_name(f".{file.name}.{os.getpid()}")
     try:

@@ -1,4 +1,4 @@
-"""How much memory this process may still take: what the machine has free, and every limit that was set on it."""
+"""How much memory this process may still take: what the machine has free, and what every limit on it leaves."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,10 +10,10 @@ GROUPS, OWN_GROUPS = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
 
 
 def free_memory() -> int:
-    """Bytes: the least of what the machine has available and what its limits on this process leave.
+    """The bytes that this process may still take: the least of what the machine has available and what limits leave.
 
-    The limits are those of the batch system or shell (ulimit -v, ulimit -d) and of the control groups of containers
-    and services; a system without one of them sets no limit by it.
+    Limits are set by a batch system or shell (ulimit -v, ulimit -d) and by the control groups of containers and
+    services; a system that lacks one of them sets no such limit.
     """
     machine = int(psutil.virtual_memory().available)
     return max(0, min([machine, *_resource_room(), *group_room(GROUPS, OWN_GROUPS)]))
@@ -25,9 +25,10 @@ def address_space_is_limited() -> bool:
 
 
 def group_room(groups: Path, own: Path) -> Iterator[int]:
-    """Bytes that the control groups in the file ``own``, and the groups above them, leave; of versions 2 and 1.
+    """The bytes that each control group named in the file ``own``, and each group above it, leaves.
 
-    ``groups`` is where they are mounted. Pages of files that can be dropped at once do not count as taken.
+    ``groups`` is the folder in which the groups are mounted, of version 2 or 1. Pages of files that can be dropped at
+    once do not count as taken.
     """
     try:
         lines = own.read_text().splitlines()
@@ -46,9 +47,9 @@ def group_room(groups: Path, own: Path) -> Iterator[int]:
 
 
 def _rooms(mount: Path, path: str, limit: str, used: str, droppable: str) -> Iterator[int]:
-    """limit - used + droppable of a group and of those it lies in; groups without a limit are passed over.
+    """limit - used + droppable, in bytes, of a group and of those it lies in; groups without a limit are passed over.
 
-    A container sees its own group as the mount's root, under which ``path`` need not exist.
+    A container sees its own group as the root of the mount, so that ``path`` need not exist below it.
     """
     here = mount / path.strip("/")
     for group in (here, *here.parents):
@@ -69,7 +70,7 @@ def _statistic(file: Path, name: str) -> int:
 
 
 def _resource_room() -> Iterator[int]:
-    """Bytes that the limits on the address space and on the data segment leave."""
+    """The bytes that the limits on the address space and on the data segment leave, where they are set."""
     try:
         import resource
     except ImportError:  # not on Windows

@@ -1,4 +1,4 @@
-"""A Spec is a frozen, strictly validated description: every field that changes a number, and nothing else."""
+"""Descriptions of problems, samplings, methods and plans: frozen, strictly validated values that decide numbers."""
 
 import types
 import typing
@@ -15,11 +15,10 @@ Scalar = str | int | float | bool | None
 
 
 class Spec(BaseModel):
-    """Base of problems, sampling designs and methods.
+    """Base of all descriptions: it has a field for everything that changes a number, and no other.
 
-    ``version`` goes into every row's key: raise it when the numbers a description gives change.
-    Constructing one with an unknown field, a wrong type or a value out of range is an InputError; numpy's numbers and
-    arrays count as Python's.
+    ``version`` is part of every row's key: raise it when the numbers that a description gives change. An unknown field,
+    a wrong type or a value out of range is an InputError on construction; numpy's numbers and arrays count as Python's.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
@@ -48,13 +47,13 @@ class Spec(BaseModel):
         return cls(**fields)
 
     def columns(self, prefix: str) -> dict[str, Scalar]:
-        """Flat ``prefix.field`` columns with the version; a tuple becomes ``64x64``, so every value is a scalar."""
+        """The fields and the version as columns ``prefix.field``; tuples become text as ``64x64``."""
         fields = {"version": self.version, **self.model_dump()}
         return {f"{prefix}.{name}": _flat(value) for name, value in fields.items()}
 
 
 def first_complaint(error: ValidationError, skip: int = 0) -> str:
-    """The first broken rule as one line: field (less its first ``skip`` parts), rule, what came."""
+    """The first broken rule in one line: the field less ``skip`` parts of its path, the rule, what came."""
     detail = error.errors()[0]
     where = ".".join(str(part) for part in detail["loc"][skip:])
     rule = detail["msg"].removeprefix("Value error, ").removeprefix("Assertion failed, ")
@@ -64,7 +63,7 @@ def first_complaint(error: ValidationError, skip: int = 0) -> str:
 
 
 def is_sequence_field(field: FieldInfo) -> bool:
-    """Whether one value of the field is itself a list (``widths``), so that an axis is a list of lists."""
+    """Whether one value of the field is itself a list, as of ``widths``, so that an axis of it is a list of lists."""
     return any(typing.get_origin(t) is tuple for t in _alternatives(field.annotation))
 
 

@@ -8,10 +8,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import typer
+from small import lines, trained, write_lines
+from typer.testing import CliRunner
 
 from otbench.experiment.declaration import load_experiment
 from otbench.methods import Job
 from otbench.problems import Problem
+from otbench.report.figures import pictures
+from otbench.report.markdown import write_tables
+from otbench.results.folder import TABLES, Stored
 
 ROOT = Path(__file__).parent.parent
 README, CONTRIBUTING = (ROOT / name for name in ("README.md", "CONTRIBUTING.md"))
@@ -19,6 +25,13 @@ README, CONTRIBUTING = (ROOT / name for name in ("README.md", "CONTRIBUTING.md")
 
 def blocks(file: Path, language: str) -> list[str]:
     return re.findall(rf"```{language}\n(.*?)```", file.read_text(), re.S)
+
+
+def example(heading: str) -> str:
+    """The worked example below a heading of CONTRIBUTING."""
+    _, _, rest = CONTRIBUTING.read_text().partition(f"## {heading}\n")
+    (source,) = re.findall(r"```python\n(.*?)```", rest.partition("\n## ")[0], re.S)
+    return source
 
 
 def module(source: str, name: str, folder: Path):
@@ -56,7 +69,7 @@ def test_the_experiment_of_the_readme_is_one(tmp_path):
 
 
 def test_the_problem_of_contributing_is_one(tmp_path):
-    shear = module(blocks(CONTRIBUTING, "python")[0], "shear", tmp_path).Shear(dim=3, amount=2.0)
+    shear = module(example("Add a problem"), "shear", tmp_path).Shear(dim=3, amount=2.0)
     assert isinstance(shear, Problem)
     pair = shear.sample(64, mode="coupled")
     import otbench
@@ -68,11 +81,45 @@ def test_the_problem_of_contributing_is_one(tmp_path):
 def test_the_method_of_contributing_is_one(tmp_path):
     import otbench
 
-    nearest = module(blocks(CONTRIBUTING, "python")[1], "nearest", tmp_path).Nearest()
+    nearest = module(example("Add a method"), "nearest", tmp_path).Nearest()
     pair = otbench.problem("spheres", dim=2).sample(32)
     exact = otbench.solve_exact(pair.x, pair.y)
     (fitted,) = type(nearest).fit([nearest], [Job(pair, 0, exact)], "cpu")
     assert otbench.audit(fitted, pair.x, pair.y).slope_constant <= 1 + 1e-12
+
+
+def test_the_table_of_contributing_is_one(tmp_path, copy, monkeypatch):
+    wins = module(example("Add a table"), "wins", tmp_path).wins
+    monkeypatch.setitem(TABLES, "wins", lambda stored: wins(stored.frame))
+    assert write_tables(copy, "csv") == 1
+    line = next(text for text in (copy.tables / "wins.csv").read_text().splitlines() if text.startswith("potential,"))
+    assert int(line.split(",")[1]) == 16  # the exact potential proves W1 on each of the samples it is fitted on
+
+
+def test_the_rule_of_contributing_is_one(tmp_path, copy):
+    rule = module(example("Add a rule"), "reach", tmp_path).raw_within_reach
+    assert list(rule(Stored(copy).frame)) == []
+    rows = lines(copy.rows_file)
+    index = next(k for k, row in enumerate(rows) if trained(row))
+    rows[index]["raw"] = 1.01 * rows[index]["spectral_constant"] * rows[index]["primal_upper"]
+    write_lines(copy.rows_file, rows)
+    (violation,) = rule(Stored(copy).frame)
+    assert rows[index]["key"][:12] in violation.cell
+
+
+def test_the_figure_of_contributing_is_one(tmp_path, copy, monkeypatch):
+    skill = module(example("Add a figure"), "skill", tmp_path).skill
+    monkeypatch.setattr(pictures, "PICTURES", {"skill": lambda stored: skill(stored.frame)})
+    files = pictures.write_figures(copy)
+    assert {file.name for file in files} == {"skill.svg", "skill.png"}
+    assert skill(Stored(copy).frame.assign(skill=np.nan)) is None
+
+
+def test_the_command_of_contributing_is_one(tmp_path, copy):
+    commands = typer.Typer()
+    commands.command()(module(example("Add a command"), "count", tmp_path).count)
+    done = CliRunner().invoke(commands, ["--results", str(copy.folder.parent)])
+    assert (done.exit_code, done.stdout) == (0, f"small: {len(copy.rows())} rows\n")
 
 
 def test_every_command_of_the_readme_is_one():

@@ -180,15 +180,15 @@ def show(experiments: ExperimentsArgument = None, results: ResultsOption = RESUL
     from rich.table import Table
 
     from otbench.report.markdown import headline
+    from otbench.results.folder import Stored
     from otbench.results.store import Results
-    from otbench.results.tables.cells import load
 
     console = Console(width=None if sys.stdout.isatty() else 120)
     for name in chosen(experiments, results):
-        folder = Results(results / name)
-        table = headline(load(folder.folder)) if not folder.measurements() else pd.DataFrame()
+        stored = Stored(Results(results / name))
+        table = pd.DataFrame() if stored.is_study else headline(stored.frame)
         if table.empty:
-            print(f"{name}: no trained critics to show; see {folder.tables}")
+            print(f"{name}: no trained critics to show; see {stored.results.tables}")
             continue
         drawn = Table(title=f"{name}: medians over overlaps and seeds; W1 is exact")
         for column in table.columns:

@@ -1,4 +1,4 @@
-"""A cell: one problem, one sampling, one method, one seed; its key is the hash of all that decides its numbers."""
+"""A cell of an experiment: one problem, one sampling, one method and one seed, which together make one row."""
 
 import hashlib
 from dataclasses import dataclass
@@ -16,9 +16,10 @@ from otbench.types import SamplePair
 
 
 class Sampling(Spec):
-    """How points are drawn: n from P, m from Q (left out: 1024 of a law, all rows of data), coupled or not.
+    """How points are drawn: n of P and m of Q, in a mode; without n and m 1024 of a law, and all rows of data.
 
-    In mode "population" critics train on fresh draws at every step, and are read on n coupled points.
+    "coupled" and "independent" say how y is drawn. With "population" critics train on fresh draws at every step, and
+    are read on n coupled points.
     """
 
     kind: ClassVar[str] = "sampling"
@@ -30,7 +31,7 @@ class Sampling(Spec):
 
 @dataclass(frozen=True)
 class Cell:
-    """One row's worth of work."""
+    """What one row is computed from; its key is the hash of all that decides the row's numbers."""
 
     problem: Problem
     sampling: Sampling
@@ -53,16 +54,16 @@ class Cell:
 
     @cached_property
     def sample_key(self) -> str:
-        """The same for what decides the points: every method of equal problem, sampling and seed sees these."""
+        """The hash of what decides the points, which are the same for every method of a problem, sampling and seed."""
         points = [self.problem.columns("problem"), self.sampling.columns("sampling"), self.seed]
         return hashlib.sha256(dump(points)).hexdigest()
 
     def sizes(self) -> tuple[int, int]:
-        """n and m of its samples; InputError where the problem cannot give them."""
+        """The sizes n and m of the samples; InputError where the problem cannot give them."""
         return self.problem.sizes(self.sampling.n, self.sampling.m, self.sampling.mode)
 
     def sample(self) -> SamplePair:
-        """Its points."""
+        """The samples."""
         return self.problem.sample(
             self.sampling.n, self.sampling.m, mode=self.sampling.mode, seed=self.seed
         )

@@ -1,4 +1,4 @@
-"""A declared experiment: a TOML file of blocks, every list an axis, expanded into cells."""
+"""The declaration of an experiment: a TOML file of blocks, in which every list is an axis, or the plan of a study."""
 
 import itertools
 import math
@@ -10,9 +10,9 @@ from typing import Annotated, Any, ClassVar, Self
 from pydantic import Field, model_validator
 
 from otbench.errors import InputError, UnknownNameError
-from otbench.experiment.agreement import Promise
 from otbench.experiment.cell import Cell, Sampling
 from otbench.experiment.locate import declaration_digest, find_experiment
+from otbench.experiment.promise import Promise
 from otbench.files import read_toml
 from otbench.methods import METHODS, Method
 from otbench.problems import PROBLEMS, Problem
@@ -21,12 +21,12 @@ from otbench.studies.gan.plan import GeneratorPlan
 from otbench.studies.plan import StudyPlan
 from otbench.studies.timing import TimingPlan
 
-#: More cells than this in one file is a slip of the keyboard.
+#: More cells than this in one block are a slip of the keyboard.
 MAX_CELLS = 200_000
 
 
 class Block(Spec):
-    """A full product: every problem × sampling × method × seed, each table's lists expanded."""
+    """A full product of problems, samplings, methods and seeds, in which the lists of each table are expanded."""
 
     kind: ClassVar[str] = "block"
 
@@ -37,7 +37,7 @@ class Block(Spec):
 
 
 class Declaration(Spec):
-    """The file as a whole: the question it answers, and a union of blocks, or a plan."""
+    """A whole file: the question that the experiment answers, and either blocks of cells or the plan of a study."""
 
     kind: ClassVar[str] = "experiment file"
 
@@ -49,7 +49,7 @@ class Declaration(Spec):
 
     @property
     def plan(self) -> StudyPlan | None:
-        """What is measured where there are no blocks."""
+        """The plan of a study, where there is one."""
         return self.timing or self.generator
 
     @model_validator(mode="after")
@@ -61,8 +61,10 @@ class Declaration(Spec):
 
 @dataclass(frozen=True)
 class Experiment:
-    """A validated experiment: its name, question, digest of its file's tables, promises, and distinct cells in the
-    declared order, or a plan."""
+    """A validated experiment: its name, its question, and its distinct cells in the declared order, or its plan.
+
+    ``digest`` is the hash of the tables in its file, ``agree`` are its promises.
+    """
 
     name: str
     question: str
@@ -73,10 +75,11 @@ class Experiment:
 
 
 def load_experiment(name_or_path: str, pairs: Path | None = None) -> Experiment:
-    """The experiment of that name, or in that .toml file; ``pairs``: the file of pairs for problems that take one.
+    """The experiment of that name, or in that .toml file; ``pairs`` is the file for problems that take their pairs
+    from one.
 
     Raises:
-        InputError: no such experiment, no such file, or anything in it that is not understood.
+        InputError: there is no such experiment or file, or something in it is not understood.
     """
     file = find_experiment(name_or_path)
     tables = read_toml(file)
@@ -122,8 +125,10 @@ def _named(kind: str, known: Mapping[str, Any], table: Mapping[str, Any]) -> Any
 
 
 def _axes(described: type[Spec], table: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    """Every combination of a table's axes: a list is an axis, unless one value of the field is a list itself
-    (widths), where a list of lists is one."""
+    """Every combination of a table's axes.
+
+    A list is an axis. Where one value of a field is itself a list, as of widths, a list of lists is one.
+    """
     axes = []
     for name, value in table.items():
         field = described.model_fields.get(name)

@@ -1,4 +1,4 @@
-"""The methods: recipes for critics, from the clipped WGAN critic to the baselines it is held against."""
+"""Methods: recipes for critics, from the clipped WGAN critic to the baselines with which it is compared."""
 
 from typing import Any
 
@@ -22,11 +22,18 @@ __all__ = ["METHODS", "Discriminator", "Fitted", "Job", "Method", "WeightClip", 
 
 
 def method(name: str, **fields: Any) -> Method:
-    """The method ``name`` with ``fields``.
+    """A recipe for critics by its name in experiments, with its own fields: see ``otbench list``.
+
+    Args:
+        name: the method, such as "weight_clip".
+        fields: its parameters; those left out have their defaults.
+
+    Returns:
+        A frozen recipe; ``train`` takes that of a clipped critic, experiments run all of them.
 
     Raises:
-        UnknownNameError: no such method or field; the nearest name is offered.
-        InputError: a value of the wrong type or out of range.
+        InputError: no such method or field, for which the nearest name is offered; a value of the wrong type or out of
+            range.
     """
     if name not in METHODS:
         raise UnknownNameError("method", name, METHODS)

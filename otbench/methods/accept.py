@@ -1,4 +1,4 @@
-"""Whatever somebody calls a critic, as the ladder reads it: a torch module, a function, a critic of otbench's own."""
+"""Anything that somebody calls a critic, made what the ladder reads: a torch module, a function, one of otbench's."""
 
 import sys
 from typing import Any
@@ -10,11 +10,11 @@ from otbench.methods.functions import Critic, UserCritic, UserFunction
 def as_critic(critic: Any, clip: float | None = None, shape: tuple[int, ...] | None = None) -> Critic:
     """Any critic as the ladder reads it: otbench's own, a torch module, or a function of numpy arrays.
 
-    ``clip``: the clip value a module's weights are held to. ``shape``: that of a point as modules and functions take
-    it, where points are no vectors; otbench's own critics take vectors.
+    ``clip`` is the clip value that the weights of a module are held to. ``shape`` is the shape of a point as modules
+    and functions take it, where points are no vectors; otbench's own critics take vectors.
 
     Raises:
-        InputError: something that is not callable, or a clip value that is false or belongs to no module.
+        InputError: it is not callable; the clip value is false, or given for what is no module.
     """
     torch = sys.modules.get("torch")  # whoever has a module has loaded torch
     if torch is not None and isinstance(critic, torch.nn.Module):

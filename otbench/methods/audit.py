@@ -1,4 +1,4 @@
-"""Audit a critic of one's own: its whole ladder on two samples, against the exact W1."""
+"""The audit of a critic of one's own: all that it proves of W1 of two samples, beside the exact W1."""
 
 import dataclasses
 import sys
@@ -13,34 +13,38 @@ from otbench.inputs import as_reals
 from otbench.methods.accept import as_critic
 from otbench.methods.functions import EPS, check_company, on_union
 from otbench.transport.alignment import alignment
-from otbench.transport.bounds import ROUNDING, Ladder
+from otbench.transport.bounds import VALUE_ROUNDING, Ladder
 from otbench.transport.exact import cost_matrix, solve_cost
 from otbench.types import Array, Bounds, SamplePair
 
 
 def audit(critic: Any, x: Any, y: Any, a: Any = None, b: Any = None, *, clip: float | None = None) -> Bounds:
-    """Everything a critic proves about W1 of two samples, and how far from it that is.
+    """All that a critic f proves of W1 of two samples, and how far that is from the exact W1.
 
     Args:
-        critic: a torch.nn.Module, read in float64 and evaluation mode from a copy (one that is float32 inside in
-            float32, for which ``raw_error`` then allows); any function of a float64 (n, d) numpy array; or a critic
-            otbench trained. Large on x and small on y, as in raw = mean f(x) - mean f(y); ``reading`` says when not.
-            Gradients, hence ``alignment``, are there for modules and otbench's own.
-        x: points (n, d), or images (n, c, h, w): distances are of the flattened ones, a module or a function is handed
-            images.
+        critic: a torch.nn.Module, any function of a float64 numpy array (n, d), or a critic that otbench trained. A
+            module is read from a copy in evaluation mode and in float64; one that computes in float32 inside is read
+            in float32, and ``raw_error`` allows for that. f should be large on x and small on y, as in
+            raw = mean f(x) - mean f(y); ``reading`` says where it is not. Modules and otbench's own critics have
+            gradients, and hence ``alignment``.
+        x: points (n, d), or images (n, c, h, w). Distances are those of flattened images; a module or function is
+            handed the images themselves.
         y: points (m, d) or images, of the same shape.
-        a: weights (n,) of x, uniform if None.
+        a: weights (n,) of x that sum to 1; uniform where they are None.
         b: weights (m,) of y, likewise.
-        clip: the clip value that a module's weights are held to: all its parameters but biases, which may lie beyond.
-            Left out, a chain of linear layers is taken to be clipped to its largest weight.
+        clip: the clip value that a module's parameters are held to; biases may lie beyond it. Where it is None, a
+            chain of linear layers is taken to be clipped to its largest weight.
 
     Returns:
-        Bounds, with 0 <= clip_bound <= spectral <= slope <= c_transform <= primal whenever raw > 0.
+        Bounds in the data's unit, with 0 <= clip_bound <= spectral <= slope <= c_transform <= primal wherever raw > 0.
 
     Raises:
-        InputError: malformed samples; a critic that raises, whose values are not one finite number a point, or depend
-            on the other points of a batch or on chance (``otbench.methods.functions.check_company``); a false ``clip``.
-        UncertifiedError: the exact side could not be proved.
+        InputError: malformed samples; a critic that raises, whose values are not one finite number per point, or
+            depend on chance or on the other points of a batch (``otbench.methods.functions.check_company``); or a
+            false ``clip``.
+        UncertifiedError: the exact W1 could not be proved.
+
+    Source: Villani 2009, Thm 5.10 (weak duality); Arjovsky, Chintala, Bottou 2017 (weight clipping).
     """
     (x, shape), (y, other) = _flat("x", x), _flat("y", y)
     if shape != other and max(len(shape), len(other)) > 1:
@@ -65,12 +69,12 @@ def audit(critic: Any, x: Any, y: Any, a: Any = None, b: Any = None, *, clip: fl
         alignment=alignment(pair, exact.plan, gx, gy) if gx is not None and gy is not None else None,
         saturation=getattr(function, "saturation", None),
     )
-    rounding = ROUNDING * getattr(function, "eps", EPS["float64"]) / EPS["float64"]
+    rounding = VALUE_ROUNDING * getattr(function, "eps", EPS["float64"]) / EPS["float64"]
     return dataclasses.replace(bounds, raw_error=max(bounds.raw_error, float(rounding * np.abs(values).max())))
 
 
 def _flat(name: str, value: Any) -> tuple[Array, tuple[int, ...]]:
-    """Points or images as rows, and the shape of one."""
+    """Points or images as rows of numbers, and the shape of one of them."""
     points = as_reals(name, value)
     shape = points.shape[1:]
     return points.reshape(len(points), int(np.prod(shape))) if len(shape) > 1 else points, shape
@@ -78,7 +82,7 @@ def _flat(name: str, value: Any) -> tuple[Array, tuple[int, ...]]:
 
 @contextmanager
 def _said_in_one_line(critic: Any, shape: tuple[int, ...]) -> Iterator[None]:
-    """What a critic raises, as an error that names it."""
+    """Turn whatever a critic raises into an InputError of one line that says what it was handed."""
     try:
         yield
     except OtbenchError:
@@ -92,7 +96,7 @@ def _said_in_one_line(critic: Any, shape: tuple[int, ...]) -> Iterator[None]:
 
 
 def _remedy(critic: Any, shape: tuple[int, ...]) -> str:
-    """What to try where a critic may have been handed vectors for images, or images for vectors."""
+    """What to try where a critic may have been handed images instead of vectors, or vectors instead of images."""
     if len(shape) > 1:
         return ": if it takes vectors, pass x.reshape(len(x), -1)"
     layers = critic.modules() if hasattr(critic, "modules") else []
@@ -101,6 +105,6 @@ def _remedy(critic: Any, shape: tuple[int, ...]) -> str:
 
 
 def _chance_left_as_it_was() -> Any:
-    """A context that gives torch's random numbers back as they were, if torch is loaded."""
+    """A context after which torch's random numbers go on as if nothing had been drawn, if torch is loaded."""
     torch = sys.modules.get("torch")
     return nullcontext() if torch is None else torch.random.fork_rng(devices=[])

@@ -1,4 +1,4 @@
-"""What every method is: a frozen recipe that turns samples into critics."""
+"""What every method is: a frozen recipe that makes critics of samples."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,8 +11,11 @@ from otbench.types import ExactSolution, Law, SamplePair
 
 @dataclass(frozen=True, eq=False)
 class Job:
-    """One critic to fit: where, with which seed, and the exact solution for methods that are given it. ``law``: the
-    problem whose fresh draws a training step sees, None where it sees the pair's points."""
+    """One critic to fit: on which samples, with which seed, and what else a method may use.
+
+    ``exact`` is the exact solution of the samples. ``law`` is the problem of which every training step sees fresh
+    draws; where it is None, training sees the points of the pair.
+    """
 
     pair: SamplePair
     seed: int
@@ -21,10 +24,10 @@ class Job:
 
 
 class Method(Spec):
-    """A recipe for critics. A subclass gives its fields and ``fit``.
+    """A recipe for critics: a field for everything that changes a number, and ``fit``, which a subclass gives.
 
-    ``fit`` is handed every job whose methods have equal ``batch_key``; the methods come one per job, so that
-    a subclass may vary fields inside one batched call.
+    ``fit`` is handed all jobs whose methods have one ``batch_key``, with one method per job, so that fields may differ
+    within one batched call.
     """
 
     kind: ClassVar[str] = "method"
@@ -45,10 +48,10 @@ class Method(Spec):
         return False
 
     def work(self, dim: int) -> float:
-        """Floating-point operations that fitting one critic on R^dim takes, about."""
+        """About how many floating-point operations it takes to fit one critic on R^dim."""
         return 0.0
 
     @classmethod
     def fit(cls, methods: Sequence[Self], jobs: Sequence[Job], device: str) -> list[Fitted]:
-        """The fitted critics, in the order of the jobs."""
+        """The critics fitted by methods[k] to jobs[k], in this order; ``device`` is where they are trained."""
         raise NotImplementedError

@@ -1,4 +1,4 @@
-"""Baselines, in the same rows as the trained critics: no critic, the best linear one, the exact potential."""
+"""Critics that need no training, as baselines of trained ones: none at all, the best linear one, the exact one."""
 
 from collections.abc import Sequence
 from typing import Literal, Self
@@ -11,7 +11,7 @@ from otbench.methods.functions import Affine, McShane
 
 
 class Zero(Method):
-    """f = 0: what the ladder makes of no critic at all (c_transform is then the nearest-neighbour bound)."""
+    """No critic at all, f = 0: its c-transform is the nearest-neighbour bound."""
 
     name: Literal["zero"] = "zero"
 

@@ -1,4 +1,4 @@
-"""Discriminator: the classical GAN's, trained on the logistic loss; its logit is a critic like any other."""
+"""The discriminator of a classical GAN, trained on the logistic loss; its logit is a critic like any other."""
 
 import itertools
 from collections.abc import Sequence
@@ -12,10 +12,10 @@ from otbench.methods.mlp import Activation
 
 
 class Discriminator(Method):
-    """D = 1/(1 + exp(-f)) trained to maximise E_P log D + E_Q log(1 - D), without any constraint on f.
+    """A classical discriminator D = 1/(1 + exp(-f)), trained to maximise E_P log D + E_Q log(1 - D).
 
-    At its optimum the value is 2 JS(P, Q) - log 4. First weights and minibatches are those of a clipped critic of
-    equal widths and seed.
+    f is not constrained. The maximum is 2 JS(P, Q) - log 4. First weights and minibatches are those of a clipped
+    critic of equal widths and seed.
     """
 
     name: Literal["discriminator"] = "discriminator"

@@ -1,4 +1,4 @@
-"""What fitting one method on one sample returns: a critic, with what is known of its making."""
+"""What it gives to fit a method to samples: a critic, with what is known of how it was made."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -10,14 +10,13 @@ from otbench.types import Array
 
 @dataclass(frozen=True, eq=False)
 class Fitted:
-    """One method's outcome on one sample: a critic, with what is known of its making.
+    """A fitted critic, itself a function of points (k, d), with what is known of its training.
 
-    ``status`` is "ok", or "diverged" with a reason and no critic.
-
-    ``halfway`` is the critic at half the step budget; ``saturation_start`` and ``saturation`` are the shares of
-    clipped parameters with |theta| >= 0.999 c before the first step and at the end; ``seconds`` is this
-    critic's share of the training time, ``batch`` the number of critics that shared it, and ``compiled`` whether
-    their step was.
+    ``critic`` is None where ``status`` is "diverged", for a ``reason``; else it is "ok". ``halfway`` is the critic
+    after half of the steps. ``saturation_start`` and ``saturation`` are the shares of the clipped parameters with
+    |theta| >= 0.999 c before the first step and after the last. ``seconds`` is this critic's share of the training
+    time, ``batch`` the number of critics that were trained together, and ``compiled`` says whether their step was
+    compiled. What is not known, as of critics that need no training, is None.
     """
 
     critic: Critic | None
@@ -31,15 +30,15 @@ class Fitted:
     compiled: bool = False
 
     def values(self, z: Array) -> Array:
-        """f(z) (k,) at points z (k, d)."""
+        """f(z) (k,) at points z (k, d); InputError where the critic has diverged."""
         return self._sound().values(z)
 
     def gradients(self, z: Array) -> Array | None:
-        """grad f(z) (k, d)."""
+        """grad f(z) (k, d) at points z (k, d), None where f offers none; InputError where the critic has diverged."""
         return self._sound().gradients(z)
 
     def constants(self) -> tuple[float | None, float | None]:
-        """Lipschitz constants (from the clip value, from the spectral norms)."""
+        """Lipschitz constants from the clip value and from the spectral norms; None where they are unknown."""
         return self._sound().constants()
 
     def _sound(self) -> Critic:

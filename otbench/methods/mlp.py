@@ -1,4 +1,4 @@
-"""A trained multilayer perceptron, read in float64: values, input gradients, Lipschitz constants."""
+"""A trained multilayer perceptron as a float64 function: its values, its gradients and its Lipschitz constants."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -10,15 +10,15 @@ from otbench.types import Array
 
 Activation = Literal["relu", "leaky_relu", "tanh"]
 
-#: Slope of LeakyReLU below 0, as in the WGAN loops everyone copies.
+#: The slope of LeakyReLU below 0, as in the WGAN loops that everyone copies.
 LEAK = 0.2
 
 
 @dataclass(frozen=True, eq=False)
 class Mlp:
-    """f: R^d → R with layers z ↦ act(z W + b); weights[l] is (in, out), biases[l] is (out,).
+    """A function f: R^d → R of layers z ↦ act(z W + b), in which weights[l] is (in, out) and biases[l] is (out,).
 
-    ``clip`` is the box the weights are held to, or None where they may lie outside it.
+    ``clip`` is the clip value c that the weights were held to; None where they were not.
     """
 
     weights: tuple[Array, ...]
@@ -27,10 +27,11 @@ class Mlp:
     clip: float | None = None
 
     def values(self, z: Array) -> Array:
+        """f(z) (k,) at points z (k, d)."""
         return self._layers(z)[-1][:, 0]
 
     def gradients(self, z: Array) -> Array:
-        """grad f(z) (k, d) by the chain rule; at a kink the derivative from the left, as torch takes it."""
+        """grad f(z) (k, d) by the chain rule; at a kink of the activation its derivative from the left, as in torch."""
         outputs = self._layers(z)
         gradient = np.broadcast_to(self.weights[-1][:, 0], (len(z), len(self.weights[-1])))
         for weights, output in zip(self.weights[-2::-1], outputs[-2::-1], strict=False):
@@ -38,13 +39,14 @@ class Mlp:
         return gradient
 
     def constants(self) -> tuple[float | None, float]:
+        """Lipschitz constants from the clip value, None where a weight exceeds it, and from the spectral norms."""
         shapes = [w.shape for w in self.weights]
         inside = self.clip is not None and all(np.abs(w).max() <= self.clip for w in self.weights)
         known = clip_constant(self.clip, shapes) if inside and self.clip is not None else None
         return known, spectral_constant(list(self.weights))
 
     def _layers(self, z: Array) -> list[Array]:
-        """The output of every layer, the last one (k, 1)."""
+        """The output (k, out) of every layer; that of the last one is (k, 1)."""
         outputs: list[Array] = []
         for weights, bias in zip(self.weights, self.biases, strict=True):
             z = z @ weights + bias
@@ -61,7 +63,7 @@ class Mlp:
         return np.tanh(z)
 
     def _derivative(self, output: Array) -> Array:
-        """act' as a function of act's output, which is all a layer keeps."""
+        """The activation's derivative, computed from its output, which is all that a layer keeps."""
         if self.activation == "relu":
             return (output > 0).astype(np.float64)
         if self.activation == "leaky_relu":

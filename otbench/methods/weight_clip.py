@@ -1,4 +1,4 @@
-"""WeightClip: a WGAN critic whose parameters are clipped to [-c, c] at every step."""
+"""The WGAN critic whose parameters are clipped to [-c, c] at every training step."""
 
 import itertools
 from collections.abc import Sequence
@@ -11,17 +11,26 @@ from otbench.methods.fitted import Fitted
 from otbench.methods.functions import clip_constant
 from otbench.methods.mlp import Activation
 
-#: More hidden layers than this are a slip of the pen, and a tuple of their widths may not fit in memory.
+#: More hidden layers than this are a slip of the pen, and the tuple of their widths may not fit in memory.
 MAX_DEPTH = 1000
 
 
 class WeightClip(Method):
-    """The critic of Arjovsky, Chintala, Bottou 2017, Algorithm 1, and every variant that changes its number.
+    """The critic of Arjovsky, Chintala, Bottou 2017, Algorithm 1, with a field for everything that changes its number.
 
-    The defaults are the procedure its readers copy: RMSProp with lr 5e-5, 64 points of each sample a step,
-    loss -mean f(x) + mean f(y), every parameter clipped to [-clip, clip] after the step; the network starts
-    as torch's Linear layers do and is clipped once before the first step. First weights and minibatches follow
-    from the seed alone: critics that differ in clip value or problem are compared on common random numbers.
+    The defaults are the procedure that its readers copy: RMSProp with rate 5e-5, 64 points of each sample per step, the
+    loss -mean f(x) + mean f(y), and every parameter clipped to [-clip, clip] after the step. The network starts as
+    torch's Linear layers do and is clipped once before the first step. First weights and minibatches follow from the
+    seed alone, so that critics that differ in clip value or problem are compared on common random numbers.
+
+    ``method("weight_clip", clip=0.01, ...)`` makes one as well. ``lipschitz_constant`` is the largest slope that a
+    critic of this class can have, in units of f per unit of the data, and ``certified_clip`` the clip value at which
+    that is 1.
+
+    Raises:
+        InputError: an unknown field, a value of the wrong type or out of range, or fields that contradict each other.
+
+    Source: Arjovsky, Chintala, Bottou 2017, Algorithm 1.
     """
 
     name: Literal["weight_clip"] = "weight_clip"
@@ -51,7 +60,7 @@ class WeightClip(Method):
     @model_validator(mode="before")
     @classmethod
     def _repeat_width(cls, fields: Any) -> Any:
-        """``widths = 128, depth = 3`` means three hidden layers of 128; either alone settles the other."""
+        """Fill in depth or widths from the other: ``widths = 128, depth = 3`` are three hidden layers of 128."""
         if not isinstance(fields, dict):
             return fields
         widths, depth = fields.get("widths", 64 if "depth" in fields else (64, 64)), fields.get("depth")
@@ -84,7 +93,7 @@ class WeightClip(Method):
         return self
 
     def at(self, dim: int) -> Self:
-        """The method on R^dim: widths no smaller than width_per_dim times dim, and clip = clip_over_c_star c*."""
+        """The method on R^dim: widths are at least width_per_dim dim, clip is clip_over_c_star c* if set."""
         widths = tuple(max(width, self.width_per_dim * dim) for width in self.widths)
         placed = self.model_copy(update={"widths": widths})
         if self.clip_over_c_star is None:
@@ -93,15 +102,15 @@ class WeightClip(Method):
 
     @property
     def rate(self) -> float:
-        """The learning rate the optimiser is given."""
+        """The learning rate that the optimiser is given, whatever the unit of ``lr``."""
         return self.lr * self.clip if self.lr_unit == "clip" else self.lr
 
     def lipschitz_constant(self, dim: int) -> float:
-        """K(c) = c^L sqrt(d) prod_i h_i: no critic of this class on R^dim has a larger slope."""
+        """K(c) = c^L sqrt(d) prod_i h_i, a Lipschitz constant of every critic of this class on R^dim."""
         return clip_constant(self.clip, self.shapes(dim))
 
     def certified_clip(self, dim: int) -> float:
-        """c* = (sqrt(d) prod_i h_i)^(-1/L): the largest clip value with K(c) = 1, no normalisation needed."""
+        """c* = (sqrt(d) prod_i h_i)^(-1/L), the clip value with K(c) = 1: raw is then a lower bound of W1 itself."""
         return float(clip_constant(1.0, self.shapes(dim)) ** (-1 / (self.depth + 1)))
 
     def shapes(self, dim: int) -> list[tuple[int, ...]]:
@@ -110,7 +119,7 @@ class WeightClip(Method):
         return list(itertools.pairwise(sizes))
 
     def batch_key(self) -> tuple[object, ...]:
-        """Clip value, learning rate and eps may differ within a batch; all else is its shape or its program."""
+        """All fields but clip value, learning rate and eps, which may differ within a batch."""
         own = {"clip", "clip_over_c_star", "lr", "lr_unit", "eps"}
         return tuple(sorted((k, v) for k, v in self.model_dump().items() if k not in own))
 

@@ -1,4 +1,4 @@
-"""The problems: families of laws with known answers, one family a file."""
+"""Problems: families of pairs of laws whose Wasserstein distance is known, one family per file."""
 
 from typing import Any
 
@@ -32,11 +32,19 @@ __all__ = ["PROBLEMS", "Mode", "Problem", "problem"]
 
 
 def problem(name: str, *, folder: str = ".", **fields: Any) -> Problem:
-    """The problem ``name`` with ``fields`` (``dim`` and the family's own); files are looked up in ``folder``.
+    """A pair of laws by the name of its family, as experiments name it: see ``otbench list``.
+
+    Args:
+        name: the family, such as "translation".
+        folder: where files that the fields name are looked up.
+        fields: ``dim``, the dimension, and the family's own parameters, in the data's unit where they are lengths.
+
+    Returns:
+        A frozen description; ``sample`` draws points of it, ``population_w1`` is W1 of the laws where it is known.
 
     Raises:
-        UnknownNameError: no such problem or field; the nearest name is offered.
-        InputError: a value of the wrong type or out of range.
+        InputError: no such family or field, for which the nearest name is offered; a value of the wrong type or out of
+            range; a file that cannot be read.
     """
     if name not in PROBLEMS:
         raise UnknownNameError("problem", name, PROBLEMS)

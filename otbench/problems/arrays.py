@@ -16,9 +16,10 @@ from otbench.types import Array, SamplePair
 
 
 class Arrays(Problem):
-    """x and y (and optional weights a and b) from files; relative paths start at the experiment file.
+    """Two samples x and y from files, with weights a and b from files or uniform ones.
 
-    The files' SHA-256 is part of the description, so a changed file is a new cell, never a stale one.
+    Relative paths start at the experiment file. The files' SHA-256 is part of the description, so that a file that
+    changed makes a new cell and never serves an old one.
     """
 
     source: ClassVar[str] = "the user's own data"
@@ -60,7 +61,7 @@ class Arrays(Problem):
     def sample(
         self, n: int | None = None, m: int | None = None, *, mode: Mode = "independent", seed: int = 0
     ) -> SamplePair:
-        """The rows in their order, or n and m of them drawn without replacement."""
+        """All rows in their order, or n and m of them drawn without replacement."""
         seed, sizes = as_whole("seed", seed), self.sizes(n, m, mode)
         if (n, m) == (None, None):
             return self._pair
@@ -80,7 +81,7 @@ class Arrays(Problem):
 
 
 def _weights(path: str | None, folder: str, count: int) -> Array | None:
-    """The weights in a file, be they a vector, a column or a row; None without a file."""
+    """The weights (count,) in a file that holds a vector, a column or a row; None without a file."""
     if path is None:
         return None
     weights = read_points(Path(folder, path))

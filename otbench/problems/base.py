@@ -22,12 +22,12 @@ ALWAYS_FITS, ARRAYS_OF_A_SAMPLE = 2**26, 4
 
 
 class Problem(Spec):
-    """Two laws P and Q on R^dim.
+    """Two laws P and Q on R^dim, of which samples can be drawn.
 
-    A subclass gives ``population_w1``, ``population_overlap`` (OVL = int min(p, q) = 1 - TV) and
-    ``coupling``: draws of the optimal coupling. The lemma behind coupled sampling: if T is optimal
-    along the rays of one 1-Lipschitz f, f(x) - f(T(x)) = |x - T(x)|, then for *any* weights on the
-    pairs the empirical W1 is exactly sum_i a_i |x_i - T(x_i)|.
+    A subclass gives ``coupling``, which draws pairs of an optimal coupling, and what is known of the laws:
+    ``population_w1``, ``population_overlap`` and so on. Behind coupled sampling stands a lemma: where T moves every
+    point along a ray of one 1-Lipschitz f, f(x) - f(T(x)) = |x - T(x)|, the exact W1 of the samples x_i and T(x_i) is
+    sum_i a_i |x_i - T(x_i)| for *any* weights a.
     """
 
     kind: ClassVar[str] = "problem"
@@ -38,10 +38,10 @@ class Problem(Spec):
 
     @classmethod
     def instances(cls, fields: Mapping[str, Any], pairs: str | None) -> Iterable[Mapping[str, Any]]:
-        """The descriptions a table of an experiment stands for: itself, or one for every pair in the file ``pairs``.
+        """The descriptions that one table of an experiment stands for: itself, or one per pair in the file ``pairs``.
 
         Raises:
-            InputError: a table that needs a file, and none was given.
+            InputError: the table needs a file, and none was given.
         """
         return [fields]
 
@@ -52,12 +52,12 @@ class Problem(Spec):
 
     @property
     def population_stderr(self) -> float | None:
-        """Standard error of ``population_w1``: 0 where it is a closed form, that of its Monte Carlo elsewhere."""
+        """Standard error of ``population_w1``: 0 of a closed form, else that of its Monte Carlo estimate."""
         return None if self.population_w1 is None else 0.0
 
     @property
     def population_overlap(self) -> float | None:
-        """OVL(P, Q) = 1 - TV(P, Q); None where unknown."""
+        """The overlap int min(p, q) = 1 - TV(P, Q), in [0, 1]; None where unknown."""
         return None
 
     @property
@@ -71,14 +71,14 @@ class Problem(Spec):
         return None
 
     def velocity(self, y: Array) -> Array | None:
-        """dy/dtheta (m, dim) at points y (m, dim) of Q, theta the family's own parameter; None where it has none.
+        """How the points y (m, dim) of Q move with the family's parameter theta: dy/dtheta (m, dim), or None.
 
-        A generator whose only parameter is theta moves its points so.
+        A generator whose only parameter is theta moves its points in this way.
         """
         return None
 
     def coupling(self, rng: np.random.Generator, n: int) -> tuple[Array, Array, Array | None]:
-        """n draws (x_i, y_i) of an optimal coupling, each (n, dim), and weights (n,) or None."""
+        """n draws (x_i, y_i) of an optimal coupling as x (n, dim) and y (n, dim), with weights (n,) or None."""
         raise NotImplementedError
 
     def targets(self, rng: np.random.Generator, n: int) -> Array:
@@ -86,18 +86,21 @@ class Problem(Spec):
         return self.coupling(rng, n)[1]
 
     def potential_gradient(self, x: Array) -> Array | None:
-        """Unit gradients (n, dim), at points x of P, of the known potential f that is optimal: f(x) - f(T(x)) =
-        |x - T(x)|, so they point from T(x) to x; 0 where f has none; None where no such potential is known."""
+        """Unit gradients (n, dim) at points x of P of an optimal potential f; None where none is known.
+
+        As f(x) - f(T(x)) = |x - T(x)|, they point from T(x) to x. They are 0 where f has no gradient.
+        """
         return None
 
     def fresh(self, n: int, m: int, seed: int, step: int) -> tuple[Array, Array]:
         """Independent draws x (n, dim) of P and y (m, dim) of Q for one training step, the same in any order of calls.
 
-        Every (problem, seed, step) has streams of its own, one for x and one for y, in none of which a sample's
-        points lie.
+        Every (problem, seed, step) has two random streams of its own, one for x and one for y; samples are drawn from
+        others.
 
         Raises:
-            InputError: data without laws, or laws that are drawn with weights; more points than fit in memory.
+            InputError: the problem is data without a law, draws its points with weights, or more points are asked for
+                than fit in memory.
         """
         self.sizes(n, n, "population")
         check_room(n, m, self.dim)
@@ -109,15 +112,19 @@ class Problem(Spec):
     def sample(
         self, n: int | None = None, m: int | None = None, *, mode: Mode = "independent", seed: int = 0
     ) -> SamplePair:
-        """x (n, dim) from P and y (m, dim) from Q; the same arguments give the same points.
+        """Two samples, x (n, dim) of P and y (m, dim) of Q; the same arguments give the same points.
 
-        ``mode="coupled"``: y_i = T(x_i), and W1 of the samples is known in closed form. ``mode="independent"``:
-        fresh y, as a user's data are. ``mode="population"``: coupled points to read a critic on that is trained on
-        ``fresh`` ones.
+        Args:
+            n: points of P; 1024 of a law and all rows of data where it is None.
+            m: points of Q; n, or all rows of data, where it is None.
+            mode: "coupled" samples have y_i = T(x_i), so that their W1 is known in closed form; "independent" ones
+                draw y afresh, as a user's data are drawn; "population" ones are coupled points on which a critic is
+                read that was trained on ``fresh`` ones.
+            seed: which of the random streams is used.
 
         Raises:
-            InputError: sizes the problem cannot give; coupled with n != m; no laws to draw fresh points from; more
-                points than fit in memory.
+            InputError: sizes that the problem cannot give or memory cannot hold, n other than m where points are
+                paired, or a mode in which the problem cannot be drawn.
         """
         seed, (n, m) = as_whole("seed", seed), self.sizes(n, m, mode)
         check_room(n, m, self.dim)
@@ -129,7 +136,7 @@ class Problem(Spec):
         return SamplePair(x, y, a, b, images, rays)
 
     def sizes(self, n: int | None, m: int | None, mode: Mode) -> tuple[int, int]:
-        """The sample sizes ``sample`` gives for these arguments, 1024 where none is asked, without drawing.
+        """The sizes n and m that ``sample`` gives for these arguments, found without drawing.
 
         Raises:
             InputError: as ``sample``.
@@ -142,11 +149,11 @@ class Problem(Spec):
         return n, m
 
     def _rng(self, *purpose: object) -> np.random.Generator:
-        """A stream of its own for this content and purpose: no global state, no shared streams."""
+        """A random stream that belongs to this description and purpose alone: no global state, no shared streams."""
         return np.random.default_rng(self._seed_of(*purpose))
 
     def _seed_of(self, *purpose: object) -> int:
-        """128 bits of the hash of this content and purpose."""
+        """128 bits of the hash of this description and purpose."""
         content = [self.model_dump(mode="json"), self.version, *purpose]
         digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).digest()
         return int.from_bytes(digest[:16], "little")
@@ -154,12 +161,12 @@ class Problem(Spec):
 
 @lru_cache(maxsize=256)
 def _stream_key(problem: Problem) -> int:
-    """The key of a problem's fresh draws, hashed once and not once a step."""
+    """The key of a problem's fresh draws, hashed once and not once per step."""
     return problem._seed_of("fresh")
 
 
 def check_request(n: object, m: object, mode: str) -> tuple[int | None, int | None]:
-    """n and m, None or whole numbers of at least 1, as Python's; InputError where they are not, or the mode unknown."""
+    """n and m as Python's whole numbers of at least 1, or None; InputError for anything else and for unknown modes."""
     if mode not in get_args(Mode):
         raise UnknownNameError("sampling mode", mode, get_args(Mode))
     n, m = (None if k is None else as_whole(f"sample size {name}", k, 1) for name, k in (("n", n), ("m", m)))
@@ -177,7 +184,7 @@ def check_room(n: int, m: int, dim: int) -> None:
 
 
 def data_size(name: str, asked: int | None, available: int) -> int:
-    """How many of ``available`` rows a sample takes: all unless asked for fewer."""
+    """How many of ``available`` rows a sample takes: all, unless fewer are asked for."""
     if asked is not None and not 1 <= asked <= available:
         raise InputError(f"{name} must be between 1 and the {available} rows there are; got {asked}")
     return available if asked is None else asked
@@ -197,6 +204,6 @@ def uniform_sphere(rng: np.random.Generator, n: int, dim: int) -> Array:
 
 
 def uniform_ball(rng: np.random.Generator, n: int, dim: int) -> Array:
-    """n uniform points in the unit ball of R^dim: a sphere point at radius U^(1/dim)."""
+    """n uniform points in the unit ball of R^dim: a point of the sphere at radius U^(1/dim), U ~ U[0, 1]."""
     points: Array = uniform_sphere(rng, n, dim) * rng.random((n, 1)) ** (1.0 / dim)
     return points

@@ -1,4 +1,4 @@
-"""Concentric spheres and balls: the same shape at two radii, mass moves outwards along rays."""
+"""Concentric spheres, and concentric balls: one shape at two radii, so that mass moves outwards along rays."""
 
 from typing import ClassVar, Literal, Self
 
@@ -10,6 +10,8 @@ from otbench.types import Array
 
 
 class _Concentric(Problem):
+    """Two radii, ``inner`` of P and ``outer`` of Q, in the data's unit."""
+
     source: ClassVar[str] = "Villani 2009, Thm 5.10, with the 1-Lipschitz potential f(x) = |x|"
 
     inner: float = Field(1.0, ge=1e-100, le=1e100)
@@ -25,7 +27,7 @@ class _Concentric(Problem):
 class Spheres(_Concentric):
     """Uniform laws on the spheres of radius ``inner`` (P) and ``outer`` (Q): supports of dimension d - 1.
 
-    W1 = outer - inner; overlap 0: the classical losses saturate here.
+    W1 = outer - inner. The overlap is 0, so that the classical losses saturate.
     """
 
     name: Literal["spheres"] = "spheres"
@@ -46,7 +48,7 @@ class Spheres(_Concentric):
 class Balls(_Concentric):
     """Uniform laws on the balls of radius ``inner`` (P) and ``outer`` (Q).
 
-    W1 = (outer - inner) d/(d + 1), as E|U| = d/(d + 1) in the unit ball; overlap (inner/outer)^d.
+    W1 = (outer - inner) d/(d + 1), as E|U| = d/(d + 1) in the unit ball. The overlap is (inner/outer)^d.
     """
 
     name: Literal["balls"] = "balls"

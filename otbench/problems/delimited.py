@@ -1,6 +1,7 @@
-"""Text of numbers in columns, read where there is one way to read it, and refused in one line where there are two.
+"""Numbers in columns of text, read where there is one way to read them, and refused in one line where there are two.
 
-In doubt may be whether a comma is a decimal one, a first line names, a first column an index.
+It may be in doubt whether a comma is a decimal one, whether a first line holds names, and whether a first column is an
+index.
 """
 
 import csv
@@ -21,7 +22,7 @@ WHOLE = re.compile(r"[+-]?[0-9]+")
 #: Three digits behind a sign, as in 12,345: a number above a thousand, or one with three decimals.
 GROUPED = re.compile(r"[+-]?[1-9][0-9]{0,2}[.,][0-9]{3}")
 
-#: A whole number with a zero in front: one half of a number with a decimal comma, or a code.
+#: A whole number with a zero in front: the second half of a number with a decimal comma, or a code.
 PADDED = re.compile(r"[+-]?0[0-9]+|[+-]0")
 
 #: What spreadsheets, pandas and R write where a number is missing, in small letters.
@@ -34,7 +35,7 @@ INFINITE = {"inf", "+inf", "-inf", "infinity", "+infinity", "-infinity"}
 
 COMMENT = ("#", "%", "//")
 
-#: What separators are called.
+#: The names of separators, for messages.
 CALLED = {",": "commas", ";": "semicolons", "\t": "tabs"}
 
 #: What to do where a file may mean two things.
@@ -45,13 +46,14 @@ Line = tuple[int, list[str]]
 
 
 def parse_delimited(data: bytes, separator: str | None = None) -> Reals:
-    """The numbers (rows, columns) in text whose cells are parted by commas, semicolons or tabs.
+    """The numbers (rows, columns) in text whose cells are separated by commas, semicolons or tabs.
 
-    ``separator`` None: a semicolon where there are any, a tab where there are neither semicolons nor commas, else a
-    comma. With semicolons or tabs a comma is a decimal one. A first line of names is skipped; so are blank lines.
+    Where ``separator`` is None, it is the semicolon if there are any, the tab if there are neither semicolons nor
+    commas, and else the comma. Beside semicolons or tabs a comma is a decimal one. A first line of names is skipped,
+    and so are blank lines.
 
     Raises:
-        ValueError: it is no such text, or what it means is in doubt; it names the line, and what to do.
+        ValueError: the data are no such text, or what they mean is in doubt; the error names the line and what to do.
     """
     text = _decoded(data)
     separator = separator or _separator(text)
@@ -71,7 +73,7 @@ def parse_delimited(data: bytes, separator: str | None = None) -> Reals:
 
 
 def _decoded(data: bytes) -> str:
-    """The text, of UTF-8 with or without its mark."""
+    """The text of bytes in UTF-8, with or without a byte-order mark."""
     if data.startswith((b"\xff\xfe", b"\xfe\xff")) or b"\x00" in data[:4096]:
         raise ValueError("it is UTF-16 or no text at all: save it as UTF-8")
     try:
@@ -81,7 +83,7 @@ def _decoded(data: bytes) -> str:
 
 
 def _separator(text: str) -> str:
-    """The separator of a text, by what stands in it outside quotes."""
+    """The separator of a text, judged by what stands outside quotes."""
     bare = re.sub(r'"[^"]*"', "", text) if '"' in text else text
     if ";" in bare:
         return ";"
@@ -91,7 +93,7 @@ def _separator(text: str) -> str:
 
 
 def _lines(text: str, separator: str) -> Iterator[Line]:
-    """The lines that are not blank, their cells without spaces around."""
+    """The lines that are not blank, with the spaces around their cells taken off."""
     reader = csv.reader(io.StringIO(text, newline=None), delimiter=separator, strict=True)
     blank = 0
     try:
@@ -107,7 +109,7 @@ def _lines(text: str, separator: str) -> Iterator[Line]:
 
 
 def _check_widths(lines: Sequence[Line], separator: str) -> None:
-    """All lines have as many cells as the first."""
+    """Refuse a line that has not as many cells as the first."""
     for number, cells in lines:
         first, width = lines[0][0], len(lines[0][1])
         if len(cells) != width:
@@ -120,7 +122,7 @@ def _check_widths(lines: Sequence[Line], separator: str) -> None:
 
 
 def _is_header(line: Line) -> bool:
-    """Whether a first line is one of names: no number among them, and a name at least."""
+    """Whether a first line holds names: one name at least, and no number."""
     number, cells = line
     kinds = {_kind(cell) for cell in cells}
     if {"name", "number"} <= kinds:

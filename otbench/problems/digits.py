@@ -1,4 +1,4 @@
-"""Real data: scikit-learn's 1797 handwritten digits (8 x 8 pixels, scaled to [0, 1])."""
+"""Handwritten digits: scikit-learn's 1797 images of 8 x 8 pixels, scaled to [0, 1]; real data, without a law."""
 
 from functools import cache
 from typing import ClassVar, Literal, Self
@@ -15,11 +15,12 @@ DIM = 64
 
 
 class Digits(Problem):
-    """Images of digits, without replacement; no closed form, the exact solver is the only truth.
+    """Images of digits, drawn without replacement. No closed form is known: the exact solver is the only truth.
 
-    ``comparison="classes"``: ``digit`` against ``other``. ``"halves"``: two disjoint random halves of
-    ``digit``: what sampling alone costs. ``"noisy"``: ``digit`` against its copy with Gaussian noise of
-    deviation ``noise`` on all but a share ``shared`` of the rows, which is the overlap.
+    ``comparison`` says what is compared. With "classes" it is images of ``digit`` with images of ``other``. With
+    "halves" it is two disjoint random halves of ``digit``, which shows what sampling alone costs. With "noisy" it is
+    ``digit`` with its copy to which Gaussian noise of deviation ``noise`` was added, on all but a share ``shared`` of
+    the rows, which is the overlap.
     """
 
     source: ClassVar[str] = "Alpaydin, Kaynak 1998 (UCI optical recognition of handwritten digits), as in scikit-learn"
@@ -43,7 +44,7 @@ class Digits(Problem):
         return self.shared if self.comparison == "noisy" else 0.0
 
     def sizes(self, n: int | None, m: int | None, mode: Mode) -> tuple[int, int]:
-        """All the rows there are where n or m is None."""
+        """n and m, or all the rows there are where they are None."""
         n, m = check_request(n, m, mode)
         if mode == "coupled":
             raise InputError('digits have no known optimal coupling; use mode = "independent"')
@@ -62,6 +63,7 @@ class Digits(Problem):
     def sample(
         self, n: int | None = None, m: int | None = None, *, mode: Mode = "independent", seed: int = 0
     ) -> SamplePair:
+        """n and m images drawn without replacement, or all of them; the same arguments give the same images."""
         seed, (n, m) = as_whole("seed", seed), self.sizes(n, m, mode)
         rng = self._rng(n, m, seed)
         rows = rng.permutation(_rows(self.digit))

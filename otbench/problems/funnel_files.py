@@ -1,4 +1,4 @@
-"""Funnel pairs from .npz files: centres and biases by dimension and number of funnels, read without unpickling."""
+"""Files of funnel pairs: centres and biases by dimension and number of funnels, in .npz files, read without pickle."""
 
 import re
 import zipfile
@@ -12,7 +12,7 @@ from otbench.files import parse_npy
 from otbench.inputs import as_reals
 from otbench.types import Array
 
-#: More uncompressed bytes than this are no pairs: the largest published file has 160 KB.
+#: Bytes a file may unpack to: the largest published one has 160 KB.
 MAX_BYTES = 2**30
 
 Pairs = dict[tuple[int, int], tuple[Array, Array]]
@@ -21,12 +21,14 @@ _MEMBER = re.compile(r"(centers|bias)_([1-9]\d{0,7})_([1-9]\d{0,7})\.npy")
 
 
 def funnel_pairs(path: str | Path, half_width: float = 2.5) -> Pairs:
-    """Centres (funnels, dim) and biases (funnels,), float64, by (dim, funnels), from an .npz file with the keys
-    ``centers_{dim}_{funnels}`` and ``bias_{dim}_{funnels}``; other keys are left alone.
+    """The pairs in an .npz file: (dim, funnels) → centres (funnels, dim) and biases (funnels,), both float64.
+
+    The file's keys are ``centers_{dim}_{funnels}`` and ``bias_{dim}_{funnels}``; others are left alone.
 
     Raises:
-        InputError: no such file, not an .npz file, a key without its counterpart, another shape than the key says,
-            no numbers, NaN or infinity, centres outside [-half_width, half_width]^dim, no pairs at all.
+        InputError: there is no such file or it is no .npz file; a key lacks its counterpart or has another shape than
+            its name says; it holds no numbers, NaN or infinity; a centre is outside [-half_width, half_width]^dim; or
+            there are no pairs at all.
     """
     if not Path(path).is_file():
         raise InputError(f"no such file: {path}")
@@ -42,7 +44,7 @@ def funnel_pairs(path: str | Path, half_width: float = 2.5) -> Pairs:
 
 
 def _members(archive: zipfile.ZipFile, path: str | Path) -> list[tuple[int, int]]:
-    """The pairs an archive names, in order of dimension and funnels."""
+    """The (dim, funnels) of the pairs that an archive holds, in this order."""
     found: dict[tuple[int, int], set[str]] = {}
     total = 0
     for member in archive.infolist():
@@ -76,7 +78,7 @@ def _read_pair(
 
 
 def _read(archive: zipfile.ZipFile, path: str | Path, key: str, shape: tuple[int, ...]) -> Array:
-    """One member as float64, its header checked against its key and its size before an array is made."""
+    """The array under a key as float64, which must have the shape that the key says."""
     try:
         array = parse_npy(archive.read(f"{key}.npy"))
     except ValueError as error:

@@ -1,4 +1,4 @@
-"""The minimum of funnels, and the map that moves points along its rays: geometry alone, nothing random."""
+"""The minimum of several funnels |z - a_k| + b_k, and the map that moves points along its rays; nothing is random."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,17 +12,18 @@ from otbench.types import Array
 
 Indices = NDArray[np.intp]
 
-#: Entries of a block's (rows, funnels) arrays: half a MiB, a few of which stay in the second-level cache.
-BLOCK = 2**16
+#: Entries of the (rows, funnels) arrays that are made at once: half a MiB, a few of which fit the second-level cache.
+ENTRIES_AT_ONCE = 2**16
 
 
 @dataclass(frozen=True, eq=False)
 class FunnelMap:
-    """u(z) = min_k |z - a_k| + b_k with centres a (K, d) in the box [-half_width, half_width]^d and biases b (K,).
+    """The function u(z) = min_k |z - a_k| + b_k, with centres a (K, d) in a box and biases b (K,), and its map T.
 
-    The ray through y starts at the centre of y's funnel and ends where another funnel takes over, or at the box.
-    With t in [0, 1] the position of y on it, ``move`` sends y to the position t^power. On a ray u grows at rate 1, so
-    u(y) - u(T(y)) = |y - T(y)|, and u is 1-Lipschitz as a minimum of such functions: T is optimal.
+    The ray through y starts at the centre of y's funnel and ends where another funnel takes over, or at the boundary
+    of [-half_width, half_width]^d. T moves y from its position t in [0, 1] on the ray to the position t^power. On a
+    ray u grows at rate 1, so that u(y) - u(T(y)) = |y - T(y)|, and u is 1-Lipschitz as a minimum of functions that
+    are: hence T is optimal.
 
     Source: Korotin, Kolesov, Burnaev 2022 (ray-monotone maps of MinFunnel potentials).
     """
@@ -33,7 +34,7 @@ class FunnelMap:
     power: float
 
     def potential(self, z: Array) -> Array:
-        """u(z) (n,)."""
+        """u(z) (n,) at points z (n, d)."""
         active, rays = self.rays(z)
         values: Array = np.linalg.norm(rays, axis=1) + self.biases[active]
         return values
@@ -46,7 +47,7 @@ class FunnelMap:
         return gradient
 
     def rays(self, z: Array) -> tuple[Indices, Array]:
-        """The funnel k (n,) that attains u(z), and z - a_k (n, d)."""
+        """The index k (n,) of the funnel that attains u(z), and z - a_k (n, d)."""
         active = np.concatenate([self._active(rows)[0] for rows in self._blocks(z)])
         return active, z - self.centres[active]
 
@@ -55,7 +56,7 @@ class FunnelMap:
         return np.concatenate([self._moved(rows) for rows in self._blocks(y)])
 
     def _blocks(self, z: Array) -> Iterator[Array]:
-        step = max(1, BLOCK // max(self.centres.shape))
+        step = max(1, ENTRIES_AT_ONCE // max(self.centres.shape))
         yield from (z[k : k + step] for k in range(0, len(z), step))
 
     def _moved(self, y: Array) -> Array:
@@ -69,8 +70,8 @@ class FunnelMap:
     def _active(self, z: Array) -> tuple[Indices, Array]:
         """The funnel k that attains u(z) for each row of z, and all products <z, a_j> (n, K).
 
-        A distance by products is off by the square root of their rounding; rows in which that leaves more than one
-        funnel possible are decided by distances.
+        A distance computed from products is off by the square root of their rounding. Rows in which more than one
+        funnel is then possible are decided by distances computed from differences.
         """
         products = z @ self.centres.T
         own = np.einsum("nd,nd->n", z, z)
@@ -90,7 +91,7 @@ class FunnelMap:
         return active, products
 
     def _to_funnels(self, active: Indices, products: Array, lengths: Array) -> Array:
-        """|y - a_k| over the length at which the first other funnel takes over; at most 0 where none does.
+        """|y - a_k| divided by the length at which the first other funnel takes over (n,); at most 0 where none does.
 
         Funnel j takes over from k along the unit vector v at length r_j with |r v - w| + b_j = r + b_k, w = a_j - a_k:
         1/r_j = 2 (<v, w> + b_k - b_j) / (|w|^2 - (b_k - b_j)^2), where that is positive.
@@ -104,7 +105,8 @@ class FunnelMap:
         return position
 
     def _to_box(self, active: Indices, rays: Array) -> Array:
-        """|y - a_k| over the length at which the ray leaves the box; coordinates that do not move bind nothing."""
+        """|y - a_k| divided by the length at which the ray leaves the box (n,); where a coordinate of the ray is 0, it
+        does not matter."""
         room = self.half_width - np.sign(rays) * self.centres[active]
         position: Array = (np.abs(rays) / room).max(axis=1)
         return position
@@ -121,8 +123,8 @@ class FunnelMap:
 
     @cached_property
     def _inverse_reach(self) -> Array:
-        """2 / (|w|^2 - (b_k - b_j)^2) (K, K); 0 where one funnel of the two lies inside the other and none takes
-        over, among them a funnel and itself."""
+        """2 / (|w|^2 - (b_k - b_j)^2) (K, K); 0 where of two funnels one lies inside the other, so that none takes
+        over, as for a funnel and itself."""
         apart, difference = cdist(self.centres, self.centres), self.biases[:, None] - self.biases
         reach = (apart - difference) * (apart + difference)
         least = np.finfo(np.float64).eps ** 2 * self.half_width**2

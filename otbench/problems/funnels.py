@@ -1,4 +1,4 @@
-"""Minimum of funnels: pairs in any dimension whose optimal potential and gradient are known."""
+"""Minima of funnels: pairs of laws in any dimension whose optimal potential and its gradient are known."""
 
 import hashlib
 from collections.abc import Iterable, Mapping
@@ -26,16 +26,18 @@ POPULATION_POINTS, POPULATION_BLOCK = 2**16, 2**10
 
 
 class Funnels(Problem):
-    """Q uniform on [-half_width, half_width]^d, P the law of T(Y), Y ~ Q, with T moving Y along the rays of
-    u(z) = min_k |z - a_k| + b_k towards its funnel's centre: from position t in [0, 1] of the ray to t^power.
+    """Mass of a box that moves along the rays of u(z) = min_k |z - a_k| + b_k towards the centres a_k of the funnels.
 
-    f = -u is an optimal potential, so W1 = E|T(Y) - Y|. The part of the box where funnel k is lowest is star-shaped
-    about a_k, so t^d is uniform on [0, 1] whatever the ray, and W1 = (power - 1)/(power + d) E|Y - a_k(Y)|: by Monte
-    Carlo on 2^16 points, as |Y - a_k| varies much less than |T(Y) - Y|.
+    Q is uniform on [-half_width, half_width]^d and P the law of T(Y) for Y ~ Q. T moves Y towards the centre of its
+    funnel, from the position t in [0, 1] on its ray to t^power.
 
-    ``origin="own"``: centres uniform in the box and biases ``bias_scale`` N(0, 1), from numpy's
-    ``default_rng([dim, funnels, pair_seed])``. ``origin="file"``: a given pair (``from_file``), known by the SHA-256
-    of its centres and biases.
+    f = -u is an optimal potential, so that W1 = E|T(Y) - Y|. The part of the box in which funnel k is lowest is
+    star-shaped about a_k, hence t^d is uniform on [0, 1] on any ray, and W1 = (power - 1)/(power + d) E|Y - a_k(Y)|.
+    The mean is by Monte Carlo on 2^16 points, as |Y - a_k| varies much less than |T(Y) - Y|.
+
+    ``origin`` says where centres and biases come from. With "own" the centres are uniform in the box and the biases
+    ``bias_scale`` N(0, 1), drawn by numpy's ``default_rng([dim, funnels, pair_seed])``. With "file" they are a given
+    pair (``from_file``), known by the SHA-256 of both.
     """
 
     source: ClassVar[str] = "Korotin, Kolesov, Burnaev 2022 (ray-monotone maps of MinFunnel potentials)"
@@ -53,7 +55,7 @@ class Funnels(Problem):
 
     @classmethod
     def parse(cls, fields: Mapping[str, Any], folder: str) -> Self:
-        """``pairs = "FILE.npz"`` takes the pair of ``dim`` and ``funnels`` from a file (``funnel_pairs``)."""
+        """The description, whose field ``pairs`` may name the file that holds the pair of ``dim`` and ``funnels``."""
         if "pairs" not in fields and fields.get("origin") != "file":
             return cls(**fields)
         path = fields.get("pairs")
@@ -65,7 +67,8 @@ class Funnels(Problem):
 
     @classmethod
     def instances(cls, fields: Mapping[str, Any], pairs: str | None) -> Iterable[Mapping[str, Any]]:
-        """With ``origin = "file"``, every pair in the file of the dimension and number of funnels asked for, if any."""
+        """The table itself, or with ``origin = "file"`` one for each pair in the file that has the ``dim`` and the
+        number of ``funnels`` that the table asks for, if it does."""
         if fields.get("origin") != "file":
             return [fields]
         path = fields.get("pairs", pairs)
@@ -120,7 +123,7 @@ class Funnels(Problem):
         return _population(self)[1]
 
     def potential(self, z: Array) -> Array:
-        """f(z) = -u(z) (n,), the optimal potential: f(T(y)) - f(y) = |T(y) - y|."""
+        """The optimal potential f(z) = -u(z) (n,) at points z (n, dim): f(T(y)) - f(y) = |T(y) - y|."""
         return -_geometry(self).potential(z)
 
     def potential_gradient(self, x: Array) -> Array:
@@ -136,7 +139,7 @@ class Funnels(Problem):
 
 @lru_cache(maxsize=32)
 def _geometry(problem: Funnels) -> FunnelMap:
-    """The certified map of a pair, built once a process."""
+    """The certified map of a pair, built once per process."""
     k, dim = problem.funnels, problem.dim
     if problem.origin == "own":
         rng = np.random.default_rng([dim, k, problem.pair_seed])
@@ -167,7 +170,7 @@ def _certify(built: FunnelMap) -> None:
 
 @lru_cache(maxsize=1024)
 def _population(problem: Funnels) -> tuple[float, float]:
-    """(power - 1)/(power + d) E|Y - a_k(Y)| and its standard error, on points that are the same every time."""
+    """W1 = (power - 1)/(power + d) E|Y - a_k(Y)| and its standard error, on points that are the same every time."""
     rng, geometry = problem._rng("population w1"), _geometry(problem)
     lengths = np.concatenate([
         np.linalg.norm(geometry.rays(problem.targets(rng, POPULATION_BLOCK))[1], axis=1)

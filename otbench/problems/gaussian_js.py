@@ -1,4 +1,4 @@
-"""Jensen-Shannon divergences of two Gaussians, by quadrature to 1e-10."""
+"""The Jensen-Shannon divergence of two Gaussians that are shifted or scaled, by quadrature to 1e-10."""
 
 from collections.abc import Callable
 
@@ -11,8 +11,8 @@ TAIL = 12.0
 def shifted_gaussians_js(shift: float) -> float:
     """JS of N(0, I) and N(m, I), |m| = |shift|, in nats: log 2 - E softplus(shift t - shift^2/2), t ~ N(0, 1).
 
-    Both laws factor along m, and both terms of JS(P, Q) = (KL(P, M) + KL(Q, M))/2, M = (P + Q)/2, are equal by
-    symmetry. No closed form; quadrature to 1e-10.
+    Both laws are products along m, and both terms of JS(P, Q) = (KL(P, M) + KL(Q, M))/2, M = (P + Q)/2, are equal by
+    symmetry. There is no closed form.
 
     Source: Lin 1991, eq. 3.1, with the log-density ratio of the two laws.
     """
@@ -51,7 +51,7 @@ def scaled_gaussians_js(dim: int, factor: float) -> float:
 
 
 def _integral(integrand: Callable[[float], float], low: float, high: float, *points: float) -> float:
-    from scipy.integrate import quad  # slow to import, and reading needs no integrals
+    from scipy.integrate import quad  # slow to import, and whoever reads results needs no integrals
 
     value, _ = quad(integrand, low, high, points=points, epsabs=1e-12, epsrel=1e-12, limit=400)
     return float(value)

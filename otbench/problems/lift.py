@@ -1,4 +1,4 @@
-"""One-dimensional laws lifted into R^d by a common factor: W1(P1 x R, Q1 x R) = W1(P1, Q1)."""
+"""Laws on the line, lifted into R^d by a factor common to both: W1(P1 x R, Q1 x R) = W1(P1, Q1)."""
 
 import itertools
 from functools import cached_property
@@ -10,22 +10,22 @@ from pydantic import Field
 from otbench.problems.base import Problem
 from otbench.types import Array
 
-Law = Literal["normal", "uniform", "laplace", "logistic", "exponential"]
+LineLaw = Literal["normal", "uniform", "laplace", "logistic", "exponential"]
 
 
 class Lift(Problem):
-    """First coordinate: ``left`` (P) against location + scale * ``right`` (Q); the others standard normal in both.
+    """Two laws that differ in their first coordinate alone: ``left`` in P, location + scale ``right`` in Q.
 
-    Laws are scipy's standard forms (uniform on [0, 1]). W1 = int |F - G| dt, overlap = int min(f, g) dt, both
-    by adaptive quadrature between the points where the integrand bends; accurate to 1e-8, W1 in units of the larger
-    of 1, scale and |location|.
+    All other coordinates are standard normal. The laws on the line are scipy's standard forms; the uniform one is on
+    [0, 1]. W1 = int |F - G| dt and the overlap int min(f, g) dt are computed by adaptive quadrature between the points
+    where the integrand bends, accurate to 1e-8; for W1 this is in units of the largest of 1, scale and |location|.
     """
 
     source: ClassVar[str] = "Vallender 1974 (W1 on the line); lifting: project, and couple the rest to itself"
 
     name: Literal["lift"] = "lift"
-    left: Law = "normal"
-    right: Law = "laplace"
+    left: LineLaw = "normal"
+    right: LineLaw = "laplace"
     location: float = Field(1.0, ge=-1e8, le=1e8)
     scale: float = Field(1.0, ge=1e-8, le=1e8)
 
@@ -51,8 +51,8 @@ class Lift(Problem):
         return self._integrate(lambda t: min(p.pdf(t), q.pdf(t)), lambda t: p.pdf(t) - q.pdf(t))
 
     def _integrate(self, integrand: Any, difference: Any, unit: float = 1.0) -> float:
-        """int integrand to 1e-11 of ``unit``, split at the supports' ends, the centres and where ``difference`` changes
-        sign."""
+        """The integral of ``integrand`` to 1e-11 of ``unit``, split at the ends of the supports, at the medians and
+        where ``difference`` changes sign."""
         from scipy import integrate, optimize
 
         p, q = self._laws

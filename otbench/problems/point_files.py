@@ -1,4 +1,4 @@
-"""Files of points, by suffix: .npy, .csv and .tsv (also with .gz), .parquet; what is none of them is refused."""
+"""Files of points, read by their suffix: .npy, .csv and .tsv, also with .gz, and .parquet; others are refused."""
 
 import hashlib
 import io
@@ -15,10 +15,10 @@ SUFFIXES = (".npy", ".csv", ".csv.gz", ".tsv", ".tsv.gz", ".parquet")
 
 
 def read_points(file: Path) -> Any:
-    """The numbers in a file as they are stored there: an array, or a frame from .parquet.
+    """The numbers in a file as they are stored there: an array, or from .parquet a frame.
 
     Raises:
-        InputError: no such file, another suffix, or contents that are not plainly an array of numbers.
+        InputError: there is no such file, it has another suffix, or what it holds is not plainly an array of numbers.
     """
     suffix = _suffix(file)
     data = read_bounded(file, POINTS_BYTES)
@@ -35,7 +35,7 @@ def read_points(file: Path) -> Any:
 
 
 def fingerprint(files: Iterable[Path]) -> str:
-    """SHA-256 over the files' own, in their order; InputError where one is not there or not of a suffix we read."""
+    """The SHA-256 of the files' SHA-256s in their order; InputError where a file is not there or of another suffix."""
     digest = hashlib.sha256()
     for file in files:
         _suffix(file)

@@ -1,4 +1,4 @@
-"""Gaussian scaling: Q is a centred Gaussian stretched by a factor; mass moves along rays from the origin."""
+"""Scaled Gaussians: Q is the centred Gaussian P stretched by a factor, so that mass moves along rays from 0."""
 
 from typing import ClassVar, Literal
 
@@ -12,11 +12,11 @@ from otbench.types import Array
 
 
 class Scaling(Problem):
-    """x ~ N(0, sigma^2 I), y = factor * x.
+    """A centred Gaussian and its multiple: x ~ N(0, sigma^2 I), y = factor * x.
 
-    W1 = |factor - 1| E|X| with E|X| = sigma sqrt(2) Gamma((d+1)/2) / Gamma(d/2). Overlap = 1 - TV,
-    TV = F_d(r^2/s1^2) - F_d(r^2/s2^2), r^2 = 2 d ln(s2/s1) s1^2 s2^2 / (s2^2 - s1^2), s1 < s2 the two
-    deviations and F_d the chi-square cdf: the densities cross on the sphere of radius r.
+    W1 = |factor - 1| E|X| with E|X| = sigma sqrt(2) Gamma((d+1)/2) / Gamma(d/2). The overlap is 1 - TV with
+    TV = F_d(r^2/s1^2) - F_d(r^2/s2^2) and r^2 = 2 d ln(s2/s1) s1^2 s2^2 / (s2^2 - s1^2), where s1 < s2 are the two
+    deviations and F_d is the chi-square cdf: the densities cross on the sphere of radius r.
     KL(P, Q) = d (ln factor + 1/(2 factor^2) - 1/2), which is not KL(Q, P).
     """
 

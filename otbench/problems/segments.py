@@ -1,4 +1,4 @@
-"""Parallel segments (the WGAN paper's first example): W1 is continuous in theta, JS and TV are not."""
+"""Parallel segments, the first example of the WGAN paper: W1 is continuous in theta, where JS and TV jump."""
 
 from typing import ClassVar, Literal
 
@@ -10,9 +10,9 @@ from otbench.types import Array
 
 
 class Segments(Problem):
-    """x = (0, Z), y = (theta, Z) with Z ~ U[0, 1]^(d-1).
+    """Two parallel segments or cubes of dimension d - 1: x = (0, Z), y = (theta, Z) with Z ~ U[0, 1]^(d-1).
 
-    W1 = |theta|; JS = log 2, KL = infinity and TV = 1 unless theta = 0, so overlap is 0 or 1.
+    W1 = |theta|. Unless theta = 0, JS = log 2, KL is infinite and TV = 1, so that the overlap is 0.
     """
 
     source: ClassVar[str] = "Arjovsky, Chintala, Bottou 2017, Example 1"

@@ -1,4 +1,4 @@
-"""Shared mass: any overlap from 0 to 1 at a fixed W1, the overlap axis of the matrix."""
+"""Shared mass: two laws with any overlap from 0 to 1 at one W1, which make the axis of overlaps in the matrix."""
 
 from typing import ClassVar, Literal
 
@@ -11,14 +11,14 @@ from otbench.types import Array
 
 
 class SharedMass(Problem):
-    """P = (1-eps) rho + eps alpha, Q = (1-eps) rho + eps beta, with eps = 1 - overlap.
+    """Two mixtures with a part in common: P = (1-eps) rho + eps alpha, Q = (1-eps) rho + eps beta, eps = 1 - overlap.
 
-    rho, alpha, beta are uniform on cubes of side w1, centred at 0, -t/2 e_1, +t/2 e_1, with t = w1/eps:
-    alpha and beta are disjoint, so OVL = 1 - eps, and W1 = eps W1(alpha, beta) = eps t = w1 at every overlap:
-    less mass moves, further. At overlap 1 the laws are equal and W1 is 0, whatever w1 says.
+    rho, alpha and beta are uniform on cubes of side w1, centred at 0, -t/2 e_1 and t/2 e_1 with t = w1/eps. As alpha
+    and beta are disjoint, the overlap is 1 - eps, and W1 = eps W1(alpha, beta) = eps t = w1 whatever the overlap: less
+    mass moves further. At overlap 1 the laws are equal and W1 is 0, whatever w1 says.
 
-    ``weights="mixture"`` gives half of the points to rho with total weight 1 - eps and half to the
-    moving part with total weight eps, instead of drawing the component of each point.
+    With ``weights="mixture"`` half of the points are of rho, with total weight 1 - eps, and half of the part that
+    moves, with total weight eps; with "uniform" the part of each point is drawn.
     """
 
     source: ClassVar[str] = "W1 depends on P - Q only (Kantorovich-Rubinstein): Villani 2009, eq. 5.11"

@@ -1,4 +1,4 @@
-"""Translation: Q is P moved by a vector m, so W1 = |m| whatever the law."""
+"""Translation: Q is P moved by a vector m, so that W1 = |m| whatever the law."""
 
 from typing import ClassVar, Literal
 
@@ -12,13 +12,13 @@ from otbench.types import Array
 
 
 class Translation(Problem):
-    """y = x + m with |m| = |shift|, along an axis or the main diagonal, backwards where shift < 0.
+    """A law and its translate: y = x + m with |m| = |shift|, along an axis or the main diagonal, back where shift < 0.
 
-    ``scale``: the Gaussian's standard deviation per coordinate, the cube's side or the ball's radius.
-    Overlap: Gaussian 2 Phi(-|shift| / (2 scale)); cube prod_i max(0, 1 - |m_i|/scale); ball
-    I_{1 - t^2/(4 r^2)}((d + 1)/2, 1/2) at t = |shift|, r = scale (two spherical caps; Li 2011).
-    Gaussian KL = shift^2 / (2 scale^2), and JS as for two normal laws on the line. For the cube and the ball, whose
-    densities are equal where both are positive, JS = (1 - overlap) log 2 and KL is infinite unless shift = 0.
+    ``scale`` is the Gaussian's standard deviation per coordinate, the cube's side or the ball's radius. The overlap is
+    2 Phi(-|shift| / (2 scale)) of Gaussians, prod_i max(0, 1 - |m_i|/scale) of cubes, and
+    I_{1 - t^2/(4 r^2)}((d + 1)/2, 1/2) at t = |shift| and r = scale of balls (two spherical caps; Li 2011).
+    Gaussians have KL = shift^2 / (2 scale^2) and the JS of two normal laws on the line. The densities of two cubes or
+    balls are equal where both are positive, so that JS = (1 - overlap) log 2, and KL is infinite unless shift = 0.
     """
 
     source: ClassVar[str] = "Villani 2009, Thm 5.10 (Kantorovich duality with f(x) = -<x, m>/|m|)"

@@ -1,4 +1,4 @@
-"""Which clip value: what the rule says of a critic before it is trained, with its reasons and its limits."""
+"""Advice on the clip value: what the rule predicts of a critic before it is trained, with its reasons and limits."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,19 +15,19 @@ from otbench.results.tables.scale_rule import Floats, Setting, read_rule
 from otbench.transport.exact import solve_exact
 from otbench.types import Array, SamplePair, moments
 
-#: Where the fitted rule lies: beside the results it was fitted on, or as it came with otbench.
+#: Where the fitted rule is looked up: beside the results on which it was fitted, and in the installed package.
 RULE_FILES = (
     PACKAGE.parent / "results" / "clip" / "tables" / "rule.csv",
     PACKAGE / "rule.csv",
 )
 
-#: A gradient within this factor of 1 is one a generator can use.
+#: A generator can use a gradient whose length is within this factor of 1.
 FACTOR = 3.0
 
-#: Clip values looked at, in units of c*.
+#: The clip values that are looked at, in units of c*.
 GRID = np.geomspace(1e-2, 1e3, 501)
 
-#: Mean |e|_1 / (sqrt d |e|_2) of a random direction e: what is assumed of samples nobody showed.
+#: Mean |e|_1 / (sqrt d |e|_2) of a random direction e, which is assumed of samples that are not there.
 RANDOM_DIRECTION = float(np.sqrt(2 / np.pi))
 
 #: What to print instead of the raw loss.
@@ -38,9 +38,14 @@ print(otbench.monitor(critic(x), critic(y), x, y))  # never above W1 of the two 
 
 @dataclass(frozen=True)
 class Advice:
-    """``c_star``; the clip values ``low`` to ``high`` whose predicted mean gradient norm is within a factor 3 of 1, and
-    ``best``, where it is 1, None where there are none; predicted raw/W1 at ``best`` with the interval that held nine
-    of ten fitted critics; what lies ``outside`` of what the rule was fitted on."""
+    """What the rule predicts for one kind of critic.
+
+    The mean gradient norm is predicted to be within a factor 3 of 1 for clip values from ``low`` to ``high``, and to be
+    1 at ``best``; all are None where there is no such value. ``raw_over_w1`` is the prediction of raw/W1 at ``best``,
+    ``raw_low`` to ``raw_high`` the interval around it that held nine of ten fitted critics, and ``paper_raw_over_w1``
+    the prediction at 0.01. ``c_star`` is the clip value with K(c) = 1. ``outside`` tells what of the request is outside
+    of what the rule was fitted on.
+    """
 
     c_star: float
     low: float | None
@@ -64,13 +69,21 @@ def advise(
     w1: float | None = None,
     table: pd.DataFrame | None = None,
 ) -> Advice:
-    """Advice for a critic of hidden ``widths`` on R^dim, trained ``steps`` steps by RMSProp at rate ``lr``.
+    """Advice for a critic on R^dim that is trained by RMSProp.
 
-    ``pair`` and its exact ``w1``: samples whose means and spread the rule takes into account; left out, the means are
-    taken to differ in a random direction.
+    Args:
+        dim: the dimension of the data.
+        widths: the critic's hidden widths.
+        lr: the learning rate, in units of ``lr_unit``.
+        lr_unit: "clip" where the rate is lr times the clip value.
+        steps: the training steps.
+        pair: samples whose means and spread the rule takes into account; without them the means are taken to differ
+            in a random direction.
+        w1: the exact W1 of these samples.
+        table: the rule's table; None reads the one that came with otbench.
 
     Raises:
-        InputError: fields no critic has; no table of the rule.
+        InputError: there is no such critic, or no table of the rule.
     """
     dim = as_whole("dim", dim, 1)
     method = WeightClip(widths=tuple(widths), lr=lr, lr_unit=lr_unit, steps=steps)
@@ -98,20 +111,22 @@ def advise(
 
 
 def exact_part(pair: SamplePair, most: int = 1000) -> float:
-    """The exact W1 of ``most`` random points of either sample, or of all: enough to tell a shift from a change of
-    shape. The part is the same whatever order the rows are in."""
+    """The exact W1 of at most ``most`` random points of either sample: enough to tell a shift from a change of shape.
+
+    The points are the same whatever order the rows are in.
+    """
     return solve_exact(_part(pair.x, most), _part(pair.y, most)).w1
 
 
 def _part(points: Array, most: int) -> Array:
-    """At most ``most`` of the points (n, d), drawn from them in sorted order with a fixed seed."""
+    """At most ``most`` of the points (n, d), drawn with a fixed seed from the points in sorted order."""
     order = np.lexsort(points.T[::-1])
     chosen = np.random.default_rng(0).permutation(len(points))[:most]
     return points[order[np.sort(chosen)]]
 
 
 def rule_table_here() -> pd.DataFrame:
-    """The fitted rule's table that came with otbench; InputError where there is none."""
+    """The table of the fitted rule; InputError where there is none."""
     for file in RULE_FILES:
         if file.is_file():
             return pd.read_csv(file)
@@ -119,7 +134,7 @@ def rule_table_here() -> pd.DataFrame:
 
 
 def in_words(advice: Advice) -> list[str]:
-    """The advice as lines for a terminal, a reason each."""
+    """The advice as lines for a terminal, each with its reason."""
     lines = [
         f"c* = {advice.c_star:.3g}: the largest clip value that certifies a 1-Lipschitz critic, K(c*) = 1, "
         "whatever it learns.",
@@ -139,6 +154,7 @@ def in_words(advice: Advice) -> list[str]:
 
 
 def _setting(dim: int, method: WeightClip, clips: Floats, pair: SamplePair | None, w1: float | None) -> Setting:
+    """What the rule looks at, for one critic at every clip value of ``clips`` (k,)."""
     count = len(clips)
     share, diagonality, spread = 1.0, RANDOM_DIRECTION, 1.0
     if pair is not None:
@@ -158,7 +174,7 @@ def _setting(dim: int, method: WeightClip, clips: Floats, pair: SamplePair | Non
 
 
 def _outside(dim: int, method: WeightClip, clip: float, c_star: float, line: "pd.Series[float]") -> list[str]:
-    """What of the request lies outside the ranges in the rule's line."""
+    """What of the request is outside of the ranges in the rule's line, in words."""
     rate = method.lr * (clip if method.lr_unit == "clip" else 1.0)
     asked = {
         "dim": dim, "depth": method.depth, "width": max(method.widths, default=1),

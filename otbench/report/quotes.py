@@ -1,7 +1,7 @@
-"""Numbers quoted in a text, each tied to the table it comes from, so that a quote cannot drift from its rows.
+"""Numbers that a text quotes, each tied to the table that it comes from, so that no quote can differ from its rows.
 
-A quote looks like ``<!--quote matrix/clip slope_over_w1_median where dim=2 clip=0.01 as .2f-->0.93<!--/-->``; a
-quoted table like ``<!--table matrix-->`` ... ``<!--/table-->``. Neither comment shows in rendered Markdown.
+A quote looks like ``<!--quote matrix/clip slope_over_w1_median where dim=2 clip=0.01 as .2f-->0.93<!--/-->``, and a
+quoted table like ``<!--table matrix-->`` ... ``<!--/table-->``. Rendered Markdown does not show these comments.
 """
 
 import re
@@ -26,8 +26,13 @@ TABLE = re.compile(r"(?P<open><!--table (?P<experiment>[\w.-]+)-->\n)(?P<text>.*
 
 
 def check_quotes(file: Path, results: Path, read: dict[str, Stored] | None = None) -> list[Violation]:
-    """A violation for every quoted number or table in ``file`` that ``results`` does not give; ``read`` holds folders
-    that were read already."""
+    """A violation for every number or table that ``file`` quotes and that the folders in ``results`` do not give.
+
+    ``read`` holds folders, by name, that were read already.
+
+    Raises:
+        InputError: the text cannot be read, or a quote fits nothing.
+    """
     text = _read(file)
     found = []
     for match, value in _derived(text, results, dict(read or {})):
@@ -39,7 +44,7 @@ def check_quotes(file: Path, results: Path, read: dict[str, Stored] | None = Non
 
 
 def rewrite_quotes(file: Path, results: Path) -> int:
-    """Put the derived values into ``file``; how many changed."""
+    """Write what the results give into every quote of ``file``, and return how many changed."""
     text = _read(file)
     changed = [(m.span("text"), value) for m, value in _derived(text, results, {}) if m["text"] != value]
     for (start, end), value in sorted(changed, reverse=True):
@@ -49,6 +54,8 @@ def rewrite_quotes(file: Path, results: Path) -> int:
 
 
 def _derived(text: str, results: Path, read: dict[str, Stored]) -> Iterator[tuple[re.Match[str], str]]:
+    """Every quote in a text, with what the results give for it."""
+
     def stored(experiment: str) -> Stored:
         return read.setdefault(experiment, Stored(Results(results / experiment)))
 
@@ -64,12 +71,12 @@ def _derived(text: str, results: Path, read: dict[str, Stored]) -> Iterator[tupl
 
 
 def _quoted(stored: Stored) -> pd.DataFrame:
-    """The table a text shows of an experiment."""
-    return gap(stored.tables["published"]) if "published" in stored.tables else by_clip(stored.frame)
+    """The table that a text shows of an experiment."""
+    return gap(stored.tables["published"]) if stored.kind == "published" else by_clip(stored.frame)
 
 
 def _value(match: re.Match[str], derived: dict[str, pd.DataFrame]) -> str:
-    """The number a quote stands for: one entry of a table, or a statistic over the entries that fit."""
+    """The number that a quote stands for: one entry of a table, or a statistic over the entries that fit."""
     if match["table"] not in derived:
         raise InputError(f"quote {match[0]!r}: no table {match['table']!r}; known: {', '.join(derived)}")
     table = derived[match["table"]]
@@ -93,7 +100,7 @@ def _value(match: re.Match[str], derived: dict[str, pd.DataFrame]) -> str:
 
 
 def _column(table: pd.DataFrame, name: str, quote: str) -> str:
-    """The column of that name, with or without its ``problem.``, ``sampling.`` or ``method.``."""
+    """The column of that name, which may lack its prefix ``problem.``, ``sampling.`` or ``method.``."""
     known = [str(column) for column in table.columns]
     fits = [c for c in known if c == name] or [c for c in known if c.split(".")[-1] == name]
     if len(fits) != 1:

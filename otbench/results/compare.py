@@ -51,7 +51,7 @@ def compare_results(a: Stored, b: Stored) -> Comparison:
     Raises:
         InputError: what is not comparable, and why.
     """
-    if a.measurements or b.measurements:
+    if a.is_study or b.is_study:
         raise InputError("times of two machines are not compared: merge the folders and read tables/timing.csv")
     left, right = a.frame, b.frame
     shared = _identity(left, right)

@@ -1,68 +1,94 @@
-"""A results folder as it is read: its rows, their frame and its tables, each worked out once."""
+"""A results folder as it is read: what kind it is, its rows, their frame and its tables, each computed once."""
 
+from collections.abc import Callable
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal
 
 import pandas as pd
 
 from otbench.results.store import Results, Row
-from otbench.results.tables.cells import TABLES, frame_of, saturation
+from otbench.results.tables.cells import agreement, clip, exact, frame_of, losses, timing
 from otbench.results.tables.clip_sweeps import exponents, is_sweep
 from otbench.results.tables.gan import CURVE_TABLES, curve_frame
 from otbench.results.tables.published import SCORES_FILE, methods, published, read_scores
 from otbench.results.tables.scale_rule import held_out, rule_table
 from otbench.results.tables.timing import TIMING_TABLES, timing_frame
 
+#: What a results folder holds: rows of a matrix of cells, such rows beside published scores, or a study's records.
+Kind = Literal["matrix", "published", "timing", "generator"]
+
 
 class Stored:
-    """What a results folder holds, be it of a matrix or of measurements."""
+    """What a results folder holds. Which kind of folder it is, is asked in ``kind`` and nowhere else."""
 
     def __init__(self, results: Results) -> None:
         self.results = results
 
     @cached_property
+    def kind(self) -> Kind:
+        """The kind of folder this is, by the files in it and the first of its records."""
+        if self.measurements:
+            return "generator" if self.measurements[0]["kind"] == "generator" else "timing"
+        return "published" if (self.results.folder / SCORES_FILE).is_file() else "matrix"
+
+    @property
+    def is_study(self) -> bool:
+        """Whether the folder holds records of a study, and no rows of cells."""
+        return self.kind in {"timing", "generator"}
+
+    @cached_property
     def rows(self) -> list[Row]:
+        """The rows of a matrix."""
         return self.results.rows()
 
     @cached_property
     def meta(self) -> dict[str, Any]:
+        """The declaration that the rows or records answer to, and the machines that made them."""
         return self.results.meta()
 
     @cached_property
     def measurements(self) -> list[Row]:
-        """The records of a plan; [] of a matrix."""
+        """The records of a study; [] of a matrix."""
         return self.results.measurements()
-
-    @property
-    def generator(self) -> bool:
-        """Whether the records are of generators in training."""
-        return bool(self.measurements) and self.measurements[0]["kind"] == "generator"
 
     @cached_property
     def frame(self) -> pd.DataFrame:
         """The rows, or the measurements, with their derived columns."""
-        if self.generator:
+        if self.kind == "generator":
             return curve_frame(self.measurements)
-        return timing_frame(self.measurements, self.meta) if self.measurements else frame_of(self.rows)
+        return timing_frame(self.measurements, self.meta) if self.kind == "timing" else frame_of(self.rows)
 
     @cached_property
     def clock(self) -> pd.DataFrame:
-        """The timing lines, one a cell or more."""
+        """The timing lines, one or more per cell."""
         return pd.DataFrame.from_records(self.results.timings())
+
+    @cached_property
+    def scores(self) -> pd.DataFrame:
+        """The published scores that lie beside the rows."""
+        return read_scores(self.results.folder / SCORES_FILE)
 
     @cached_property
     def tables(self) -> dict[str, pd.DataFrame]:
         """Every table by name."""
-        if self.measurements:
-            known = CURVE_TABLES if self.generator else TIMING_TABLES
+        if self.is_study:
+            known = CURVE_TABLES if self.kind == "generator" else TIMING_TABLES
             return {name: table(self.frame) for name, table in known.items()}
-        tables = {name: table(self.frame, self.clock) for name, table in TABLES.items()}
-        if self.frame["js"].notna().any():
-            tables["saturation"] = saturation(self.frame)
-        if is_sweep(self.frame):
-            tables |= {"exponents": exponents(self.frame)}
-            tables |= {"rule": rule_table(self.frame), "held_out": held_out(self.frame)}
-        if (self.results.folder / SCORES_FILE).is_file():
-            scores = read_scores(self.results.folder / SCORES_FILE)
-            tables |= {"published": published(self.frame, scores), "methods": methods(self.frame, scores)}
-        return tables
+        made = {name: table(self) for name, table in TABLES.items()}
+        return {name: table for name, table in made.items() if table is not None}
+
+
+#: Every table of a matrix by its file name: made of a results folder, None where the folder has not what it shows.
+TABLES: dict[str, Callable[[Stored], pd.DataFrame | None]] = {
+    "matrix": lambda stored: stored.frame,
+    "agreement": lambda stored: agreement(stored.frame),
+    "clip": lambda stored: clip(stored.frame),
+    "exact": lambda stored: exact(stored.frame),
+    "timing": lambda stored: timing(stored.frame, stored.clock),
+    "saturation": lambda stored: losses(stored.frame) if stored.frame["js"].notna().any() else None,
+    "exponents": lambda stored: exponents(stored.frame) if is_sweep(stored.frame) else None,
+    "rule": lambda stored: rule_table(stored.frame) if is_sweep(stored.frame) else None,
+    "held_out": lambda stored: held_out(stored.frame) if is_sweep(stored.frame) else None,
+    "published": lambda stored: published(stored.frame, stored.scores) if stored.kind == "published" else None,
+    "methods": lambda stored: methods(stored.frame, stored.scores) if stored.kind == "published" else None,
+}

@@ -1,4 +1,4 @@
-"""Two results folders of one experiment → one: every cell once, and none whose two results differ."""
+"""Two results folders of one experiment made one that has every cell once, unless two results of a cell differ."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -14,8 +14,8 @@ from otbench.spec import Scalar
 
 @dataclass(frozen=True)
 class Merged:
-    """What a merge came to: rows there are now, cells declared, cells that were in both, and the differences, of
-    which one is enough that nothing is written."""
+    """What a merge came to: how many rows there are now, how many cells were declared and how many were in both, and
+    every difference between two results; a single difference keeps the merge from being written."""
 
     rows: int
     cells: int
@@ -24,14 +24,14 @@ class Merged:
 
 
 def merge_results(a: Results, b: Results, output: Results) -> Merged:
-    """Write every row of ``a`` and ``b`` to ``output``; where both have a cell, a's if they agree as ``differences``
-    says.
+    """Write every row of ``a`` and ``b`` to ``output``, that of ``a`` where both have a cell.
 
-    A cell that failed in one folder and not in the other is taken from the other.
+    Nothing is written where two results of a cell differ by more than ``differences`` allows. A cell that failed in one
+    folder and not in the other is taken from the other.
 
     Raises:
-        ResultsError: a folder that cannot be read, or of another experiment.
-        InputError: ``output`` is there already.
+        ResultsError: a folder cannot be read, or the two are of different experiments.
+        InputError: ``output`` is not empty.
     """
     if output.folder.exists() and any(output.folder.iterdir()):
         raise InputError(f"{output.folder} is not empty; merge writes a new folder")
@@ -51,7 +51,7 @@ def merge_results(a: Results, b: Results, output: Results) -> Merged:
 
 
 def _one_declaration(a: Results, b: Results) -> dict[str, Any]:
-    """The meta data of both; ResultsError where they are of two experiments."""
+    """The meta.json of both folders together; ResultsError where they are of different experiments."""
     left, right = a.meta(), b.meta()
     for name in ("schema", "experiment", "declaration", "keys"):
         if not left or not right or left.get(name) != right.get(name):
@@ -66,7 +66,7 @@ def _one_declaration(a: Results, b: Results) -> dict[str, Any]:
 def _united(
     a: Sequence[Row], b: Sequence[Row], columns: tuple[str, ...], differ: Callable[[Row, Row], Iterable[str]]
 ) -> tuple[list[Row], list[str], int]:
-    """The rows of both, what differs between two with equal ``columns``, and how many were in both."""
+    """The rows of both, what differs between two rows with equal ``columns``, and how many were in both."""
 
     def identity(row: Row) -> tuple[Scalar, ...]:
         return tuple(row[name] for name in columns)

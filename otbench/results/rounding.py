@@ -1,22 +1,23 @@
-"""How far two rows of one cell may lie apart: not at all on one machine, by rounding between machines."""
+"""How far two rows of one cell may be apart: not at all on one machine, and by rounding on two machines."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from otbench.results.schema import SampleColumns
+from otbench.results.store import Row
 from otbench.spec import Scalar
 
-#: Relative difference that other libraries' summation may make where nothing is trained: 1e-11 at most was seen.
+#: The relative difference that another library's summation may make where nothing is trained; 1e-11 was seen at most.
 ROUNDING = 1e-6
 
-#: Difference of what two trainings of one cell prove, in units of W1, on machines that round differently. Training
-#: amplifies rounding: between two instruction sets the slopes of 144 critics were 0.01 apart at most.
+#: By how much, in units of W1, two trainings of one cell may prove different bounds on machines that round differently.
+#: Training amplifies rounding: between two instruction sets the slopes of 144 critics were 0.01 apart at most.
 TRAINED = 0.1
 
-#: Columns that are sizes of rounding themselves, and so may be anything below their bounds.
+#: Columns that are themselves sizes of rounding, so that they may be anything below their bounds.
 NOISE = frozenset({"gap", "violation", "marginal_error", "raw_error"})
 
-#: Columns in the data's unit: below ROUND_OFF of the samples' spread such a number is cancellation.
+#: Columns in the data's unit. A number among them below ROUND_OFF times the samples' spread is cancellation.
 LENGTHS = frozenset({
     "population_w1", "coupled_w1", "coupled_stderr", "sampling_floor", "shift", "shift_l1", "primal", "primal_lower",
     "primal_upper", "longest_move", "nearest", "c_transform",
@@ -25,27 +26,25 @@ LENGTHS = frozenset({
 #: What cancellation leaves of numbers of size 1.
 ROUND_OFF = 1e-12
 
-#: Facts of a machine that decide its rounding: equal ones give equal bits.
+#: The facts of a machine that decide its rounding: two machines for which they are equal compute the same bits.
 ARITHMETIC = (
     "system", "processor", "device", "torch", "pot", "numpy", "scipy", "scikit-learn",
     "instruction_set", "torch_blas", "mkl_mode", "numpy_blas", "numpy_blas_kernels",
 )  # fmt: skip
 
-Row = Mapping[str, Scalar]
-
 
 def round_alike(*metas: Mapping[str, Any]) -> bool:
-    """Whether all machines that made the rows of these meta.json files compute the same bits, as far as they tell."""
+    """Whether all machines that made the rows of these meta.json files compute the same bits, by what they tell."""
     machines = [facts for meta in metas for facts in meta.get("machines", {}).values()]
     told = all(facts.get("instruction_set") for facts in machines)
     return told and len({tuple(facts.get(name) for name in ARITHMETIC) for facts in machines}) == 1
 
 
 def differences(one: Row, other: Row, *, alike: bool) -> Iterator[str]:
-    """The columns in which two rows of a cell differ by more than rounding explains, with both values.
+    """Every column in which two rows of a cell differ by more than rounding explains, with both values.
 
-    NOISE is never compared. Numbers of a trained critic are compared to ROUNDING where the machines round
-    ``alike``; elsewhere what the critic proves is, its slope and c_transform, to TRAINED times W1.
+    NOISE is never compared. Numbers of a trained critic may differ by ROUNDING where the machines round ``alike``.
+    Elsewhere only what it proves is compared, its slope and c_transform, which may differ by TRAINED times W1.
     """
     amplified = not alike and _is_trained(one)
     for name in dict.fromkeys([*one, *other]):
@@ -57,7 +56,7 @@ def differences(one: Row, other: Row, *, alike: bool) -> Iterator[str]:
 
 
 def _close(left: Scalar, right: Scalar, floor: float) -> bool:
-    """Whether two values are equal; numbers to ROUNDING relatively, or to ``floor``."""
+    """Whether two values are equal; numbers may differ by ROUNDING times their size, or by ``floor``."""
     numbers = [float(v) for v in (left, right) if isinstance(v, int | float) and not isinstance(v, bool)]
     if len(numbers) < 2:
         return left == right
@@ -65,7 +64,8 @@ def _close(left: Scalar, right: Scalar, floor: float) -> bool:
 
 
 def _floor(name: str, row: Row) -> float:
-    """The size below which a number of this row is cancellation: of its own error, its samples' spread, or 1."""
+    """The size below which a number is cancellation: ``raw_error`` for raw, else ROUND_OFF times the samples' spread
+    for a length, and ROUND_OFF for any other number."""
     scale = row.get("raw_error") if name == "raw" else row.get("spread") if name in LENGTHS else 1.0
     size = float(scale) if isinstance(scale, int | float) else 0.0
     return size if name == "raw" else ROUND_OFF * size
@@ -77,7 +77,7 @@ def _is_trained(row: Row) -> bool:
 
 
 def _apart(one: Row, other: Row) -> Iterator[str]:
-    """What two trainings of one cell prove, where it differs by more than TRAINED times W1."""
+    """The bounds that two trainings of one cell prove, where they differ by more than TRAINED times W1."""
     primal = one.get("primal")
     for name, prove in (("slope", _slope), ("c_transform", lambda row: row.get("c_transform"))):
         left, right = prove(one), prove(other)
@@ -90,7 +90,7 @@ def _apart(one: Row, other: Row) -> Iterator[str]:
 
 
 def _slope(row: Row) -> Scalar:
-    """raw / S, 0 where raw <= 0 or S is infinite, as tables derive it."""
+    """raw / S as tables derive it: 0 where raw <= 0 or S is infinite."""
     raw, constant = row.get("raw"), row.get("slope_constant")
     proves = isinstance(raw, float) and raw > 0 and isinstance(constant, float) and constant > 0
     return raw / constant if proves else 0.0  # type: ignore[operator]

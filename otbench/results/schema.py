@@ -1,22 +1,52 @@
-"""The columns of rows, timing lines and measurements: what they are called, and what they may hold."""
+"""The columns of everything that is stored: what they are called, and what they may hold."""
 
-from typing import Annotated, Literal
+import math
+from functools import cache
+from typing import Annotated, Any, Literal, get_type_hints
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, create_model
 
-#: Version of the columns below; part of every key.
+from otbench.spec import Scalar
+from otbench.types import Alignment, Bounds, Column, Proof
+
+#: The version of the columns below, which is part of every row's key.
 SCHEMA = 2
 
-#: Versions of a study's records that are read. In the first an exact value is told with its gap, its dual violation and
-#: its marginal error, without the interval that these prove, and no peak memory is told.
+#: The versions of a study's records that are read. Records of the first one hold an exact value with its gap, its dual
+#: violation and its marginal error, but not the interval that these prove, and no peak memory.
 STUDY_SCHEMAS = (1, SCHEMA)
 
 #: A whole number a table can hold.
 Whole = Annotated[int, Field(ge=-(2**63), lt=2**63)]
 
 
-class SampleColumns(BaseModel):
-    """The columns that say what a row is of, and what is known of its samples whatever the critic."""
+#: Lipschitz constants that follow from a critic's weights, which readings of a GAN do without.
+OF_WEIGHTS = ("clip_constant", "spectral_constant")
+
+
+@cache
+def stored_fields(kind: type) -> dict[str, tuple[str, Any]]:
+    """The columns that a value's class marks by ``Column``: column → (its field, the field's type), in their order."""
+    hints = get_type_hints(kind, include_extras=True).items()
+    marks = [(name, mark, hint) for name, hint in hints for mark in getattr(hint, "__metadata__", ())]
+    return {m.name or name: (name, hint.__origin__) for name, m, hint in marks if isinstance(m, Column)}
+
+
+def as_columns(kind: type, value: object) -> dict[str, Scalar]:
+    """A value of ``kind`` as columns; each is None where there is no value, and where its number is infinite."""
+    found = {column: getattr(value, field, None) for column, (field, _) in stored_fields(kind).items()}
+    return {name: None if isinstance(v, float) and math.isinf(v) else v for name, v in found.items()}
+
+
+def _columns(kind: type, leave_out: tuple[str, ...] = ()) -> type[BaseModel]:
+    """The stored fields of ``kind`` as columns of a schema, each of which may be None."""
+    types = {name: Whole if of is int else of for name, (_, of) in stored_fields(kind).items()}
+    fields: dict[str, Any] = {name: (of | None, ...) for name, of in types.items() if name not in leave_out}
+    return create_model(f"{kind.__name__}Columns", **fields)
+
+
+class DrawnColumns(BaseModel):
+    """The columns that say what a row is of, and what is known of its samples before they are solved."""
 
     model_config = ConfigDict(extra="allow", strict=True, allow_inf_nan=False)
     __pydantic_extra__: dict[str, str | bool | Whole | float | None]
@@ -42,40 +72,20 @@ class SampleColumns(BaseModel):
     coupled_stderr: float | None
     ray_cosine: float | None
     sampling_floor: float | None
-    # the exact side
-    primal: float | None
-    primal_lower: float | None
-    primal_upper: float | None
-    longest_move: float | None
-    gap: float | None
-    violation: float | None
-    marginal_error: float | None
 
 
-class RowColumns(SampleColumns):
+class SampleColumns(_columns(Proof), DrawnColumns):  # type: ignore[misc]
+    """The columns that are of a row's samples, whatever the critic: what was drawn, and the exact W1 with its proof."""
+
+
+class RowColumns(_columns(Alignment), _columns(Bounds), SampleColumns):  # type: ignore[misc]
     """The measured columns of a row; its cell stands beside them as problem.*, sampling.*, method.* and seed.
 
     A column is None where it has no value: no closed form, no such constant, a diverged critic.
     ``slope_constant`` None in an "ok" row means infinite, ``population_kl`` None where ``population_js`` is known too.
-    Ratios and rungs are derived (``tables``), not stored.
+    Ratios and rungs are derived in ``otbench.results.tables.cells``, not stored.
     """
 
-    raw: float | None
-    raw_error: float | None
-    clip_constant: float | None
-    spectral_constant: float | None
-    slope_constant: float | None
-    scale: float | None
-    c_transform: float | None
-    nearest: float | None
-    cosine: float | None
-    gradient_l2: float | None
-    gradient_l2_repaired: float | None
-    gradient_scale: float | None
-    coincident_atoms: Whole | None
-    grad_norm_mean: float | None
-    grad_norm_min: float | None
-    grad_norm_max: float | None
     saturation_start: float | None
     saturation: float | None
     slope_half: float | None
@@ -86,7 +96,7 @@ class RowColumns(SampleColumns):
 
 
 class TimingColumns(BaseModel):
-    """The columns of a timing line: wall seconds of one cell by phase, and where they were spent."""
+    """The columns of a timing line: the wall seconds of one cell by phase, and where they were spent."""
 
     model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 
@@ -104,7 +114,7 @@ class TimingColumns(BaseModel):
 
 
 class MeasurementColumns(BaseModel):
-    """What every measurement of a timing experiment says; what it measured stands beside."""
+    """The columns that every measurement of a timing experiment has; those that it measured are beside them."""
 
     model_config = ConfigDict(extra="allow", strict=True, allow_inf_nan=False)
     __pydantic_extra__: dict[str, str | bool | Whole | float | None]
@@ -119,11 +129,12 @@ class MeasurementColumns(BaseModel):
     load: float
 
 
-class GeneratorColumns(BaseModel):
-    """The columns of one reading of one GAN in training; None where it diverged, or nothing is known.
+class GeneratorColumns(_columns(Proof), _columns(Bounds, leave_out=OF_WEIGHTS)):  # type: ignore[misc]
+    """The columns of one reading of one GAN in training; they are None where it diverged, or nothing is known.
 
     ``slope_constant`` None in an "ok" record means infinite. ``seconds_critic`` and ``seconds_generator`` are the
-    GAN's share of the training since the reading before, ``seconds_exact`` of one solve with its cost matrix.
+    GAN's share of the training time since the reading before, ``seconds_exact`` is the time of one solve with its cost
+    matrix.
     """
 
     model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
@@ -142,23 +153,19 @@ class GeneratorColumns(BaseModel):
     n: Whole
     floor: float
     printed: float | None
-    raw: float | None
-    raw_error: float | None
-    slope_constant: float | None
-    scale: float | None
-    c_transform: float | None
-    nearest: float | None
-    primal: float | None
+    # records of the first schema do not tell the interval
     primal_lower: float | None = None
     primal_upper: float | None = None
     longest_move: float | None = None
-    gap: float | None
-    violation: float | None
-    marginal_error: float | None
     modes: Whole | None
     seconds_critic: float
     seconds_generator: float
     seconds_exact: float | None
+
+
+def names_of(columns: type[BaseModel]) -> tuple[str, ...]:
+    """The columns' names as they stand in files."""
+    return tuple(field.alias or name for name, field in columns.model_fields.items())
 
 
 MEASUREMENTS = TypeAdapter(list[Annotated[MeasurementColumns | GeneratorColumns, Field(discriminator="kind")]])

@@ -1,4 +1,4 @@
-"""Rows: one flat, versioned JSON line a cell, appended as cells finish and never changed after."""
+"""What is stored of an experiment: one flat JSON line per cell, appended as cells finish and never changed after."""
 
 import errno
 import gzip
@@ -19,14 +19,15 @@ from otbench.files import RESULTS_BYTES, dump, read_bounded, unpacked, write_ato
 from otbench.results.schema import MEASUREMENTS, ROWS, SCHEMA, STUDY_SCHEMAS, TIMINGS
 from otbench.spec import Scalar, first_complaint
 
-#: Rows are kept compressed once they pass this, at the end of a run.
+#: Bytes of rows above which they are compressed at the end of a run.
 COMPRESS_ABOVE = 5_000_000
 
 Row = dict[str, Scalar]
 
 
 class Results:
-    """A results folder: rows.jsonl (or rows.jsonl.gz), timing.jsonl, meta.json, tables/."""
+    """The files of a results folder: rows.jsonl or rows.jsonl.gz, timing.jsonl, meta.json and tables/ of a matrix of
+    cells, measurements.jsonl, meta.json and tables/ of a study."""
 
     def __init__(self, folder: str | Path) -> None:
         if not isinstance(folder, str | PathLike):
@@ -61,10 +62,10 @@ class Results:
             lock.release()
 
     def rows(self) -> list[Row]:
-        """Every whole row, validated. A torn last line (a run killed as it wrote) is left out.
+        """Every whole row, validated; a torn last line, as a run leaves it that is killed while it writes, is left out.
 
         Raises:
-            ResultsError: no rows at all, another schema, or a line that is not a row.
+            ResultsError: there are no rows at all, they are of another schema, or a line is not a row.
         """
         rows = self.rows_so_far()
         if not rows:
@@ -72,7 +73,7 @@ class Results:
         return rows
 
     def rows_so_far(self) -> list[Row]:
-        """``rows``, [] where there are none yet."""
+        """``rows``, but [] where there are none yet."""
         packed, loose = (_parse(file, _read_text(file)) for file in (self.packed_file, self.rows_file))
         if packed and loose:  # a run killed between writing one file and removing the other left rows in both
             there = {dump(row) for row in packed}
@@ -88,13 +89,13 @@ class Results:
         return lines
 
     def measurements(self) -> list[Row]:
-        """The records of a plan, [] where there are none."""
+        """The records of a study, [] where there are none."""
         lines = _parse(self.measurements_file, _read_text(self.measurements_file), STUDY_SCHEMAS)
         _validate(MEASUREMENTS, lines, self.measurements_file)
         return lines
 
     def keep_measurements(self, keys: list[str]) -> None:
-        """Leave the lines with these keys alone, in this order; a file that is so already is not touched."""
+        """Keep only the records with these keys, in this order; a file that is so already is not touched."""
         lines, place = self.measurements(), {key: k for k, key in enumerate(keys)}
         kept = {str(line["key"]): line for line in lines if line["key"] in place}
         ordered = sorted(kept.values(), key=lambda line: place[str(line["key"])])
@@ -114,7 +115,7 @@ class Results:
         return meta
 
     def mend(self) -> bool:
-        """Cut a torn last line off rows and timings; True when there was one. Only under the lock."""
+        """Cut torn last lines off, and say whether there were any; to be called only while the folder is locked."""
         torn = False
         for file in (self.rows_file, self.timing_file, self.measurements_file):
             if not file.is_file():
@@ -128,25 +129,24 @@ class Results:
         return torn
 
     def append(self, rows: Iterable[Mapping[str, Scalar]], timings: Iterable[Mapping[str, Scalar]]) -> None:
-        """Add lines, each in one write, and force them to the disk before returning; timings first, so that
-        no row is without its timing."""
+        """Add lines, each in one write, and force them to the disk; timings first, so that every row has its timing."""
         for file, lines in ((self.timing_file, timings), (self.rows_file, rows)):
             append_lines(file, lines)
 
     def put(self, rows: Sequence[Row], timings: Sequence[Row], again: Collection[str] = ()) -> None:
-        """``append``; rows whose keys are among ``again`` take the place of the old ones, all in one rename."""
+        """``append`` rows, but put those whose keys are among ``again`` in place of the old ones, all in one rename."""
         new = {row["key"]: row for row in rows if row["key"] in again}
         self.append([row for row in rows if row["key"] not in new], timings)
         if new:
             self._replace([row for row in self.rows_so_far() if row["key"] not in new] + list(new.values()))
 
     def known_keys(self) -> set[str]:
-        """The keys of all rows there are, those set aside included."""
+        """The keys of all rows, those that were set aside included."""
         return {str(row["key"]) for row in [*self.rows_so_far(), *self._stale()]}
 
     def sort_out(self, keys: set[str]) -> int:
-        """Move rows of cells that are not in ``keys`` to stale.jsonl, and take back from there those that are;
-        how many were set aside."""
+        """Set rows of cells that are not in ``keys`` aside in stale.jsonl, take back from there those that are, and
+        return how many were set aside."""
         rows, stale = self.rows_so_far(), self._stale()
         there = {row["key"] for row in rows}
         back = list({row["key"]: row for row in stale if row["key"] in keys - there}.values())
@@ -163,8 +163,8 @@ class Results:
         return rows
 
     def settle(self, order: list[str]) -> tuple[str, ...]:
-        """Put the rows of a finished run into the experiment's order, compressed when they are large; files that
-        are so already are left alone. The reasons of the failed cells."""
+        """Put the rows of a finished run into the experiment's order, compressed where they are many, and return why
+        cells failed. Files that are so already are not touched."""
         rows, place = self.rows_so_far(), {key: k for k, key in enumerate(order)}
         ordered = sorted(rows, key=lambda row: place[str(row["key"])])
         both = self.packed_file.is_file() and self.rows_file.is_file()
@@ -198,19 +198,23 @@ def cell_key(columns: Mapping[str, Scalar]) -> str:
 
 
 def keys_digest(keys: Iterable[str]) -> str:
-    """SHA-256 over the sorted keys: two sets of rows answer the same cells when these agree."""
+    """SHA-256 over the sorted keys: two sets of rows are of the same cells where these agree."""
     return hashlib.sha256("".join(sorted(keys)).encode()).hexdigest()
 
 
 def append_lines(file: Path, lines: Iterable[Mapping[str, Scalar]]) -> None:
-    """Append JSON lines, one write a line, and force them to the disk."""
+    """Append JSON lines, with one write per line, and force them to the disk.
+
+    Raises:
+        ResultsError: the file cannot be written; what was there before is left as it was.
+    """
     try:
         with file.open("ab", buffering=0) as handle:
             end = handle.seek(0, os.SEEK_END)
             try:
                 for line in lines:
                     data = dump(line) + b"\n"
-                    if handle.write(data) < len(data):  # a disk that fills up takes a part without complaint
+                    if handle.write(data) < len(data):  # a disk that fills up takes a part and raises nothing
                         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
                     end += len(data)
                 os.fsync(handle.fileno())
@@ -234,7 +238,7 @@ def _read_text(file: Path) -> str:
 
 
 def _loads(text: str) -> Any:
-    """JSON whose text can be written again; ValueError for half a character, RecursionError for nested brackets."""
+    """The value of JSON that can be written again; ValueError for half a character, RecursionError for deep nesting."""
     value = json.loads(text)
     if "\\u" in text:
         json.dumps(value, ensure_ascii=False).encode()
@@ -252,7 +256,7 @@ def _validate(adapter: TypeAdapter[Any], rows: list[Row], where: Path) -> None:
 
 def _parse(file: Path, text: str, schemas: Collection[int] = (SCHEMA,)) -> list[Row]:
     *lines, torn = text.split("\n") if text else [""]
-    del torn  # what follows the last newline: nothing, or half a line of a killed run
+    del torn  # what follows the last newline is nothing, or half a line of a run that was killed
     rows = []
     for number, line in enumerate(lines, start=1):
         try:

@@ -1,4 +1,4 @@
-"""Which measurement a study's plan asks for."""
+"""Which kind of study a plan is of, and hence what measures it."""
 
 from otbench.results.store import Row
 from otbench.studies import timing
@@ -7,7 +7,7 @@ from otbench.studies.plan import StudyPlan
 
 
 def measure(plan: StudyPlan, job: str, device: str) -> list[Row]:
-    """The records of the job of that name."""
+    """The records that the job of that name in the plan gives."""
     if isinstance(plan, GeneratorPlan):
         from otbench.studies.gan.measure import measure as measure_generators  # torch loads here, not with the plan
 

@@ -1,4 +1,4 @@
-"""Peak memory of a piece of work, above what its process held before."""
+"""The peak memory of a piece of work, above what its process held before."""
 
 import os
 import re
@@ -7,16 +7,16 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-#: glibc gives every block from this size on back to the system when it is freed, so that the peak is of live blocks.
+#: Settings of glibc by which it returns blocks to the system when they are freed, so that the peak is of live ones.
 ALLOCATOR = {"MALLOC_MMAP_THRESHOLD_": "65536", "MALLOC_TRIM_THRESHOLD_": "0", "MALLOC_TOP_PAD_": "0"}
 
 
 def growth(work: Callable[[], object]) -> int | None:
-    """Bytes by which the resident memory of this process rises at most while ``work`` runs, what it returns alive.
+    """The most bytes by which the resident memory of this process rises while ``work`` runs, with its result kept.
 
-    Linux keeps the peak since the process began, which may lie far above what is resident now and would hide the work:
-    writing 5 to ``/proc/self/clear_refs`` (proc(5)) makes the present the peak first. None, and no work done, on a
-    system that cannot; None also where nothing rose.
+    Linux keeps the peak since the process began, which may be far above what is resident now and would hide the work.
+    Writing 5 to ``/proc/self/clear_refs`` (proc(5)) first makes the present the peak. On a system that cannot do this
+    the result is None and no work is done; it is None also where nothing rose.
     """
     if not can_measure():
         return None
@@ -28,7 +28,7 @@ def growth(work: Callable[[], object]) -> int | None:
 
 
 def can_measure() -> bool:
-    """Whether this system tells the peak from now on; from now on it is then counted."""
+    """Whether this system can tell the peak from now on; if so, it is counted from now on."""
     try:
         Path("/proc/self/clear_refs").write_text("5")
         return _status("VmHWM") > 0
@@ -37,7 +37,7 @@ def can_measure() -> bool:
 
 
 def in_a_fresh_process(code: str, argument: str) -> int | None:
-    """What ``code``, run by a new interpreter with ``argument``, prints as a whole number; None where it fails."""
+    """The whole number that ``code`` prints when a new interpreter runs it with ``argument``; None where it fails."""
     command = [sys.executable, "-c", code, argument]
     done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, **ALLOCATOR})
     printed = done.stdout.strip()
@@ -45,6 +45,6 @@ def in_a_fresh_process(code: str, argument: str) -> int | None:
 
 
 def _status(name: str) -> int:
-    """A line of /proc/self/status in bytes; 0 where it is not told."""
+    """The size in a line of /proc/self/status, in bytes; 0 where there is no such line."""
     found = re.search(rf"^{name}:\s*(\d+) kB", Path("/proc/self/status").read_text(), re.MULTILINE)
     return 1024 * int(found[1]) if found else 0

@@ -1,4 +1,4 @@
-"""One timed training: steps of an engine beside the plain loop and the core's own matrix products, and its memory."""
+"""How fast an engine trains, beside the plain loop and the device's own matrix products, and what memory it takes."""
 
 import gc
 import json
@@ -14,20 +14,20 @@ from otbench.results.store import Row
 from otbench.studies.peak_memory import growth, in_a_fresh_process
 from otbench.types import SamplePair
 
-#: Seconds one timed block of steps should last: long against a clock tick, short against a neighbour's burst.
+#: Seconds that one timed block of steps should last: long beside a clock tick, short beside a burst of another process.
 BLOCK_SECONDS = 0.4
 
-#: Side of the square matrices whose product is the rate a step is held against: large enough to fill the device.
+#: The side of the square matrices with whose product a step is compared, by device: large enough to occupy it.
 PRODUCT_SIDE = {"cpu": 1024, "cuda": 8192}
 
 
 @dataclass(frozen=True)
 class Training:
-    """Seconds of one step of ``critics`` critics in one batch, with the plain loop's and the matrix-product rate of the
-    same minutes: the three are timed in turns.
+    """A measurement: the seconds of one step of ``critics`` critics in one batch.
 
-    Two hidden layers of ``width``, ``batch`` points of either sample in R^``dim``. ``key`` says all that the
-    measurement depends on, so that another plan's row is never taken for this one's.
+    The plain loop and a matrix product are timed in turns with it, so that all three are of the same minutes. The
+    critics have two hidden layers of ``width`` and see ``batch`` points of either sample in R^``dim``. ``key`` says all
+    that the measurement depends on, so that no row of another plan is taken for it.
     """
 
     kind: ClassVar[str] = "training"
@@ -46,11 +46,11 @@ class Training:
 
     @property
     def layer_products(self) -> int:
-        """Multiplications of one point's way through the layers: as many as there are weights."""
+        """The multiplications that take one point through the layers: as many as there are weights."""
         return self.width * (self.dim + self.width + 1)
 
     def build(self, device: str, engine: str | None = None) -> Any:
-        """The engine with its critics, no step done; ``engine`` another than the measured one."""
+        """The engine with its critics, before any step; ``engine`` names another than the measured one."""
         from otbench.methods import WeightClip
 
         method = WeightClip(widths=(self.width, self.width), batch=self.batch)
@@ -58,12 +58,13 @@ class Training:
         return engine_of(engine or self.engine, method, [pair] * self.critics, device)
 
     def first_steps(self, device: str) -> Any:
-        """The engine after all that only first steps do: compiling, capturing, loading."""
+        """The engine after all that first steps alone do, as compiling, capturing and loading."""
         subject = self.build(device)
         subject.prepare()
         return subject
 
     def measure(self, device: str) -> Row:
+        """The measured columns."""
         import torch
 
         from otbench.methods.training.clipped import one_thread
@@ -85,22 +86,23 @@ class Training:
             seconds = in_turns(works, self.repeats, device)
         return {
             **asdict(self),
-            "build_seconds": build,  # with what only a first step does
+            "build_seconds": build,  # with what a first step alone does
             "peak_memory_bytes": memory,
             **quartiles("seconds_per_step", seconds[0]),
             **quartiles("plain_seconds_per_step", seconds[1]),
             **quartiles("product_seconds", seconds[2]),
-            # forwards 2, backwards 4 for each weight and row
+            # 2 operations forwards and 4 backwards for each weight and row
             "flop_per_step": 6.0 * 2 * self.batch * self.layer_products * self.critics,
             "product_flop": 2.0 * side**3,
         }
 
 
 def peak_memory(training: Training, device: str) -> int | None:
-    """The most bytes that building the engine and its first steps hold at once; None where it cannot be measured.
+    """The most bytes that the engine and its first steps hold at once; None where this cannot be measured.
 
-    On a GPU, of the device's memory, as torch allocates it. On a CPU, of a fresh process's resident memory, above what
-    it held when one critic of the same engine on other sizes had taken its first steps: libraries are loaded by then.
+    On a GPU these are bytes of the device, as torch allocates them. On a CPU they are resident bytes of a fresh
+    process, above what it held after one critic of another size had taken its first steps in the same engine, by when
+    libraries are loaded.
     """
     if device == "cpu":
         code = "import sys, otbench.studies.timed_training as t; print(t.peak_memory_here(sys.argv[1]))"
@@ -116,7 +118,7 @@ def peak_memory(training: Training, device: str) -> int | None:
 
 
 def peak_memory_here(fields: str) -> int | None:
-    """``peak_memory`` of the training described by ``fields``, in this process, which should be a fresh one."""
+    """``peak_memory`` on the CPU of the training with the fields ``fields`` (JSON), in this process, a fresh one."""
     from otbench.methods.training.clipped import one_thread
 
     training = Training(**json.loads(fields))
@@ -127,19 +129,23 @@ def peak_memory_here(fields: str) -> int | None:
 
 
 def engine_of(engine: str, method: Any, pairs: list[SamplePair], device: str, seed: int = 0) -> Any:
+    """The engine of that name with one critic of ``method`` per pair, whose seeds count up from ``seed``."""
     from otbench.methods.training.engine import Engine
     from otbench.methods.training.plain_loop import PlainLoop
 
     if engine == "plain":
         return PlainLoop(pairs[0], method, device)
     if engine == "compiled" and len(pairs) == 1:
-        pairs = pairs * 2  # the compiled step never trains one critic alone: its twin is a price
+        pairs = pairs * 2  # the compiled step never trains one critic alone, and the twin it needs is part of its cost
     several = pairs, [method] * len(pairs), [seed + k for k in range(len(pairs))]
     return Engine(*several, device, graphs=engine == "graph", compiled=engine == "compiled")
 
 
 def in_turns(works: Sequence[Callable[[int], Any]], repeats: int, device: str) -> list[list[float]]:
-    """Seconds per unit of each work, one block of each after the other, ``repeats`` times, after a warm-up."""
+    """The seconds per unit of each work, measured ``repeats`` times in blocks, one work after the other in turns.
+
+    A work is called with the number of units to do.
+    """
     counts = []
     for work in works:
         work(1)
@@ -155,6 +161,7 @@ def in_turns(works: Sequence[Callable[[int], Any]], repeats: int, device: str) -
 
 
 def clock(work: Callable[[int], Any], count: int, device: str) -> float:
+    """The seconds that ``count`` units of work take on a device, which is waited for."""
     import torch
 
     def now() -> float:
@@ -168,5 +175,6 @@ def clock(work: Callable[[int], Any], count: int, device: str) -> float:
 
 
 def quartiles(name: str, values: Sequence[float]) -> Row:
+    """The quartiles of ``values`` as the columns ``name``_q1, _median and _q3."""
     q1, median, q3 = np.quantile(values, [0.25, 0.5, 0.75])
     return {f"{name}_q1": float(q1), f"{name}_median": float(median), f"{name}_q3": float(q3)}

@@ -1,4 +1,4 @@
-"""Measure speed: training steps of every engine, exact solves, and the time a critic needs; one flat row each."""
+"""The study of speed: training steps of every engine, exact solves, and how long a critic takes; one row each."""
 
 import os
 import shutil
@@ -22,10 +22,10 @@ from otbench.transport.bounds import Ladder
 from otbench.transport.exact import cost_matrix, solve_cost
 from otbench.types import SamplePair
 
-#: Steps between two readings of a critic on its way.
-STEPS_A_READING = 64
+#: Training steps between two readings of a critic.
+STEPS_PER_READING = 64
 
-#: Samples an exact solve and a critic's arrival are timed on.
+#: The number of samples on which an exact solve and a critic's arrival are timed.
 SEEDS = 3
 
 #: The share of its final slope at which a critic is said to have arrived.
@@ -33,9 +33,9 @@ ARRIVED = 0.9
 
 
 class TimingPlan(StudyPlan):
-    """What to measure: engines × shapes × critics, exact solves over n, and critics on their way to their slope.
+    """What to measure: engines × shapes × critics, exact solves by n and dimension, and the arrival of critics.
 
-    A shape is [width, batch]: two hidden layers of that width, that many points of either sample a step.
+    A shape is [width, batch]: two hidden layers of that width, and that many points of either sample per step.
     """
 
     kind: ClassVar[str] = "timing table"
@@ -54,7 +54,7 @@ class TimingPlan(StudyPlan):
         return {measurement.key: [measurement.key] for measurement in self.measurements(device)}
 
     def measurements(self, device: str) -> "list[Training | Exact | Arrival]":
-        """What the plan measures on a device, in order: graphs are a GPU's, the plain loop trains one critic."""
+        """What the plan measures on a device, in order: graphs on a GPU alone, the plain loop with one critic alone."""
         training = [
             Training(engine, width, critics, self.dim, batch, self.repeats)
             for width, batch in self.shapes
@@ -72,7 +72,7 @@ def measure(plan: TimingPlan, job: str, device: str) -> Row:
 
 
 def _there(engines: Sequence[str], device: str) -> list[str]:
-    """The engines that a device and its software can run."""
+    """Those of the engines that the device and its software can run."""
     engines = [engine for engine in engines if engine != "graph" or device.startswith("cuda")]
     if "compiled" in engines and device == "cpu" and not any(map(shutil.which, ("g++", "c++", "clang++"))):
         print("no C++ compiler is there: the compiled engine is left out", file=sys.stderr)
@@ -81,7 +81,7 @@ def _there(engines: Sequence[str], device: str) -> list[str]:
 
 
 def _with_load(measurement: "Training | Exact | Arrival", device: str) -> Row:
-    """A measurement as a row; the machine is asked for its load before and after."""
+    """A measurement as a row, with the larger of the machine's loads before and after it."""
     load = os.getloadavg()[0]
     measured = measurement.measure(device)
     load = max(load, os.getloadavg()[0])
@@ -91,7 +91,8 @@ def _with_load(measurement: "Training | Exact | Arrival", device: str) -> Row:
 
 @dataclass(frozen=True)
 class Exact:
-    """Seconds of an exact solve, certificate included, of n independent points a side; cost matrix apart."""
+    """A measurement: the seconds of an exact solve of n against n independent points with its certificate, and
+    those of the cost matrix."""
 
     kind: ClassVar[str] = "exact"
 
@@ -123,7 +124,8 @@ class Exact:
 
 @dataclass(frozen=True)
 class Arrival:
-    """Steps and seconds one critic takes to stay above ARRIVED of its final slope, beside the exact solve."""
+    """A measurement: the steps and seconds after which a critic stays above ARRIVED times its final slope, beside the
+    seconds of the exact solve."""
 
     kind: ClassVar[str] = "arrival"
 
@@ -145,7 +147,7 @@ class Arrival:
                 slopes, passed = _climb(pair, Ladder(cost, pair.a, pair.b), seed, device)
             below = np.flatnonzero(np.array(slopes) < ARRIVED * slopes[-1])
             blocks = int(below[-1]) + 2 if len(below) else 1
-            steps.append(float(blocks * STEPS_A_READING))
+            steps.append(float(blocks * STEPS_PER_READING))
             seconds.append(sum(passed[:blocks]))
         return {
             "dim": self.dim,
@@ -158,14 +160,14 @@ class Arrival:
 
 
 def _climb(pair: SamplePair, ladder: Ladder, seed: int, device: str) -> tuple[list[float], list[float]]:
-    """The slope of one critic after every STEPS_A_READING steps, and the seconds these took; readings apart."""
+    """The slope of one critic after every STEPS_PER_READING steps, and the seconds of those, without the readings."""
     from otbench.methods import WeightClip
 
     method, slopes, seconds = WeightClip(), [], []
     engine = engine_of("graph" if device.startswith("cuda") else "batched", method, [pair], device, seed)
     engine.prepare()
-    for first in range(0, method.steps, STEPS_A_READING):
-        seconds.append(clock(partial(_steps, engine, first), STEPS_A_READING, device))
+    for first in range(0, method.steps, STEPS_PER_READING):
+        seconds.append(clock(partial(_steps, engine, first), STEPS_PER_READING, device))
         (critic, *_) = engine.stack.read(engine.stack.parameters, engine.clip.tolist())
         slopes.append(ladder.slope(*on_union(critic, pair.x, pair.y)[:2])[1])
     return slopes, seconds

@@ -1,4 +1,4 @@
-"""How a critic's gradients point along the rays of optimal transport."""
+"""How well the gradients of a critic point along the rays of optimal transport, and how long they are."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -7,14 +7,21 @@ from otbench.types import Alignment, Array, Plan, SamplePair
 
 
 def alignment(pair: SamplePair, plan: Plan | None, gx: Array, gy: Array) -> Alignment:
-    """How the gradients gx (n, d) at x and gy (m, d) at y point along the transport rays.
+    """How a critic's gradients point along the transport rays of two samples, and how long they are.
 
-    cosine = sum_k mass_k <grad f(x_i), r_k> / |grad f(x_i)| / sum_k mass_k over the rays r_k: the gradient of the
-    problem's optimal potential at x_i where ``pair.rays`` knows it, with mass a_i; else (x_i - y_j)/|x_i - y_j| of
-    the plan's entries k = (i, j) that move mass. ``gradient_l2`` and its scale need the former.
+    cosine = sum_k mass_k <grad f(x_i), r_k> / |grad f(x_i)| / sum_k mass_k over the rays r_k. Where ``pair.rays`` knows
+    the gradients of the problem's optimal potential, these are the rays, with mass a_i; else the rays are
+    (x_i - y_j)/|x_i - y_j| for the entries k = (i, j) of the plan that move mass. The losses ``gradient_l2`` need the
+    former.
 
-    Source: the generator's gradient is grad f, Arjovsky, Chintala, Bottou 2017, Thm 3; scores against a known
-    gradient: Korotin, Kolesov, Burnaev 2022.
+    Args:
+        pair: the samples, of n and m points in R^d.
+        plan: an optimal plan of them; None where only known rays are to be used.
+        gx: the critic's gradients (n, d) at x.
+        gy: its gradients (m, d) at y, of which only the lengths are used.
+
+    Source: Arjovsky, Chintala, Bottou 2017, Thm 3 (the generator's gradient is grad f); Korotin, Kolesov, Burnaev 2022
+    (scores against a known gradient).
     """
     lengths_x, lengths_y = np.linalg.norm(gx, axis=1), np.linalg.norm(gy, axis=1)
     norms = np.concatenate([lengths_x[pair.a > 0], lengths_y[pair.b > 0]])
@@ -23,19 +30,25 @@ def alignment(pair: SamplePair, plan: Plan | None, gx: Array, gy: Array) -> Alig
     moved = distance > 0
     rows, rays, mass = rows[moved], rays[moved], mass[moved]
     cosine: float | None = None
-    errors: tuple[float | None, float | None, float | None] = (None, None, None)
+    errors: dict[str, float] = {}
     if len(rows):
         products = np.einsum("kd,kd->k", gx[rows], rays)
         scale = lengths_x[rows] * distance[moved]
         cosines = np.divide(products, scale, out=np.zeros_like(scale), where=scale > 0)
         cosine = float(np.average(cosines, weights=mass))
         errors = _gradient_errors(gx[rows], rays, mass) if pair.rays is not None else errors
-    ends = float(norms.mean()), float(norms.min()), float(norms.max())
-    return Alignment(cosine, int((~moved).sum()), *ends, *errors)
+    return Alignment(
+        cosine=cosine,
+        coincident_atoms=int((~moved).sum()),
+        grad_norm_mean=float(norms.mean()),
+        grad_norm_min=float(norms.min()),
+        grad_norm_max=float(norms.max()),
+        **errors,
+    )
 
 
 def _transport_rays(pair: SamplePair, plan: Plan | None) -> tuple[NDArray[np.intp], Array, Array]:
-    """Indices i, rays at x_i towards the side of x, and their mass; empty where neither potential nor plan is known."""
+    """Indices i (k,), rays (k, d) at x_i that point away from y, and their mass (k,); k is 0 where no ray is known."""
     if pair.rays is not None:
         rows = np.flatnonzero(pair.a)
         return rows, pair.rays[rows], pair.a[rows]
@@ -44,16 +57,18 @@ def _transport_rays(pair: SamplePair, plan: Plan | None) -> tuple[NDArray[np.int
     return np.empty(0, np.intp), np.empty((0, pair.dim)), np.empty(0)
 
 
-def _gradient_errors(gradients: Array, rays: Array, mass: Array) -> tuple[float, float, float]:
-    """Weighted means of |g - r|^2 and of its minimum over s >= 0, |s g - r|^2, and the minimising
-    s = max(0, mean <g, r>) / mean |g|^2; s = 0 for a gradient that vanishes."""
+def _gradient_errors(gradients: Array, rays: Array, mass: Array) -> dict[str, float]:
+    """The weighted mean of |g - r|^2, its minimum over s >= 0 with s g for g, and the minimising
+    s = max(0, mean <g, r>) / mean |g|^2, which is 0 for a gradient that vanishes."""
 
     def mean(squares: Array) -> float:
         return float(np.average(squares.sum(axis=1), weights=mass))
 
     peak = float(np.abs(gradients).max())
+    loss = mean((gradients - rays) ** 2)
     if peak < np.finfo(np.float64).tiny:
-        return mean((gradients - rays) ** 2), 1.0, 0.0
-    unit = gradients / peak  # squares of a clipped critic's gradient may leave the range of float64
+        return {"gradient_l2": loss, "gradient_l2_repaired": 1.0, "gradient_scale": 0.0}
+    unit = gradients / peak  # the squares of a clipped critic's gradient may be too small for float64
     scale = max(0.0, mean(unit * rays)) / mean(unit**2)
-    return mean((gradients - rays) ** 2), mean((scale * unit - rays) ** 2), scale / peak
+    repaired = mean((scale * unit - rays) ** 2)
+    return {"gradient_l2": loss, "gradient_l2_repaired": repaired, "gradient_scale": scale / peak}

@@ -1,4 +1,4 @@
-"""The ladder: from any critic's values on two samples to rigorous lower bounds of their W1."""
+"""The ladder: the lower bounds of W1 of two samples that the values of a critic on them prove."""
 
 from typing import Any
 
@@ -6,18 +6,22 @@ import numpy as np
 
 from otbench.errors import InputError
 from otbench.inputs import as_reals, as_values, as_weights
-from otbench.transport.envelope import BLOCK, ShrinkingEnvelope, maximise_concave
+from otbench.transport.envelope import ROWS_AT_ONCE, ShrinkingEnvelope, maximise_concave
 from otbench.types import Alignment, Array, Bounds
 
-#: Rounding of one float64 critic value, in units of its size: a few hundred additions deep.
-ROUNDING = 256 * np.finfo(np.float64).eps
+#: The rounding of one float64 value of a critic relative to its size: it is a few hundred additions deep.
+VALUE_ROUNDING = 256 * np.finfo(np.float64).eps
 
 
 class Ladder:
-    """The bounds of any number of critics on one pair of samples: what depends on the cost is done once."""
+    """The bounds of any number of critics on one pair of samples; what depends on the cost alone is computed once.
+
+    ``cost`` (n, m) are the distances of the points, ``a`` (n,) and ``b`` (m,) their weights. A critic comes as its
+    values fx (n,) and fy (m,) at the points.
+    """
 
     def __init__(self, cost: Array, a: Array, b: Array) -> None:
-        # atoms without mass bind nothing: the dual's constraints are over the supports
+        # points without mass do not matter: the constraints of the dual problem are over the supports
         self.rows, self.cols = np.flatnonzero(a), np.flatnonzero(b)
         if len(self.rows) < len(a) or len(self.cols) < len(b):
             cost = cost[np.ix_(self.rows, self.cols)]
@@ -28,45 +32,44 @@ class Ladder:
         )
 
     def raw(self, fx: Array, fy: Array) -> float:
-        """raw = sum a_i f(x_i) - sum b_j f(y_j), what a WGAN prints (with a minus sign)."""
+        """raw = sum a_i f(x_i) - sum b_j f(y_j), which a WGAN prints with a minus sign."""
         fx, fy = fx[self.rows], fy[self.cols]
-        # from a common origin, exactly so for a critic that is almost constant: its rounding is no signal
+        # values are taken from a common origin, so that the rounding of an almost constant critic is no signal
         return float(self.a @ (fx - fx[0]) - self.b @ (fy - fx[0]))
 
     def slope_constant(self, fx: Array, fy: Array) -> float:
-        """S = max over cross pairs of (f(x_i) - f(y_j)) / M_ij, one-sided, as the discrete dual asks.
+        """S = max over i, j of (f(x_i) - f(y_j)) / M_ij, at least 0: the slope that the discrete dual problem asks for.
 
-        Coincident points with f(x_i) > f(y_j) give infinity, other coincident pairs are skipped.
+        It is infinite where coincident points have f(x_i) > f(y_j); other coincident points do not count.
         """
         fx, fy = fx[self.rows], fy[self.cols]
         largest = -np.inf
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-            for k in range(0, len(fx), BLOCK):
-                ratio = (fx[k : k + BLOCK, None] - fy) / self.cost[k : k + BLOCK]  # 0/0 → NaN, skipped
+            for k in range(0, len(fx), ROWS_AT_ONCE):
+                ratio = (fx[k : k + ROWS_AT_ONCE, None] - fy) / self.cost[k : k + ROWS_AT_ONCE]  # 0/0 → NaN, skipped
                 largest = max(largest, float(np.fmax.reduce(ratio, axis=None)))
         return max(largest, 0.0)
 
     def slope(self, fx: Array, fy: Array) -> tuple[float, float]:
-        """(S, raw/S): the rung that needs nothing but the critic's values; 0 where raw <= 0 or S infinite."""
+        """(S, raw/S), the rung that needs the critic's values alone; it is 0 where raw <= 0 or S is infinite."""
         constant, raw = self.slope_constant(fx, fy), self.raw(fx, fy)
         return constant, _divide(raw, constant)
 
     def c_transform(self, fx: Array, fy: Array, guess: float) -> tuple[float, float]:
-        """(s*, max_s max(D_x(s), D_y(s))), s >= 0, with
+        """The best dual value of any multiple s f, s >= 0, as (s*, max_s max(D_x(s), D_y(s))) with
 
         D_x(s) = s mean f(x_i) + mean_j min_i (M_ij - s f(x_i)),
         D_y(s) = -s mean f(y_j) + mean_i min_j (M_ij + s f(y_j)).
 
-        Any s gives a valid bound (u = s f(x), v its c-transform, is feasible). ``guess`` > 0 is
-        evaluated on both sides: with guess = 1/S the result is at least raw/S.
+        Every s gives a valid bound, as u = s f(x) and its c-transform v are feasible. ``guess`` > 0 is among the s that
+        are evaluated for both: with guess = 1/S the result is at least raw/S.
         """
         sides = (
             (fx[self.rows], self.a, self.b, self.cost),
             (-fy[self.cols], self.b, self.a, self.transposed),
         )
-        best = max(
-            (maximise_concave(ShrinkingEnvelope(*side), guess) for side in sides), key=lambda found: found[1]
-        )
+        found = [maximise_concave(ShrinkingEnvelope(*side).value_and_shrink, guess) for side in sides]
+        best = max(found, key=lambda one: one[1])
         return best if best[1] > self.nearest else (0.0, self.nearest)
 
     def bounds(
@@ -80,9 +83,19 @@ class Ladder:
         alignment: Alignment | None = None,
         saturation: float | None = None,
     ) -> Bounds:
-        """The whole ladder of one critic; constants that are None leave their rung None."""
+        """The whole ladder of one critic from its values; a constant that is None leaves its rung None.
+
+        Args:
+            fx: the critic's values (n,) at x.
+            fy: its values (m,) at y.
+            clip_constant: a Lipschitz constant of the critic that follows from its clip value.
+            spectral_constant: one that follows from the spectral norms of its weights.
+            primal: the exact W1 of the samples.
+            alignment: what is known of the critic's gradients.
+            saturation: the share of its clipped parameters that lie at the clip value.
+        """
         raw = self.raw(fx, fy)
-        raw_error = float(ROUNDING * max(np.abs(fx).max(), np.abs(fy).max()))
+        raw_error = float(VALUE_ROUNDING * max(np.abs(fx).max(), np.abs(fy).max()))
         slope_constant, slope = self.slope(fx, fy)
         scale, c_transform = self.c_transform(fx, fy, _first_guess(slope_constant, fx, fy, self.cost))
         return Bounds(
@@ -114,16 +127,25 @@ def lower_bounds(
     spectral_constant: float | None = None,
     primal: float | None = None,
 ) -> Bounds:
-    """Lower bounds of W1 from any function's values fx (n,), fy (m,) and the cost matrix (n, m).
+    """The lower bounds of W1 of two samples that the values of any function f on them prove.
 
-    0 <= clip_bound <= spectral <= slope <= c_transform <= W1 whenever raw > 0. ``clip_constant`` and
-    ``spectral_constant`` are Lipschitz constants known from the critic's weights; ``primal`` the exact
-    W1, needed for ``skill``.
+    Args:
+        fx: the values (n,) of f at the points of x, in anything that becomes a float64 array.
+        fy: its values (m,) at the points of y.
+        cost: the distances (n, m) of the points, as ``cost_matrix`` gives them.
+        a: weights (n,) of x that sum to 1; uniform where they are None.
+        b: weights (m,) of y, likewise.
+        clip_constant: a Lipschitz constant of f, in its unit per unit of the data, that follows from a clip value.
+        spectral_constant: one that follows from spectral norms.
+        primal: the exact W1 of the samples, in the data's unit; ``skill`` needs it.
+
+    Returns:
+        Bounds in the data's unit, with 0 <= clip_bound <= spectral <= slope <= c_transform <= W1 wherever raw > 0.
 
     Raises:
-        InputError: shapes that do not fit, non-finite values, a negative cost, bad weights.
+        InputError: shapes that do not fit, values that are not finite, a negative cost, or bad weights.
 
-    Source: Villani 2009, Thm 5.10 (weak duality; c-transforms, Def. 5.2).
+    Source: Villani 2009, Thm 5.10 (weak duality) and Def. 5.2 (c-transforms).
     """
     fx, fy, cost = as_values("fx", fx), as_values("fy", fy), as_reals("cost", cost)
     if cost.shape != (len(fx), len(fy)):
@@ -137,15 +159,15 @@ def lower_bounds(
 
 
 def _first_guess(slope_constant: float, fx: Array, fy: Array, cost: Array) -> float:
-    """1/S where it exists; else the scale at which the critic's spread is that of the costs."""
+    """1/S where that is a number; else the scale at which the critic's values range as widely as the costs."""
     if 0 < slope_constant < np.inf and np.isfinite(1 / slope_constant):
         return 1 / slope_constant
-    spread = max(np.ptp(fx), np.ptp(fy))
+    reach = max(np.ptp(fx), np.ptp(fy))
     largest = cost.max()
-    guess = largest / spread if spread > 0 else 1.0
+    guess = largest / reach if reach > 0 else 1.0
     return float(guess) if np.isfinite(guess) and guess > 0 else 1.0
 
 
 def _divide(raw: float, constant: float) -> float:
-    """raw / constant as a bound of W1 >= 0: 0 is all that raw <= 0 or an infinite constant prove."""
+    """raw / constant as a lower bound of W1; 0 where raw <= 0 or the constant is infinite, which prove no more."""
     return raw / constant if raw > 0 and 0 < constant < np.inf else 0.0

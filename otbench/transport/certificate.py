@@ -1,20 +1,19 @@
-"""The certificate: an interval around W1, from potentials below and from a plan above, all rounding paid for.
+"""The certificate: an interval that holds W1 whatever was rounded, proved by potentials below and by a plan above.
 
-What is enclosed is W1 for the costs M and the weights as they stand in float64: the least <g, M> over plans g >= 0
-with rows at most a and columns at most b that move the lighter of the two totals. Totals differ by rounding alone, and
-what one has over the other is not moved. Distances are rounded to M by a few units in the last place each, hence W1 by
-as much of itself, which 1e-9 W1 covers.
+The interval encloses W1 for the costs M and the weights a, b as they stand in float64. This is the least <g, M> over
+plans g >= 0 whose rows are at most a, whose columns are at most b, and which move the lighter of the two totals. The
+totals differ by rounding alone, and the surplus of the heavier one is not moved. The distances themselves are rounded
+to M by a few units in the last place, hence W1 by as much relative to itself, which 1e-9 W1 covers.
 """
 
 import math
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from otbench.errors import UncertifiedError
-from otbench.types import Array, Plan
+from otbench.types import Array, Plan, Proof
 
 #: Width of the interval around an exact value, relative to the value.
 TOLERANCE = 1e-9
@@ -22,23 +21,26 @@ TOLERANCE = 1e-9
 #: One unit in the last place of 1.
 ULP = 2.0**-52
 
-#: The smallest float64: what a product below the normal numbers may be wrong by.
-TINY = 2.0**-1074
+#: The smallest float64, by which a product below the normal numbers may be wrong.
+SMALLEST = 2.0**-1074
 
-#: Width that is allowed in any case, in units in the last place of the largest cost that the plan uses.
+#: The width that is allowed in any case, in units in the last place of the largest cost that the plan uses.
 ULPS = 16
 
-#: Mass from which on a plan uses a cost: 16 units in the last place of such a cost are below 1e-6 W1.
+#: A plan uses a cost where it moves more mass than this: 16 units in the last place of the cost are then below 1e-6 W1.
 USED = 2.0**-28
 
-#: Weight below which an atom's marginal error is judged as if it had this much: 1e-9 of it is the rounding of mass 1.
+#: The marginal error of an atom that is lighter is judged as if it had this weight, of which 1e-9 is the rounding of 1.
 LIGHT = 1e-6
 
 
 @dataclass(frozen=True, eq=False)
 class Below:
-    """What potentials u (n,), v (m,) prove: W1 >= ``lower``. ``value`` = a.u + b.v; ``violation`` is the largest
-    amount, float64's rounding included, by which u_i + v_j may exceed M_ij."""
+    """What potentials u (n,) and v (m,) prove: W1 >= ``lower``.
+
+    ``value`` is a.u + b.v. ``violation`` is the most by which u_i + v_j may exceed M_ij, rounding included.
+    ``largest`` is the largest cost max_ij M_ij.
+    """
 
     u: Array
     v: Array
@@ -50,8 +52,11 @@ class Below:
 
 @dataclass(frozen=True, eq=False)
 class Above:
-    """What a plan proves: W1 <= ``upper``. ``cost`` is the plan's own, ``marginal_error`` the largest error of a row
-    or column sum relative to the atom's weight, ``longest_move`` the largest cost that the plan uses."""
+    """What a plan proves: W1 <= ``upper``.
+
+    ``cost`` is the plan's own cost. ``marginal_error`` is the largest error of a row or column sum relative to the
+    atom's weight, ``longest_move`` the largest cost that the plan uses.
+    """
 
     plan: Plan
     upper: float
@@ -60,44 +65,33 @@ class Above:
     longest_move: float
 
 
-class Proof(NamedTuple):
-    """A certified value with the facts that prove it, as ``ExactSolution`` and rows carry them."""
-
-    w1: float
-    lower: float
-    upper: float
-    longest_move: float
-    gap: float
-    violation: float
-    marginal_error: float
-
-
 #: What stands for a plan where there is none.
 NO_PLAN = Plan(np.empty(0, np.intp), np.empty(0, np.intp), np.empty(0))
 
-#: What helps where float64 cannot tell W1: mass that far points share is wrong by more than the rest moves.
+#: The remedy where float64 cannot tell W1, as the mass of far points is wrong by more than what the rest moves.
 TAKE_OUT = (
     "take points that both samples hold out of both, which leaves what moves as it is, or drop the far points that "
     "carry next to no weight"
 )
 
-
-#: Values below which float64 has fewer digits, and what helps there.
+#: Values below this have fewer digits in float64; the remedy.
 SMALL, GROW = 2.0**-960, "multiply the data by 2**200, say: numbers this small have few digits"
 
 
 def allowed_width(w1: float, longest_move: float) -> float:
-    """The widest interval around an exact value: 1e-9 W1, or 16 units in the last place of the longest move.
+    """The widest interval that is accepted around an exact value: 1e-9 W1, or 16 units in the last place of the longest
+    move, whichever is larger.
 
-    The second is what float64 can tell: two potentials of an entry (i, j) that is used add up to M_ij, so that the
-    smallest error of either is a unit in the last place of M_ij. It is above 1e-9 W1 only where the longest move is
-    made by less than a few millionths of the mass, and never above 1e-6 W1 where W1 is more than the rounding of mass.
+    The second is as much as float64 can tell: the two potentials of an entry (i, j) that moves mass add up to M_ij, so
+    that the smallest error of either is a unit in the last place of M_ij. It is above 1e-9 W1 only where less than a
+    few millionths of the mass make the longest move, and never above 1e-6 W1 unless W1 is no more than the rounding of
+    mass.
     """
     return max(TOLERANCE * w1, ULPS * ULP * longest_move)
 
 
 def is_exact(below: Below, above: Above) -> bool:
-    """Whether both prove the value they give."""
+    """Whether the two bounds prove the value that they give."""
     try:
         certify(below, above)
     except UncertifiedError:
@@ -106,9 +100,12 @@ def is_exact(below: Below, above: Above) -> bool:
 
 
 def certify(below: Below, above: Above | None, w1: float | None = None) -> Proof:
-    """What both prove of ``w1``, None for the value they give.
+    """The proof that two bounds give of a value.
 
-    Without a plan the value is proved as a lower bound alone, and ``upper`` is infinite.
+    Args:
+        below: what potentials prove.
+        above: what a plan proves; None proves the value as a lower bound alone, with an infinite ``upper``.
+        w1: the value; None for the one that the bounds give.
 
     Raises:
         UncertifiedError: the interval is too wide, the value is not in it, or the potentials' own value or the plan's
@@ -136,22 +133,29 @@ def certify(below: Below, above: Above | None, w1: float | None = None) -> Proof
 
 
 def _value(below: Below, above: Above) -> float:
-    """The plan's cost, moved into the interval where wrong marginals had put it outside."""
+    """The plan's cost, moved into the interval where wrong marginals have put it outside."""
     return min(max(above.cost, below.lower), above.upper)
 
 
 def from_below(cost: Array, a: Array, b: Array, u: Array, v: Array) -> Below:
-    """The bound that potentials prove, O(n m).
+    """The lower bound of W1 that potentials prove; O(n m).
 
-    v_j less the largest excess of u_i + v_j over M_ij is feasible, and every plan costs at least r.u + c.v for the
-    marginals r <= a, c <= b that it has, of which one is full: a.u + b.v less the mass that stays, which is the
-    difference of the totals, times the largest potential on its side (weak duality).
+    v_j less the largest excess of u_i + v_j over M_ij is feasible. A plan with the marginals r <= a and c <= b, one of
+    which is full, costs at least r.u + c.v (weak duality): this is a.u + b.v less at most the mass that stays, the
+    difference of the totals, times the largest potential on its side.
 
-    Rounding: a sum s of two potentials is wrong by at most 2^-53 |s|, which matters where s is near M_ij, so that
-    M_ij less two units in its last place takes it up; products are wrong by half a unit, and fsum adds them exactly.
+    Rounding: a sum s of two potentials is wrong by at most 2^-53 |s|. It matters where s is near M_ij, and is paid for
+    by taking two units in its last place off M_ij. Products are wrong by half a unit, and fsum adds them exactly.
+
+    Args:
+        cost: the distances M (n, m).
+        a: the weights (n,) of x.
+        b: the weights (m,) of y.
+        u: potentials (n,) of x, in the unit of M.
+        v: potentials (m,) of y.
 
     Raises:
-        UncertifiedError: potentials that are not finite.
+        UncertifiedError: a potential is not finite.
     """
     for name, potential in (("u", u), ("v", v)):
         if not np.isfinite(potential).all():
@@ -160,7 +164,7 @@ def from_below(cost: Array, a: Array, b: Array, u: Array, v: Array) -> Below:
         excess, largest = _excess(cost, u, v)
         repaired = v - excess
         products = np.concatenate([a * u, b * repaired])
-    rounding = 2 * ULP * _sum(np.abs(products)) + TINY * len(products)
+    rounding = 2 * ULP * _sum(np.abs(products)) + SMALLEST * len(products)
     over = _sum(np.concatenate([a, -b]))
     stays = max(0.0, over * float(u.max()) if over > 0 else -over * float(repaired.max()))
     lower = max(0.0, _sum(products) - rounding - stays)
@@ -168,32 +172,40 @@ def from_below(cost: Array, a: Array, b: Array, u: Array, v: Array) -> Below:
 
 
 def from_above(cost: Array, a: Array, b: Array, plan: Plan, largest: float) -> Above:
-    """The bound that a plan with marginals r, c proves; ``largest`` is max M_ij.
+    """The upper bound of W1 that a plan with the marginals r and c proves.
 
-    Rows and then columns that hold too much are shrunk to a and b, which makes nothing dearer. What is then missing
-    of the lighter total is at most sum (a - r)+ + sum (c - b)+, and as well at most sum (b - c)+ + sum (r - a)+ (with
-    rows and columns in the other order), hence at most half of |r - a|_1 + |c - b|_1; sent in any way from rows to
-    columns with room, it costs at most the largest M_ij between those (Altschuler, Weed, Rigollet 2017, Lemma 7).
+    Rows, and then columns, that hold too much are shrunk to a and b, which makes nothing dearer. Of the lighter total
+    there is then missing at most sum (a - r)+ + sum (c - b)+. With rows and columns in the other order it is at most
+    sum (b - c)+ + sum (r - a)+, hence at most half of |r - a|_1 + |c - b|_1 in the better one. Sent in any way from
+    rows to columns with room, it costs at most the largest M_ij between those (Altschuler, Weed, Rigollet 2017,
+    Lemma 7).
 
     Rounding: r_i, a sum of k masses, is wrong by at most (k - 1) 2^-53 r_i, which is added to its error.
 
+    Args:
+        cost: the distances M (n, m).
+        a: the weights (n,) of x.
+        b: the weights (m,) of y.
+        plan: the plan.
+        largest: the largest cost max_ij M_ij.
+
     Raises:
-        UncertifiedError: no plan at all, but negative mass or entries outside the samples.
+        UncertifiedError: it is no plan at all, as its mass is negative or its entries lie outside the samples.
     """
     check_plan(plan, len(a), len(b))
     costs = cost[plan.rows, plan.cols]
     own = _sum(plan.mass * costs)
     row_errors, col_errors = _marginal_errors(plan.rows, plan.mass, a), _marginal_errors(plan.cols, plan.mass, b)
     missing = 0.5 * (_sum(row_errors) + _sum(col_errors)) * (1 + ULP)
-    if missing * largest > 0.1 * TOLERANCE * own:  # the bound is looked at closely only where it matters
+    if missing * largest > 0.1 * TOLERANCE * own:  # the closer bound is computed only where it matters
         largest = _dearest_completion(cost, plan, row_errors, col_errors)
-    upper = own * (1 + 2 * ULP) + missing * largest + TINY * len(costs) * (own > 0)
+    upper = own * (1 + 2 * ULP) + missing * largest + SMALLEST * len(costs) * (own > 0)
     error = max(float((e / np.maximum(w, LIGHT)).max()) for e, w in ((row_errors, a), (col_errors, b)))
     return Above(plan, upper, own, error, _longest_move(plan.mass, costs, largest if missing > 0 else 0.0))
 
 
 def check_plan(plan: Plan, n: int, m: int) -> None:
-    """Refuse what is no plan at all: entries outside the samples, or negative mass, which proves any value."""
+    """Refuse what is no plan at all: entries outside the samples, or negative mass, with which any value is proved."""
     remedy = "pass the solution with the samples it was solved on"
     lengths = {np.shape(part) for part in (plan.rows, plan.cols, plan.mass)}
     if lengths != {(len(plan.mass),)}:
@@ -206,8 +218,10 @@ def check_plan(plan: Plan, n: int, m: int) -> None:
 
 
 def _excess(cost: Array, u: Array, v: Array) -> tuple[Array, float]:
-    """max(0, max_i u_i + v_j - M_ij) for every j, M_ij less two units in its last place, and max M_ij; a block of rows
-    at a time so that each stays in cache."""
+    """max(0, max_i u_i + v_j - M_ij) (m,) with two units in its last place taken off M_ij, and max_ij M_ij.
+
+    Rows are taken in blocks that stay in the cache.
+    """
     excess, largest = np.zeros(cost.shape[1]), 0.0
     step = max(1, 65536 // cost.shape[1])
     for k in range(0, len(cost), step):
@@ -220,7 +234,7 @@ def _excess(cost: Array, u: Array, v: Array) -> tuple[Array, float]:
 
 
 def _marginal_errors(indices: NDArray[np.intp], mass: Array, weights: Array) -> Array:
-    """How far each sum of the plan's mass may be from the atom's weight, the rounding of the sum included."""
+    """How far the sum of each atom's mass in the plan may be from its weight, the rounding of the sum included."""
     sums = np.bincount(indices, mass, len(weights))
     terms = np.bincount(indices, minlength=len(weights))
     errors: Array = np.abs(sums - weights) + 0.5 * ULP * np.maximum(terms - 1, 0) * sums
@@ -228,8 +242,8 @@ def _marginal_errors(indices: NDArray[np.intp], mass: Array, weights: Array) -> 
 
 
 def _dearest_completion(cost: Array, plan: Plan, row_errors: Array, col_errors: Array) -> float:
-    """The largest cost between a row and a column that mass may be missing from: a sum that is wrong, or one that a
-    sum that is wrong shrinks along with its own."""
+    """The largest cost between a row and a column from which mass may be missing: those whose sums are wrong, and those
+    that lose mass when a sum that is wrong is shrunk."""
     rows, cols = row_errors > 0, col_errors > 0
     by_cols, by_rows = plan.rows[cols[plan.cols]], plan.cols[rows[plan.rows]]
     rows[by_cols], cols[by_rows] = True, True
@@ -237,8 +251,11 @@ def _dearest_completion(cost: Array, plan: Plan, row_errors: Array, col_errors: 
 
 
 def _longest_move(mass: Array, costs: Array, completion: float) -> float:
-    """The largest cost of an entry that carries more than 2^-28 of the mass; where those cost nothing, as between
-    identical samples, of any entry and of what wrong marginals would cost to complete."""
+    """The largest cost of an entry that moves more than 2^-28 of the mass.
+
+    Where such entries cost nothing, as between identical samples, it is the largest cost of any entry with mass, or
+    ``completion``, the largest cost of completing wrong marginals.
+    """
     longest = float(costs.max(where=mass > USED, initial=0.0))
     return longest if longest > 0 else max(completion, float(costs.max(where=mass > 0, initial=0.0)))
 

@@ -1,4 +1,4 @@
-"""The best scale of a critic: the maximum of a concave, piecewise linear function, by cutting planes."""
+"""The best scale of a critic: the maximum of a concave, piecewise linear function, found by cutting planes."""
 
 from collections.abc import Callable
 
@@ -8,16 +8,16 @@ from numpy.typing import NDArray
 from otbench.types import Array
 
 #: Rows of the cost matrix handled at once, so that a block of 1024 columns stays in the second-level cache.
-BLOCK = 64
+ROWS_AT_ONCE = 64
 
 Evaluation = tuple[float, float, float]  # value, left and right derivative
 
 
 def maximise_concave(evaluate: Callable[[float], Evaluation], guess: float) -> tuple[float, float]:
-    """(s*, value) of the maximum over s >= 0 of a concave, piecewise linear function.
+    """(s*, value) of the maximum over s >= 0 of a concave, piecewise linear function; ``guess`` > 0 is tried first.
 
-    Cutting planes: the tangents at the two ends of a bracket meet at the next s; where a kink is the maximum
-    its left derivative is >= 0 and its right one <= 0, and the search stops exactly there.
+    The next s is where the tangents at the two ends of a bracket meet. At a kink that is the maximum the left
+    derivative is >= 0 and the right one <= 0, and the search stops exactly there.
 
     Source: Kelley 1960.
     """
@@ -48,12 +48,12 @@ def maximise_concave(evaluate: Callable[[float], Evaluation], guess: float) -> t
 
 
 class ShrinkingEnvelope:
-    """D(s) = s a.f + sum_j b_j min_i (M_ij - s f_i), with both one-sided derivatives.
+    """D(s) = s a.f + sum_j b_j min_i (M_ij - s f_i) for a search that closes in on the maximum, as cutting planes do.
 
-    Column j's minimum is a lower envelope of lines. One below which another lies for every s >= 0 (M smaller and
-    f larger) is dropped at the start, which leaves about ln n of n lines when f and M are unrelated. Each call
-    tells on which side of s the maximum is, and drops the lines that cannot be lowest there: a search must close
-    in on the maximum, as cutting planes do.
+    Column j's minimum is the lower envelope of n lines in s. A line that lies above another for every s >= 0 (M larger
+    and f smaller) is dropped at the start, which leaves about ln n of n lines where f and M are unrelated. Every
+    evaluation tells on which side of s the maximum is, and drops the lines that cannot be lowest there: it gives D only
+    at s = 0 and at points of the brackets that it has left, so that the order of evaluations matters.
     """
 
     def __init__(self, f: Array, a: Array, b: Array, cost: Array) -> None:
@@ -61,7 +61,8 @@ class ShrinkingEnvelope:
         self.mean, self.b = float(a @ f), b
         self.intercepts, self.slopes, self.counts = _undominated(f, cost)
 
-    def __call__(self, s: float) -> Evaluation:
+    def value_and_shrink(self, s: float) -> Evaluation:
+        """D(s) with its left and right derivative; lines that are lowest on the other side of s alone are dropped."""
         counts, starts = self.counts, np.cumsum(self.counts) - self.counts
         values = self.intercepts - s * self.slopes
         lowest = np.minimum.reduceat(values, starts)
@@ -83,13 +84,13 @@ class ShrinkingEnvelope:
 
 
 def _undominated(f: Array, cost: Array) -> tuple[Array, Array, NDArray[np.intp]]:
-    """Intercepts M_ij and slopes f_i of the lines that matter, column after column, slopes falling, and how many
-    there are in each column."""
+    """The intercepts M_ij and slopes f_i of the lines that matter, column after column with falling slopes, and the
+    number of lines in each column."""
     order = np.argsort(-f, kind="stable")
     lowest = np.full((1, cost.shape[1]), np.inf)
     found = []
-    for k in range(0, len(order), BLOCK):
-        rows = order[k : k + BLOCK]
+    for k in range(0, len(order), ROWS_AT_ONCE):
+        rows = order[k : k + ROWS_AT_ONCE]
         running = np.minimum.accumulate(np.concatenate([lowest, cost[rows]]), axis=0)
         row, col = np.nonzero(running[1:] < running[:-1])
         found.append((running[1:][row, col], f[rows[row]], col))

@@ -1,4 +1,4 @@
-"""The exact side: cost matrix, POT's network simplex, and the certificate without which there is no number."""
+"""The exact W1 of two samples: the cost matrix, POT's network simplex, and a certificate, or there is no number."""
 
 import time
 import warnings
@@ -16,14 +16,14 @@ from otbench.transport.certificate import ULP, Above, Below, certify, from_above
 from otbench.transport.forest import rebuilt
 from otbench.types import Array, ExactSolution, Plan, SamplePair
 
-#: Further rounds of POT where the first proofs are too far apart.
+#: The most rounds of POT that follow the first one where its proofs are too far apart.
 ROUNDS = 6
 
 #: POT stops early at 100 000 simplex steps by default, with a warning and a cost up to 2.5 % too high.
 MAX_ITERATIONS = 10**12
 
-#: Bytes a solve takes at most, in arrays of n m doubles, as measured: the cost, its scaled copy, its part without atoms
-#: of weight 0, POT's plan, and its arcs with their costs and flows, a little more than three.
+#: What a solve takes at most, in arrays of n m doubles, as measured: the cost, its scaled copy, its part without atoms
+#: of weight 0, POT's plan, and POT's arcs with their costs and flows, which take a little more than three.
 MATRICES_IN_A_SOLVE = 7.25
 
 #: Bytes that a process needs besides: the solver's vectors, and what the allocator keeps.
@@ -32,7 +32,7 @@ BYTES_BESIDES = 2**25
 
 @contextmanager
 def _refused_when_full() -> Iterator[None]:
-    """Memory that runs out although it seemed enough is one line."""
+    """Turn a MemoryError into an error of one line, where memory ran out although it seemed enough."""
     try:
         yield
     except MemoryError:
@@ -41,13 +41,14 @@ def _refused_when_full() -> Iterator[None]:
 
 @_refused_when_full()
 def cost_matrix(x: Any, y: Any) -> Array:
-    """M_ij = |x_i - y_j|_2, float64 (n, m), in the data's unit.
+    """The Euclidean distances M_ij = |x_i - y_j| of two samples, float64 (n, m), in the data's unit.
 
-    Differences are formed before squaring: the quadratic expansion reads a true 4e-9 as 1.3e-7.
+    x (n, d) and y (m, d) may be anything that becomes a float64 array. Differences are formed before they are squared:
+    the quadratic expansion would give 1.3e-7 for a true 4e-9.
 
     Raises:
-        InputError: malformed or unequal points; the solve would need more memory than there is, said before allocating;
-            a distance beyond the range of float64.
+        InputError: malformed points or points of two dimensions; a solve would need more memory than there is, which
+            is found before anything is allocated; or a distance is beyond the range of float64.
     """
     x, y = as_points("x", x), as_points("y", y)
     if x.shape[1] != y.shape[1]:
@@ -69,7 +70,7 @@ def cost_matrix(x: Any, y: Any) -> Array:
 
 
 def _counted(matrix: Array) -> Array:
-    """Distances that float64 can count."""
+    """The distances, refused where float64 cannot hold one."""
     if not np.isfinite(matrix).all():
         raise InputError("x and y hold points farther apart than float64 counts, 1.8e308: divide both by one number")
     return matrix
@@ -85,9 +86,9 @@ def _far_distances(point: Array, y: Array) -> Array:
 
 
 def check_memory(n: int, m: int, solves: int = 1) -> None:
-    """InputError when so many exact solves of n x m points at once would need more memory than this process may take.
+    """InputError where ``solves`` exact solves of n x m points at once need more memory than this process may take.
 
-    POT ends the interpreter where memory runs out under it, so that there is nothing to catch later.
+    POT ends the interpreter when it runs out of memory, so that nothing could be caught later.
     """
     if address_space_is_limited():
         _pot()  # its libraries take from the same limit
@@ -101,14 +102,23 @@ def check_memory(n: int, m: int, solves: int = 1) -> None:
 
 
 def solve_exact(x: Any, y: Any, a: Any = None, b: Any = None) -> ExactSolution:
-    """The empirical W1 of two weighted samples, with proof.
+    """The exact W1 of two weighted samples, with its proof.
 
-    min over plans g >= 0 with marginals a (n,) and b (m,) of sum_ij g_ij |x_i - y_j|, by POT's
-    network simplex; x (n, d) and y (m, d) in any unit, weights uniform unless given.
+    W1 is the least sum_ij g_ij |x_i - y_j| over plans g >= 0 with marginals a and b; POT's network simplex finds it.
+
+    Args:
+        x: points (n, d) in any unit, in anything that becomes a float64 array.
+        y: points (m, d).
+        a: weights (n,) of x that sum to 1; uniform where they are None.
+        b: weights (m,) of y, likewise.
+
+    Returns:
+        The value in the data's unit, an interval that holds W1 whatever was rounded, the potentials and the plan.
 
     Raises:
         InputError: malformed samples or weights, or a cost matrix that does not fit in memory.
-        UncertifiedError: no interval around W1 was found that is as narrow as ``certificate.allowed_width``.
+        UncertifiedError: no interval was found that is at most 1e-9 W1 wide, or 16 units in the last place of the
+            longest move.
 
     Source: Bonneel et al. 2011 (network simplex); Flamary et al. 2021 (POT).
     """
@@ -118,8 +128,10 @@ def solve_exact(x: Any, y: Any, a: Any = None, b: Any = None) -> ExactSolution:
 
 @_refused_when_full()
 def solve_cost(cost: Array, a: Array, b: Array) -> ExactSolution:
-    """``solve_exact`` on a given cost matrix (n, m) and validated weights; atoms of weight 0 are left out and
-    get the largest potential that stays feasible, u_i = min_j M_ij - v_j."""
+    """``solve_exact`` for a given cost matrix (n, m) and validated weights a (n,), b (m,).
+
+    Atoms of weight 0 are left out. They get the largest potential that stays feasible, u_i = min_j M_ij - v_j.
+    """
     start = time.perf_counter()
     rows, cols = np.flatnonzero(a), np.flatnonzero(b)
     if len(rows) == len(a) and len(cols) == len(b):
@@ -137,15 +149,26 @@ def solve_cost(cost: Array, a: Array, b: Array) -> ExactSolution:
 
 
 def verify_exact(solution: ExactSolution, x: Any, y: Any, a: Any = None, b: Any = None) -> ExactSolution:
-    """Re-prove a stored value from its potentials, without solving; O(n m).
+    """Prove a stored value again from its potentials and its plan, without solving; O(n m).
 
-    Feasible potentials prove that no plan is cheaper than a.u + b.v = w1; the stored plan proves that w1 is
-    reached. A solution whose ``plan`` is None is held to the first half alone: w1 is then proved as a lower
-    bound. Returns the solution with the certificate just computed.
+    Feasible potentials prove that no plan is cheaper than a.u + b.v = w1, and the stored plan proves that w1 is
+    reached. Where the solution has no plan, only the first half is proved, and ``upper`` is infinite.
+
+    Args:
+        solution: what ``solve_exact`` returned, possibly without its plan.
+        x: the points (n, d) it was solved on.
+        y: the points (m, d).
+        a: the weights (n,) of x; uniform where they are None.
+        b: the weights (m,) of y, likewise.
+
+    Returns:
+        The solution with the certificate that was just computed, in the data's unit.
 
     Raises:
         UncertifiedError: the potentials or the plan do not prove ``solution.w1`` on these samples.
         InputError: malformed samples, or potentials of other lengths than the samples.
+
+    Source: Villani 2009, Thm 5.10 (weak duality).
     """
     pair = SamplePair(x, y, a, b)
     if (len(solution.u), len(solution.v)) != (len(pair.x), len(pair.y)):
@@ -157,7 +180,7 @@ def verify_exact(solution: ExactSolution, x: Any, y: Any, a: Any = None, b: Any 
 
 
 def verify_cost(solution: ExactSolution, cost: Array, a: Array, b: Array) -> ExactSolution:
-    """``verify_exact`` on a given cost matrix (n, m) and validated weights."""
+    """``verify_exact`` for a given cost matrix (n, m) and validated weights a (n,), b (m,)."""
     start = time.perf_counter()
     below = from_below(cost, a, b, solution.u, solution.v)
     above = from_above(cost, a, b, solution.plan, below.largest) if solution.plan is not None else None
@@ -165,18 +188,18 @@ def verify_cost(solution: ExactSolution, cost: Array, a: Array, b: Array) -> Exa
 
 
 def _solution(below: Below, above: Above | None, w1: float | None, start: float) -> ExactSolution:
-    """The certified solution of these proofs; ``w1`` None means the value they give.
+    """The solution that two bounds prove; where ``w1`` is None its value is the one that they give.
 
     Raises:
         UncertifiedError: they do not prove it.
     """
     proof = certify(below, above, w1)
     plan = above.plan if above is not None else None
-    return ExactSolution(*proof, below.u, below.v, time.perf_counter() - start, plan)
+    return ExactSolution(**vars(proof), u=below.u, v=below.v, seconds=time.perf_counter() - start, plan=plan)
 
 
 def _solve(cost: Array, a: Array, b: Array) -> tuple[Below, Above]:
-    """Proofs from below and above on positive weights: POT's own where they are tight, which is the rule."""
+    """Bounds from below and above for positive weights: as a rule those that POT's first answer gives are tight."""
     plan, u, v = _network_simplex(cost, a, b)
     below = from_below(cost, a, b, u, v)
     above = from_above(cost, a, b, plan, below.largest)
@@ -184,13 +207,13 @@ def _solve(cost: Array, a: Array, b: Array) -> tuple[Below, Above]:
 
 
 def _refined(cost: Array, a: Array, b: Array, below: Below, above: Above) -> tuple[Below, Above]:
-    """Tighter proofs by further rounds of POT, as many as it takes and at most ``ROUNDS``.
+    """Tighter bounds by further rounds of POT, as many as are needed and ``ROUNDS`` at most.
 
-    POT tells costs apart down to about 1e-15 of the largest: where all that moves moves much less far, as beside one
-    far point that both samples hold, its plan is as good as any. Further rounds cap costs at four times the longest
-    move so far. Potentials of capped costs are feasible for the true ones, and small, so that they round little; a
-    plan that is optimal for capped costs and uses none of them is optimal, else the cap is raised. Rounds after that
-    solve what the potentials leave of the costs, and add to them.
+    POT tells costs apart down to about 1e-15 of the largest. Where all mass moves much less far than that, as beside
+    one far point that both samples hold, any plan looks optimal to it. Further rounds therefore cap the costs at four
+    times the longest move so far. Potentials of capped costs are feasible for the true ones, and are small, so that
+    they round little. A plan that is optimal for capped costs and uses none of those that were capped is optimal; else
+    the cap is raised. Each later round solves for the part of the costs that the potentials leave, and adds to them.
     """
     none = np.zeros(len(a)), np.zeros(len(b))
     above = _lower_of(above, from_above(cost, a, b, rebuilt(above.plan, a, b), below.largest))
@@ -213,10 +236,10 @@ def _lower_of(one: Above, other: Above) -> Above:
 
 
 def _network_simplex(cost: Array, a: Array, b: Array) -> tuple[Plan, Array, Array]:
-    """Optimal sparse plan and potentials from POT.
+    """An optimal sparse plan and potentials u (n,), v (m,) from POT.
 
-    POT compares costs with an absolute epsilon: at a spread of 1e-12 its plan is 14 % too dear. Costs are
-    therefore scaled to a largest entry in [1, 2), by a power of two, so that no bit of them changes.
+    POT compares costs with an absolute epsilon: for data of size 1e-12 its plan is 14 % too dear. Costs are therefore
+    scaled so that the largest lies in [1, 2), by a power of two, which changes no bit of their digits.
     """
     largest = cost.max()
     exponent = int(np.frexp(largest)[1]) - 1 if largest > 0 else 0
@@ -235,7 +258,7 @@ def _network_simplex(cost: Array, a: Array, b: Array) -> tuple[Plan, Array, Arra
 
 
 def _pot() -> Any:
-    """POT, imported at the first solve: a second that reading a result never pays."""
+    """POT, imported at the first solve, so that reading results does not take a second longer."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", category=DeprecationWarning)  # POT 0.9.7: optional backends
         import ot

@@ -1,4 +1,4 @@
-"""Exact solutions kept on disk: solved once a sample, shared by every critic and every run, re-proved when read."""
+"""Exact solutions kept on disk: each sample is solved once for all critics and runs, and proved again when read."""
 
 import io
 import math
@@ -17,7 +17,7 @@ from otbench.types import ExactSolution, Plan, SamplePair
 #: The arrays of a stored solution.
 PARTS = ("u", "v", "mass", "rows", "cols", "w1")
 
-#: What reading a file that is damaged, truncated or something else altogether raises, in numpy and zipfile.
+#: What numpy and zipfile raise on a file that is damaged, cut off or something else altogether.
 UNREADABLE = (
     OSError, EOFError, KeyError, ValueError, TypeError, NotImplementedError, RuntimeError,
     zipfile.BadZipFile, zlib.error,
@@ -25,9 +25,10 @@ UNREADABLE = (
 
 
 def exact_solution(pair: SamplePair, key: str, folder: Path) -> ExactSolution:
-    """The certified solution of ``pair``, from ``folder``/key.npz where its potentials still prove it.
+    """The certified solution of ``pair``, read from ``folder``/``key``.npz where that still proves it.
 
-    A stored solution is believed only for its proof: a stale or damaged file is solved again and replaced.
+    A stored solution is believed only for its proof: where a file is stale or damaged, the sample is solved again and
+    the file replaced.
 
     Raises:
         UncertifiedError: as ``solve_exact``.
@@ -47,6 +48,7 @@ def exact_solution(pair: SamplePair, key: str, folder: Path) -> ExactSolution:
 
 
 def _load(file: Path) -> ExactSolution | None:
+    """The stored solution, its certificate not yet computed; None where there is none that can be read."""
     try:
         data = read_bounded(file, POINTS_BYTES)
         with zipfile.ZipFile(io.BytesIO(data)) as archive:

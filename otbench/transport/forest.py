@@ -1,20 +1,20 @@
-"""The masses of a plan, worked out again from the forest its entries form, leaf after leaf."""
+"""The masses of a plan, computed again from the forest that its entries form, leaf after leaf."""
 
 import numpy as np
 
 from otbench.types import Array, Plan
 
-#: Share of the smaller of its atoms' weights below which an entry's mass is what rounding left there.
+#: An entry whose mass is below this share of the smaller of its atoms' weights is what rounding left there.
 CRUMB = 2.0**-48
 
 
 def rebuilt(plan: Plan, a: Array, b: Array) -> Plan:
-    """The plan without crumbs and with the masses that its forest and the weights a (n,), b (m,) give.
+    """The plan without crumbs, with the masses that its forest and the weights a (n,), b (m,) determine.
 
-    The simplex adds and subtracts mass at every pivot. What rounding leaves over it sends anywhere, to a point 1e14
-    away as well, where 1e-18 of mass costs 1e-4. An atom with one entry sends all it has along it, whatever the other
-    masses: taking such leaves off one by one, only the last entry of a tree has a rounding, and far pairs of one
-    weight have none. Entries on cycles, which a plan of the simplex does not have, keep their mass.
+    The simplex adds and subtracts mass at every pivot. What rounding leaves over goes anywhere, perhaps to a point 1e14
+    away, where 1e-18 of mass costs 1e-4. An atom with a single entry must send all it has along it, whatever the other
+    masses are. When such leaves are taken off one by one, only the last entry of a tree is rounded, and far pairs of
+    equal weight are not. Entries on cycles, which a plan of the simplex does not have, keep their mass.
     """
     kept = plan.mass > CRUMB * np.minimum(a[plan.rows], b[plan.cols])
     rows, cols, mass = plan.rows[kept], plan.cols[kept], plan.mass[kept]

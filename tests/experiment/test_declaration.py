@@ -11,10 +11,10 @@ from small import BLOCK, declare, python
 
 import otbench.experiment.declaration
 from otbench.errors import InputError
-from otbench.experiment.agreement import Promise
 from otbench.experiment.cell import Cell
 from otbench.experiment.declaration import Experiment, load_experiment
 from otbench.experiment.locate import experiments
+from otbench.experiment.promise import Promise
 from otbench.methods import WeightClip
 from otbench.problems.shared_mass import SharedMass
 from otbench.spec import Spec

@@ -10,13 +10,11 @@ from hypothesis import strategies as st
 
 from otbench.inputs import as_weights
 from otbench.transport.bounds import lower_bounds
+from otbench.transport.certificate import TOLERANCE
 from otbench.transport.exact import cost_matrix, solve_cost
 from otbench.types import Array, Bounds, ExactSolution
 
 law = settings(max_examples=40, deadline=None)
-
-#: Rounding allowed to a rung, relative to the largest cost: that of the exact solver's certificate.
-TOLERANCE = 1e-9
 
 
 @dataclass(frozen=True, eq=False)

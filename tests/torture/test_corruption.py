@@ -98,7 +98,7 @@ def test_any_corruption_is_caught_by_theorem_or_table(monkeypatch: pytest.Monkey
             by_theorem += 1
         changed = Stored(Results(MATRIX))
         changed.__dict__["rows"] = [row | {name: value} if row is rows[k] else row for row in rows]
-        monkeypatch.setattr("otbench.results.folder.TABLES", {"matrix": lambda frame, clock: frame})
+        monkeypatch.setattr("otbench.results.folder.TABLES", {"matrix": lambda stored: stored.frame})
         by_table += bool(list(tables(changed)))
     made = RANDOM - silent
     assert by_table == made

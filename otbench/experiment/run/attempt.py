@@ -1,6 +1,5 @@
-"""Attempt a task: its rows, or why there are none; the row of a cell that failed says how to run it alone."""
+"""Attempt a task on a worker: its rows, or why there are none; a cell that failed has a row that says so."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -10,17 +9,11 @@ from threadpoolctl import threadpool_limits
 from otbench.deadline import TimeLimitError, limited
 from otbench.experiment.cell import Cell
 from otbench.experiment.run.machine import machine_facts
-from otbench.experiment.run.tasks import Group, run_task, work_of
+from otbench.experiment.run.tasks import Task, run_task
 from otbench.experiment.run.workers import Failure, first_line, too_long
 from otbench.methods.training.clipped import check_device
-from otbench.results.schema import SCHEMA, RowColumns
+from otbench.results.schema import SCHEMA, RowColumns, names_of
 from otbench.results.store import Row
-
-#: Samples with their cells.
-Task = Sequence[Group]
-
-#: Tasks a worker should get at least, so that none is idle while another has many cells left.
-TASKS_A_WORKER = 4
 
 
 @dataclass(frozen=True)
@@ -31,68 +24,44 @@ class Done:
     facts: dict[str, str | int | None]
 
 
-@dataclass(frozen=True)
-class Attempt:
-    """What a worker is sent: how to turn a task into rows.
+def attempt(
+    task: Task, solutions: Path, device: str, limit: float | None = None, stacks: Path | None = None
+) -> Done | Failure:
+    """The rows of a task, or why it has none: an exception in a cell is that cell's outcome, and the run goes on.
 
-    ``limit`` seconds for a cell, whose task it must be alone. ``stacks``: where a process that is ended leaves
-    what it was doing; None where ending it would end the run.
+    Args:
+        task: samples with their cells.
+        solutions: the folder in which exact solutions are kept.
+        device: where critics are trained.
+        limit: seconds a cell may take; its task then holds no other cell.
+        stacks: the folder in which a process that is ended leaves what it was doing; None where ending it would end
+            the run.
     """
-
-    solutions: Path
-    device: str
-    limit: float | None = None
-    stacks: Path | None = None
-
-    def __call__(self, task: Task) -> Done | Failure:
-        """The boundary between cells and the run: an exception in a cell is that cell's outcome.
-
-        One BLAS thread: two on two shared cores were a hundred times slower.
-        """
-        key, facts = task[0][0].key[:12], _facts(self.device)
-        try:
-            with limited(self.limit, self.stacks / f"{key}.txt" if self.stacks else None), threadpool_limits(1):
-                return Done(run_task(task, self.solutions, self.device), facts)
-        except TimeLimitError:
-            assert self.limit is not None
-            return Failure(too_long(self.limit))
-        except MemoryError as error:
-            return Failure(f"out of memory: {error}" if str(error) else "out of memory")
-        except Exception as error:  # noqa: BLE001  whatever a problem or method raises, the other cells go on
-            return Failure(f"{first_line(error)} ({_where(error)})")
-
-
-def split(task: Task) -> list[Task]:
-    """The cells of a task, each a task of its own; none where it is one cell."""
-    cells = [cell for group in task for cell in group]
-    return [[[cell]] for cell in cells] if len(cells) > 1 else []
-
-
-def spread(tasks: Sequence[Task], workers: int) -> list[Task]:
-    """The tasks, halved between samples until there are TASKS_A_WORKER a worker, or one sample each; those with the
-    most work first, so that the last to end are short (Graham 1969)."""
-    found = list(tasks)
-    while len(found) < TASKS_A_WORKER * workers and any(len(task) > 1 for task in found):
-        found = [part for task in found for part in (_halves(task) if len(task) > 1 else [task])]
-    return sorted(found, key=lambda task: -work_of(task))
+    key, facts = task[0][0].key[:12], _facts(device)
+    try:
+        # one BLAS thread: two on two shared cores were a hundred times slower
+        with limited(limit, stacks / f"{key}.txt" if stacks else None), threadpool_limits(1):
+            return Done(run_task(task, solutions, device), facts)
+    except TimeLimitError:
+        assert limit is not None
+        return Failure(too_long(limit))
+    except MemoryError as error:
+        return Failure(f"out of memory: {error}" if str(error) else "out of memory")
+    except Exception as error:  # noqa: BLE001  whatever a problem or method raises, the other cells go on
+        return Failure(f"{first_line(error)} ({_where(error)})")
 
 
 def failed_row(cell: Cell, reason: str) -> Row:
-    """The row of a cell that has no numbers, for want of an end: what it is, and why."""
+    """The row of a cell that failed: what it is, and why it has no numbers."""
     n, m = cell.sizes()
-    blank: Row = {field.alias or name: None for name, field in RowColumns.model_fields.items()}
+    blank: Row = dict.fromkeys(names_of(RowColumns))
     own: Row = {"schema": SCHEMA, "key": cell.key, "status": "failed", "reason": reason, "n": n, "m": m}
     return {**blank, **cell.columns(), **own}
 
 
-def _halves(task: Task) -> list[Task]:
-    middle = len(task) // 2
-    return [task[:middle], task[middle:]]
-
-
 @cache
 def _facts(device: str) -> dict[str, str | int | None]:
-    """What this process computes on, which is woken up by it: no cell's clock is running yet."""
+    """The facts of the machine this process runs on. The first call also wakes the device, before any cell's clock."""
     check_device(device)
     return machine_facts(device)
 

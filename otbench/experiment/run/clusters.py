@@ -1,4 +1,4 @@
-"""Where tasks run: one function that opens a dask client on this machine, on a scheduler, or on a batch system."""
+"""Where tasks run: a dask client of processes on this machine, of a scheduler that is running, or of a batch system."""
 
 import logging
 import os
@@ -22,9 +22,9 @@ from otbench.spec import Spec
 if TYPE_CHECKING:
     from distributed import Client
 
-#: Measured choices: one death is the coordinator's to judge; a saturation above 1 blames an innocent queued task for
-#: a dead worker; nannies kill cells with a large cost matrix; a solver that holds the interpreter for minutes, or a
-#: clock that jumps, is not a lost worker.
+#: Settings whose reasons were measured. The run, not the scheduler, judges a worker's death. With a saturation above 1
+#: a queued task is blamed for the death of a worker. Nannies would end cells that have a large cost matrix. A worker is
+#: not lost because its solver holds the interpreter for minutes, or because a clock jumps.
 DASK = {
     "distributed.scheduler.allowed-failures": 0,
     "distributed.scheduler.worker-saturation": 1.0,
@@ -35,30 +35,31 @@ DASK = {
     "distributed.worker.memory.pause": False,
     "distributed.worker.memory.terminate": False,
     "distributed.admin.tick.limit": "1h",
-    # dask's own threshold hands every temporary's pages back: a third of a worker's time went into getting them anew
+    # with dask's own threshold the pages of every temporary are returned, and a third of a worker's time goes into
+    # getting new ones
     "distributed.nanny.pre-spawn-environ.MALLOC_TRIM_THRESHOLD_": 2**28,
     "distributed.nanny.pre-spawn-environ.MALLOC_MMAP_THRESHOLD_": 2**28,
 }
 
-#: Only this machine can talk to what listens here.
+#: The address at which only this machine can be heard.
 LOOPBACK = "127.0.0.1"
 
-#: Seconds within which a first worker joins; a batch system may let its jobs wait for a day.
+#: Seconds within which a first worker must join; a batch system may let its jobs wait for a day.
 JOIN = 60.0
 JOIN_BATCH = 86400.0
 
-#: The loggers dask sets up.
+#: The loggers that dask sets up.
 LOGGERS = ("distributed", "distributed.client", "tornado", "tornado.application")
 
-#: Times the processes of this machine are tried to be started.
+#: How often it is tried to start processes on this machine.
 STARTS = 3
 
-#: Seconds a scheduler somebody runs has to answer.
+#: Seconds within which a scheduler must answer.
 ANSWER = 10.0
 
 
 class BatchSystem(Spec):
-    """An engine file: which cluster class of dask-jobqueue, how many jobs to ask for, and its own options."""
+    """An engine file: which cluster class of dask-jobqueue is used, how many jobs it asks for, and its options."""
 
     kind: ClassVar[str] = "engine file"
 
@@ -85,18 +86,20 @@ def check_engine(engine: str) -> None:
 
 @contextmanager
 def open_client(engine: str, workers: int, gpus: int = 0) -> Iterator["Client"]:
-    """A dask client: ``local`` starts ``workers`` processes of one thread on this machine, or one a GPU;
-    ``tcp://HOST:PORT`` joins a scheduler somebody runs; ``FILE.toml`` asks a batch system for jobs.
+    """A dask client whose workers are there.
+
+    The engine ``local`` starts ``workers`` processes of one thread on this machine, or one per GPU;
+    ``tcp://HOST:PORT`` joins a scheduler that somebody runs; ``FILE.toml`` asks a batch system for jobs.
 
     Raises:
-        InputError: no scheduler there, another otbench on its workers, an engine file that cannot be used.
+        InputError: no scheduler answers, no worker joins, or the engine file cannot be used.
     """
     import dask
     from distributed import Client
 
     with ExitStack() as stack:
         stack.enter_context(dask.config.set(DASK))
-        for name in LOGGERS:  # a death is a row, not a page of log
+        for name in LOGGERS:  # the death of a worker is told in a row, and not in a page of log
             logging.getLogger(name).setLevel(logging.CRITICAL)
         if engine == "local":
             address = stack.enter_context(_processes(workers, gpus))
@@ -116,10 +119,10 @@ def open_client(engine: str, workers: int, gpus: int = 0) -> Iterator["Client"]:
 
 
 def visible_devices(gpus: int, outer: str | None) -> list[str]:
-    """The device each of ``gpus`` workers is shown: the first of those an outer CUDA_VISIBLE_DEVICES leaves.
+    """The device that each of ``gpus`` workers is shown: the first ones in an outer CUDA_VISIBLE_DEVICES, if any.
 
     Raises:
-        InputError: it leaves fewer.
+        InputError: it has fewer.
     """
     if outer is None:
         return [str(k) for k in range(gpus)]
@@ -131,7 +134,7 @@ def visible_devices(gpus: int, outer: str | None) -> list[str]:
 
 @contextmanager
 def _processes(workers: int, gpus: int) -> Iterator[Any]:
-    """Worker processes on this machine, each with a nanny that starts it anew when it dies; loopback only."""
+    """Worker processes that only this machine can reach, each with a nanny that starts it again when it dies."""
     from distributed import Nanny, Scheduler, SpecCluster
 
     common: dict[str, Any] = {
@@ -160,8 +163,8 @@ def _processes(workers: int, gpus: int) -> Iterator[Any]:
 
 @contextmanager
 def _without_interrupts() -> Iterator[None]:
-    """Threads and processes started here are deaf to Ctrl-C, which is for the run to answer."""
-    resource_tracker.ensure_running()  # which lifts the block in the thread that first needs it
+    """Threads and processes that are started in this context do not hear Ctrl-C, which the run itself answers."""
+    resource_tracker.ensure_running()  # it would lift the block in the thread that first needs it
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
@@ -170,7 +173,7 @@ def _without_interrupts() -> Iterator[None]:
 
 
 def read_engine_file(file: Path) -> BatchSystem:
-    """The validated engine file."""
+    """The validated contents of an engine file."""
     tables = read_toml(file)
     try:
         asked = BatchSystem(**tables)
@@ -186,7 +189,7 @@ def read_engine_file(file: Path) -> BatchSystem:
 
 @contextmanager
 def _batch(asked: BatchSystem) -> Iterator[Any]:
-    """Jobs of a batch system, each one or several workers of one thread."""
+    """Jobs of a batch system, each with one or several workers of one thread."""
     try:
         import dask_jobqueue
         from dask_jobqueue.local import LocalCluster
@@ -208,7 +211,7 @@ def _batch(asked: BatchSystem) -> Iterator[Any]:
 
 @contextmanager
 def _own_judgement(client: "Client") -> Iterator[None]:
-    """A scheduler somebody runs tells of every death at once while we use it; then it does as before."""
+    """In this context the scheduler reports the death of a worker at once; afterwards it does as it did before."""
     before = client.run_on_scheduler(_allow_failures, 0)
     try:
         yield
@@ -224,6 +227,7 @@ def _allow_failures(count: int, dask_scheduler: Any = None) -> int:
 
 
 def _first_worker(client: "Client", seconds: float) -> None:
+    """Wait until a worker has joined; InputError where none has after ``seconds``."""
     try:
         client.wait_for_workers(1, timeout=seconds)
     except TimeoutError:
@@ -236,7 +240,7 @@ def check_workers(client: "Client", device: str, resources: dict[str, float]) ->
     able = [w for w, facts in known.items() if all(facts["resources"].get(r, 0) >= k for r, k in resources.items())]
     if not able:
         raise InputError("no worker offers a GPU: start them with `dask worker ADDRESS --resources GPU=1 --nthreads 1`")
-    said = client.run(_ready, device, workers=able, on_error="return")  # one that died meanwhile is started anew
+    said = client.run(_ready, device, workers=able, on_error="return")  # one that died meanwhile is started again
     for answer in said.values():
         if isinstance(answer, InputError | ImportError):
             raise InputError(f"a worker cannot be used: {first_line(answer)}")
@@ -245,6 +249,7 @@ def check_workers(client: "Client", device: str, resources: dict[str, float]) ->
 
 
 def _ready(device: str) -> str:
+    """The version of otbench on a worker, once it is known that the device can be used there."""
     check_device(device)
     return _version()
 

@@ -1,4 +1,4 @@
-"""What a run will cost, from what its machine did before or can be seen to do now."""
+"""How long a run will take, found by probing its kinds of cells on this machine."""
 
 import statistics
 import time
@@ -9,15 +9,15 @@ from tempfile import TemporaryDirectory
 from otbench.experiment.cell import Cell
 from otbench.experiment.run.tasks import run_task
 
-#: Steps of the probe that measures an unseen kind of cell.
+#: The training steps of the probe that measures a kind of cell.
 PROBE_STEPS = 64
 
 
 def expected_seconds(cells: Sequence[Cell], workers: int, device: str) -> float:
-    """Expected wall seconds of ``cells``: each kind of cell is probed once here, and scaled by its steps.
+    """The wall seconds that ``cells`` are expected to take: each kind of cell is probed once, and scaled by its steps.
 
-    A kind is what sets the cost: method but for clip and rate, dimension and sample sizes. The probe runs the
-    real path, from points to rows, with ``PROBE_STEPS`` steps.
+    Cells are of one kind where all that sets their cost is equal: the method but for clip value and rate, the dimension
+    and the sample sizes. The probe is a real run, from points to rows, with ``PROBE_STEPS`` steps.
     """
     kinds: dict[object, list[Cell]] = {}
     for cell in cells:
@@ -31,7 +31,7 @@ def expected_seconds(cells: Sequence[Cell], workers: int, device: str) -> float:
 
 
 def _probe(some: Sequence[Cell], count: int, folder: Path, device: str) -> list[float]:
-    """Seconds of ``count`` cells like ``some``, by phase."""
+    """The seconds that ``count`` cells like ``some`` take, for training and for the rest."""
     shortened = [_shorten(cell) for cell in some]
     groups: dict[str, list[Cell]] = {}
     for cell in shortened:
@@ -53,7 +53,7 @@ def _shorten(cell: Cell) -> Cell:
 
 
 def _steps(cell: Cell) -> int:
-    """Training steps; 0 of what is not trained."""
+    """The training steps of a cell; 0 where nothing is trained."""
     return int(getattr(cell.method, "steps", 0))
 
 

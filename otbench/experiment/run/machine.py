@@ -1,4 +1,4 @@
-"""What a measurement needs to be believed: versions, processor, device, threads."""
+"""The facts of a machine that rows and measurements are stored with: versions, processor, device, arithmetic."""
 
 import hashlib
 import json
@@ -10,12 +10,12 @@ from pathlib import Path
 import psutil
 from threadpoolctl import threadpool_info
 
-#: Packages whose version can change a number.
+#: The packages whose version can change a number.
 PACKAGES = ("otbench", "torch", "POT", "numpy", "scipy", "pandas", "scikit-learn", "distributed")
 
 
 def machine_facts(device: str) -> dict[str, str | int | None]:
-    """Versions and hardware of this machine, as stored once a results folder; no names, no paths."""
+    """The versions and the hardware of this machine, as they stand in meta.json; without names and paths."""
     facts: dict[str, str | int | None] = {
         "python": platform.python_version(),
         "system": f"{platform.system()} {platform.machine()}",
@@ -35,8 +35,11 @@ def machine_facts(device: str) -> dict[str, str | int | None]:
 
 
 def _arithmetic() -> dict[str, str | int | None]:
-    """What decides the last bits of a float32 critic and of its float64 reading: the instruction set torch computes
-    with, its BLAS and MKL's mode of reproducibility, and the BLAS of numpy with the processor it takes this one for."""
+    """What decides the last bits of a float32 critic and of its float64 reading.
+
+    These are the instruction set of torch, its BLAS, the reproducibility mode of MKL, and the BLAS of numpy with the
+    processor that it takes this one for.
+    """
     import torch
 
     numpys = [pool for pool in threadpool_info() if pool["user_api"] == "blas"]
@@ -50,12 +53,12 @@ def _arithmetic() -> dict[str, str | int | None]:
 
 
 def machine_id(facts: dict[str, str | int | None]) -> str:
-    """Twelve hexadecimal digits that stand for the facts in timing rows."""
+    """Twelve hexadecimal digits that stand for a machine's facts in timing lines and records."""
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:12]
 
 
 def _processor() -> str:
-    """The processor's own name where Linux tells it."""
+    """The processor's model name where Linux tells it."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:

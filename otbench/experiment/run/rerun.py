@@ -1,4 +1,4 @@
-"""Cells run again on purpose: one by its key, those that failed, or all of them, the old results set aside."""
+"""Running cells again on purpose: one by its key, those that failed, or all, with the old results set aside."""
 
 from pathlib import Path
 
@@ -9,11 +9,10 @@ from otbench.results.store import Results
 
 
 def chosen_cells(experiment: Experiment, results: Results, only: str | None, retry: bool) -> list[Cell] | None:
-    """The cell whose key starts with ``only``; or, to ``retry``, those without a row or with a failed one; None where
-    neither is asked for.
+    """The cell whose key starts with ``only``, or with ``retry`` the cells that have no row or failed; else None.
 
     Raises:
-        InputError: no cell's key, or several cells', start so.
+        InputError: the key of no cell, or of several, starts with ``only``.
     """
     if only is not None:
         found = [cell for cell in experiment.cells if cell.key.startswith(only)]
@@ -30,10 +29,10 @@ def chosen_cells(experiment: Experiment, results: Results, only: str | None, ret
 
 
 def set_aside(results: Results) -> Path | None:
-    """Move a results folder to the first free ``.aside/NAME-N`` beside it, and say where; None where there was none.
+    """Move a results folder to the first free ``.aside/NAME-N`` beside it and return that; None where there is none.
 
     Raises:
-        ResultsInUseError: a run holds it.
+        ResultsInUseError: a run holds the folder.
     """
     folder = results.folder
     if not folder.is_dir():

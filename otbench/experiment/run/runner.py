@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,7 +16,8 @@ from otbench.results.schema import SCHEMA
 from otbench.results.store import Results, Row, keys_digest
 
 if TYPE_CHECKING:
-    from otbench.experiment.run.attempt import Done, Task
+    from otbench.experiment.run.attempt import Done
+    from otbench.experiment.run.tasks import Task
     from otbench.experiment.run.workers import Failure
 
 
@@ -124,26 +126,27 @@ def _outcomes(
     """Every task of ``cells`` with its outcome and the number of workers there were, once the place is open."""
     preflight(cells, place)
     # torch and POT load here: a run with nothing left to do needs neither
-    from otbench.experiment.run.attempt import Attempt, split, spread
+    from otbench.experiment.run.attempt import attempt
     from otbench.experiment.run.clusters import check_workers, open_client
-    from otbench.experiment.run.tasks import make_tasks
-    from otbench.experiment.run.workers import Work, run_here, run_on, slots
+    from otbench.experiment.run.tasks import make_tasks, one_by_one, share_out
+    from otbench.experiment.run.workers import run_here, run_on, slots
 
     solutions, inline = folder.absolute().parent / ".exact", place.engine == "inline"
-    attempt = Attempt(solutions, place.device, place.limit, None if inline else folder.absolute() / "stacks")
-    tasks: list[Task] = list(make_tasks(cells, place.device))
+    stacks = None if inline else folder.absolute() / "stacks"
+    work = partial(attempt, solutions=solutions, device=place.device, limit=place.limit, stacks=stacks)
+    tasks = make_tasks(cells, place.device)
     if place.limit is not None:  # a cell's clock is its own
         tasks = [[[cell]] for cell in cells]
-    work = Work(attempt, split, place.limit)
     if inline:
-        yield ((task, outcome, 1) for task, outcome in run_here(work, tasks))
+        yield ((task, outcome, 1) for task, outcome in run_here(work, tasks, one_by_one))
         return
     resources = {"GPU": 1.0} if place.device != "cpu" and (place.gpus or not place.here) else {}
     with open_client(place.engine, min(place.workers, len(cells)), place.gpus) as client:
         check_workers(client, place.device, resources)
         if place.device == "cpu":
-            tasks = spread(tasks, slots(client))
-        yield ((task, done, slots(client)) for task, done in run_on(client, work, tasks, resources))
+            tasks = share_out(tasks, slots(client))
+        found = run_on(client, work, tasks, one_by_one, limit=place.limit, resources=resources)
+        yield ((task, outcome, slots(client)) for task, outcome in found)
 
 
 def _lines(

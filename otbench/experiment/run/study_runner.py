@@ -58,14 +58,14 @@ def run_plan(
 def _measured(plan: StudyPlan, jobs: Sequence[str], device: str, workers: int) -> Iterator[list[Row]]:
     """The records of each job as it ends, in this process or on workers; ResultsError for a job that fails."""
     from otbench.experiment.run.clusters import open_client
-    from otbench.experiment.run.workers import Failure, Work, run_on
+    from otbench.experiment.run.workers import Failure, run_on
 
     records = partial(_one_threaded, plan, device)
     if workers == 1 or len(jobs) <= 1:
         yield from map(records, jobs)
         return
     with open_client("local", min(workers, len(jobs)), 0) as client:
-        for job, outcome in run_on(client, Work(records, lambda job: []), jobs):
+        for job, outcome in run_on(client, records, jobs, lambda job: []):
             if isinstance(outcome, Failure):
                 raise ResultsError(f"{job} failed: {outcome.reason}; the other jobs' records are kept")
             yield outcome

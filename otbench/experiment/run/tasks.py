@@ -1,4 +1,4 @@
-"""A task: some samples with all their cells, from points to rows in one process."""
+"""Tasks: samples with all their cells, which one process turns from points into rows."""
 
 import time
 from collections.abc import Iterable, Sequence
@@ -11,30 +11,37 @@ from otbench.errors import UncertifiedError
 from otbench.experiment.cell import Cell
 from otbench.methods import Discriminator, Fitted, Job
 from otbench.methods.functions import Critic, on_union
-from otbench.results.schema import SCHEMA, RowColumns
+from otbench.results.schema import SCHEMA, RowColumns, as_columns, names_of
 from otbench.results.store import Row
 from otbench.transport.alignment import alignment
 from otbench.transport.bounds import Ladder
 from otbench.transport.divergences import js_estimate, js_gradient, raw_gradient
 from otbench.transport.exact import cost_matrix
 from otbench.transport.exact_cache import exact_solution
-from otbench.types import Array, ExactSolution, SamplePair, moments
+from otbench.types import Alignment, Array, Bounds, ExactSolution, Proof, SamplePair, moments
 
-#: Trained critics a task aims at: enough to fill a batch and to forget the hand-over, few enough for progress.
-CRITICS_A_TASK = 32
+#: Trained critics that a task should have: enough to fill a batch and to outweigh its sending, few enough that progress
+#: is seen.
+CRITICS_PER_TASK = 32
 
-CRITICS_A_GPU_TASK = 1024
+CRITICS_PER_GPU_TASK = 1024
 
-#: Floating-point operations of a critic that counts as one; a larger one counts as many.
-WORK_A_CRITIC = 1e11
+#: Floating-point operations of a critic that counts as one; a critic that takes more counts as several.
+WORK_PER_CRITIC = 1e11
+
+#: Tasks that every worker should get at least, so that none is idle while another has many cells left.
+TASKS_PER_WORKER = 4
 
 #: The cells of one sample.
 Group = Sequence[Cell]
 
+#: Samples with their cells: what a worker is sent.
+Task = Sequence[Group]
+
 
 @dataclass(frozen=True)
 class Sample:
-    """A drawn pair with its truth: the exact solution, or why there is none."""
+    """Drawn samples with their exact solution, or the reason why there is none."""
 
     pair: SamplePair
     exact: ExactSolution | None
@@ -44,17 +51,16 @@ class Sample:
     seconds_exact: float
 
 
-def make_tasks(cells: Iterable[Cell], device: str) -> list[list[Group]]:
-    """The cells grouped by sample, and samples packed into tasks of about CRITICS_A_TASK trained critics, or as many
-    as are worth a GPU's while; in the cells' order.
+def make_tasks(cells: Iterable[Cell], device: str) -> list[Task]:
+    """The cells as tasks of about CRITICS_PER_TASK trained critics, or CRITICS_PER_GPU_TASK on a GPU, in their order.
 
-    A sample is never split, so that it is solved once; consecutive samples of equal dimension share a task.
+    All cells of a sample are in one task, so that it is solved once; consecutive samples of one dimension share a task.
     """
     groups: dict[str, list[Cell]] = {}
     for cell in cells:
         groups.setdefault(cell.sample_key, []).append(cell)
     tasks: list[list[Group]] = []
-    size = CRITICS_A_TASK if device == "cpu" else CRITICS_A_GPU_TASK
+    size = CRITICS_PER_TASK if device == "cpu" else CRITICS_PER_GPU_TASK
     load, dim = 0.0, 0
     for group in groups.values():
         weight = max(1.0, sum(_weight(cell) for cell in group))
@@ -63,24 +69,47 @@ def make_tasks(cells: Iterable[Cell], device: str) -> list[list[Group]]:
             load, dim = 0.0, group[0].problem.dim
         tasks[-1].append(group)
         load += weight
-    return tasks
+    return list(tasks)
 
 
-def work_of(task: Sequence[Group]) -> float:
-    """How many small critics' worth of training a task is, an untrained critic counting little."""
+def one_by_one(task: Task) -> list[Task]:
+    """The cells of a task, each a task of its own; none where it is one cell."""
+    cells = [cell for group in task for cell in group]
+    return [[[cell]] for cell in cells] if len(cells) > 1 else []
+
+
+def share_out(tasks: Sequence[Task], workers: int) -> list[Task]:
+    """The tasks, halved between samples until every worker has TASKS_PER_WORKER, or each task has one sample.
+
+    Those with the most work come first, so that the last ones to end are short (Graham 1969).
+    """
+    found = list(tasks)
+    while len(found) < TASKS_PER_WORKER * workers and any(len(task) > 1 for task in found):
+        found = [part for task in found for part in _halves(task)]
+    return sorted(found, key=lambda task: -_work_of(task))
+
+
+def _halves(task: Task) -> list[Task]:
+    middle = len(task) // 2
+    return [task[:middle], task[middle:]] if middle else [task]
+
+
+def _work_of(task: Task) -> float:
+    """How many small critics a task's training is worth; an untrained critic counts a little."""
     return sum(max(0.1, _weight(cell)) for group in task for cell in group)
 
 
 def _weight(cell: Cell) -> float:
-    """How many small critics' worth of training a cell is."""
-    return max(1.0, cell.method.work(cell.problem.dim) / WORK_A_CRITIC) if cell.method.trained else 0.0
+    """How many small critics a cell's training is worth."""
+    return max(1.0, cell.method.work(cell.problem.dim) / WORK_PER_CRITIC) if cell.method.trained else 0.0
 
 
-def run_task(task: Sequence[Group], solutions: Path, device: str) -> list[tuple[Row, Row]]:
-    """Every cell of the task as (row, timing), in order.
+def run_task(task: Task, solutions: Path, device: str) -> list[tuple[Row, Row]]:
+    """The row and the timing line of every cell of the task, in order.
 
-    Samples are drawn and solved first, then critics are trained in batches across the samples, then the
-    ladder is read sample by sample: one cost matrix is alive at a time.
+    First all samples are drawn and solved, then critics are trained in batches across the samples, and then the ladder
+    is read sample by sample, so that there is one cost matrix at a time. ``solutions`` is the folder in which exact
+    solutions are kept.
     """
     samples = [_draw(group[0], solutions) for group in task]
     fitted = _fit(task, samples, device)
@@ -100,6 +129,7 @@ def run_task(task: Sequence[Group], solutions: Path, device: str) -> list[tuple[
 
 
 def _draw(cell: Cell, solutions: Path) -> Sample:
+    """The sample of a cell, drawn and solved."""
     start = time.perf_counter()
     pair = cell.sample()
     drawn = time.perf_counter()
@@ -114,9 +144,9 @@ def _draw(cell: Cell, solutions: Path) -> Sample:
 
 
 def _sampling_floor(pair: SamplePair, cell: Cell, solutions: Path) -> float:
-    """W1 of two independent samples of Q, the images of x and y; 0 under coupled sampling.
+    """W1 of two independent samples of Q, which are y and the images of x; 0 where y is the images of x.
 
-    By the triangle inequality |W1(x, y) - W1(x, images)| is no larger, and the latter is known in closed form.
+    By the triangle inequality |W1(x, y) - W1(x, images)| is no larger, and W1(x, images) is known in closed form.
     """
     assert pair.images is not None
     if cell.sampling.mode != "independent":
@@ -125,8 +155,8 @@ def _sampling_floor(pair: SamplePair, cell: Cell, solutions: Path) -> float:
     return exact_solution(images, f"{cell.sample_key}-floor", solutions).w1
 
 
-def _fit(task: Sequence[Group], samples: Sequence[Sample], device: str) -> dict[str, Fitted]:
-    """The critics by cell key, fitted in batches of equal method shape, dimension and sample sizes."""
+def _fit(task: Task, samples: Sequence[Sample], device: str) -> dict[str, Fitted]:
+    """The fitted critics by the key of their cell; those of one shape, dimension and sample size share a batch."""
     batches: dict[object, list[tuple[Cell, Job]]] = {}
     for group, sample in zip(task, samples, strict=True):
         if sample.exact is None:
@@ -145,7 +175,8 @@ def _fit(task: Sequence[Group], samples: Sequence[Sample], device: str) -> dict[
 
 
 def _sample_columns(sample: Sample) -> Row:
-    pair, exact = sample.pair, sample.exact
+    """The columns that all cells of a sample have in common."""
+    pair = sample.pair
     return {
         "n": len(pair.x),
         "m": len(pair.y),
@@ -155,18 +186,12 @@ def _sample_columns(sample: Sample) -> Row:
         "coupled_stderr": pair.coupled_stderr,
         "ray_cosine": pair.ray_cosine,
         "sampling_floor": sample.sampling_floor,
-        "primal": exact.w1 if exact else None,
-        "primal_lower": exact.lower if exact else None,
-        "primal_upper": exact.upper if exact else None,
-        "longest_move": exact.longest_move if exact else None,
-        "gap": exact.gap if exact else None,
-        "violation": exact.violation if exact else None,
-        "marginal_error": exact.marginal_error if exact else None,
+        **as_columns(Proof, sample.exact),
     }
 
 
 def _critic_columns(cell: Cell, sample: Sample, ladder: Ladder, fit: Fitted) -> Row:
-    """The ladder's columns of one fitted critic; a diverged one has the sample's own bound only."""
+    """The columns of one fitted critic; a diverged one has only the bound that needs no critic."""
     own: Row = {"nearest": ladder.nearest, "saturation_start": fit.saturation_start, "saturation": fit.saturation}
     if fit.critic is None or sample.exact is None:
         return own
@@ -175,29 +200,17 @@ def _critic_columns(cell: Cell, sample: Sample, ladder: Ladder, fit: Fitted) -> 
     clip_constant, spectral_constant = fit.critic.constants()
     bounds = ladder.bounds(fx, fy, clip_constant=clip_constant, spectral_constant=spectral_constant)
     rays = alignment(pair, sample.exact.plan, gx, gy) if gx is not None and gy is not None else None
-    return own | {
-        "raw": bounds.raw,
-        "raw_error": bounds.raw_error,
-        "clip_constant": clip_constant,
-        "spectral_constant": spectral_constant,
-        "slope_constant": bounds.slope_constant if np.isfinite(bounds.slope_constant) else None,
-        "scale": bounds.scale,
-        "c_transform": bounds.c_transform,
-        "cosine": rays.cosine if rays else None,
-        "gradient_l2": rays.gradient_l2 if rays else None,
-        "gradient_l2_repaired": rays.gradient_l2_repaired if rays else None,
-        "gradient_scale": rays.gradient_scale if rays else None,
-        "coincident_atoms": rays.coincident_atoms if rays else None,
-        "grad_norm_mean": rays.grad_norm_mean if rays else None,
-        "grad_norm_min": rays.grad_norm_min if rays else None,
-        "grad_norm_max": rays.grad_norm_max if rays else None,
+    return {
+        **own,
+        **as_columns(Bounds, bounds),
+        **as_columns(Alignment, rays),
         "slope_half": _slope(fit.halfway, pair, ladder) if fit.halfway else None,
         **_generator_columns(cell, pair, fx, fy, gy),
     }
 
 
 def _generator_columns(cell: Cell, pair: SamplePair, fx: Array, fy: Array, gy: Array | None) -> Row:
-    """What a generator with the family's parameter would receive from this critic, and the JS a logit estimates."""
+    """What a generator with the family's parameter would receive from a critic, and the JS that a logit estimates."""
     logit = isinstance(cell.method, Discriminator)
     columns: Row = {"js": js_estimate(fx, fy, pair.a, pair.b)} if logit else {}
     velocity = cell.problem.velocity(pair.y)
@@ -208,14 +221,15 @@ def _generator_columns(cell: Cell, pair: SamplePair, fx: Array, fy: Array, gy: A
 
 
 def _slope(critic: Critic, pair: SamplePair, ladder: Ladder) -> float:
+    """The rung raw/S of a critic."""
     fx, fy, _, _ = on_union(critic, pair.x, pair.y)
     return ladder.slope(fx, fy)[1]
 
 
 def _row(cell: Cell, measured: Row, sample: Sample, fit: Fitted | None) -> Row:
-    """All columns of the schema, None where nothing was measured."""
+    """A cell's row: all columns of the schema, with None where nothing was measured."""
     kl = cell.problem.population_kl
-    blank: Row = {field.alias or name: None for name, field in RowColumns.model_fields.items()}
+    blank: Row = dict.fromkeys(names_of(RowColumns))
     return {
         **blank,
         **cell.columns(),
@@ -233,8 +247,12 @@ def _row(cell: Cell, measured: Row, sample: Sample, fit: Fitted | None) -> Row:
 
 
 def _timing(cell: Cell, sample: Sample, fit: Fitted | None, sharers: int, seconds: float) -> Row:
-    """Wall seconds of one cell by phase; drawing its sample and getting its exact value (cost matrix, solve or
-    re-proof of a stored one, sampling floor) are shared equally by the sample's cells."""
+    """The wall seconds of one cell by phase.
+
+    The cells of a sample share equally what it took to draw it and to find its exact value: the cost matrix, the solve
+    or the proof of a stored solution, and the sampling floor. ``sharers`` is their number, ``seconds`` the time that
+    reading this cell's critic took.
+    """
     return {
         "schema": SCHEMA,
         "key": cell.key,

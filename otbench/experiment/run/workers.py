@@ -1,20 +1,24 @@
-"""Tasks one after the other in this process, or spread over the workers of a dask client; what fails is split."""
+"""Tasks done one after the other in this process, or spread over the workers of a dask client.
+
+A task may be anything that a worker can be sent. One that fails is split into parts where it has any, so that a failure
+is that of the smallest part.
+"""
 
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
-from time import monotonic
-from typing import TYPE_CHECKING, Generic, TypeVar
+from time import monotonic, sleep
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from otbench.errors import ResultsError
 
 if TYPE_CHECKING:
     from distributed import Client, Future
 
-Task = TypeVar("Task")
+AnyTask = TypeVar("AnyTask")
 Result = TypeVar("Result")
 
-#: A dead worker may be bad luck (its machine was short of memory, somebody ended it); two are the task's.
+#: A dead worker may be bad luck: its machine was short of memory, or somebody ended it. Two are the task's own doing.
 DEATHS = 2
 
 #: Seconds without any worker after which a run gives up.
@@ -32,46 +36,56 @@ class Failure:
 
 
 @dataclass(frozen=True)
-class Work(Generic[Task, Result]):
-    """What is to be done with a task, the parts it can be split into when it fails (none: it is one cell), and the
-    seconds one cell may take."""
+class Waiting(Generic[AnyTask]):
+    """A task that waits for a worker, and how many workers have died of it."""
 
-    attempt: Callable[[Task], Result | Failure]
-    split: Callable[[Task], list[Task]]
-    limit: float | None = None
-
-
-@dataclass(frozen=True)
-class Try(Generic[Task]):
-    """A task on its way: how many workers died of it, and since when it has been running."""
-
-    task: Task
+    task: AnyTask
     deaths: int = 0
-    since: float = 0.0
 
 
-def run_here(work: Work[Task, Result], tasks: Sequence[Task]) -> Iterator[tuple[Task, Result | Failure]]:
-    """Every task with its result, in this process. A task that fails is split; the last part that fails alone is
-    the one with a Failure."""
-    waiting = deque(Try(task) for task in tasks)
+def run_here(
+    attempt: Callable[[AnyTask], Result | Failure],
+    tasks: Sequence[AnyTask],
+    split: Callable[[AnyTask], Sequence[AnyTask]],
+) -> Iterator[tuple[AnyTask, Result | Failure]]:
+    """Every task with what ``attempt`` makes of it, in this process; the parts of one that fails take its place."""
+    waiting = deque(tasks)
     while waiting:
-        going = waiting.popleft()
-        yield from _settled(work, going, work.attempt(going.task), waiting)
+        task = waiting.popleft()
+        outcome = attempt(task)
+        parts = split(task) if isinstance(outcome, Failure) else []
+        waiting.extendleft(reversed(parts))
+        if not parts:
+            yield task, outcome
 
 
 def run_on(
-    client: "Client", work: Work[Task, Result], tasks: Sequence[Task], resources: dict[str, float] | None = None
-) -> Iterator[tuple[Task, Result | Failure]]:
-    """The same on a client's workers, in the order they finish: one task a worker thread at a time.
+    client: "Client",
+    attempt: Callable[[AnyTask], Result | Failure],
+    tasks: Sequence[AnyTask],
+    split: Callable[[AnyTask], Sequence[AnyTask]],
+    *,
+    limit: float | None = None,
+    resources: dict[str, float] | None = None,
+) -> Iterator[tuple[AnyTask, Result | Failure]]:
+    """``run_here`` on a client's workers, in the order in which tasks end: one task per worker thread at a time.
 
-    No task waits on a worker, so that only the task that ran is blamed for its death, and what is pending does
+    No task waits on a worker, so that only the task that ran is blamed for the worker's death, and what is pending does
     not grow with the number of tasks.
+
+    Args:
+        client: the client whose workers attempt the tasks.
+        attempt: what a worker does with a task.
+        tasks: what there is to do, in the order in which it is sent out.
+        split: the parts of a task that failed, none where it is one piece.
+        limit: seconds after which a worker that dies has died of its task's time limit.
+        resources: what a worker must offer to be given a task, by name.
 
     Raises:
         ResultsError: the scheduler is gone, or no worker was there for PATIENCE seconds.
     """
-    waiting = deque(Try(task) for task in tasks)
-    running: dict[Future, Try[Task]] = {}
+    waiting = deque(Waiting(task) for task in tasks)
+    running: dict[Future, tuple[Waiting[AnyTask], float]] = {}
     last_seen = monotonic()
     while waiting or running:
         free = slots(client, resources)
@@ -80,12 +94,18 @@ def run_on(
             raise ResultsError(f"no worker was there for {PATIENCE:.0f} s; what was done is kept: run again")
         while waiting and len(running) < free:
             going = waiting.popleft()
-            future = client.submit(work.attempt, going.task, pure=False, retries=0, resources=resources or None)
-            running[future] = Try(going.task, going.deaths, monotonic())
+            future = client.submit(attempt, going.task, pure=False, retries=0, resources=resources or None)
+            running[future] = going, monotonic()
         for future in _finished(running):
-            going = running.pop(future)
-            yield from _outcome(work, going, future, waiting)
+            going, since = running.pop(future)
+            outcome: Result | Failure | None = _outcome(future, going.deaths, since, limit)
             future.release()
+            parts = split(going.task) if isinstance(outcome, Failure) else []
+            waiting.extendleft(Waiting(part) for part in reversed(parts))
+            if outcome is None:
+                waiting.appendleft(Waiting(going.task, going.deaths + 1))
+            elif not parts:
+                yield going.task, outcome
 
 
 def slots(client: "Client", resources: dict[str, float] | None = None) -> int:
@@ -103,14 +123,12 @@ def slots(client: "Client", resources: dict[str, float] | None = None) -> int:
     return sum(all(w["resources"].get(name, 0) >= r for name, r in resources.items()) for w in known)
 
 
-def _finished(running: dict["Future", Try[Task]]) -> list["Future"]:
+def _finished(running: Collection["Future"]) -> list["Future"]:
     """The futures that ended, after at most LOOK seconds."""
     from distributed import wait
     from distributed.client import FuturesCancelledError
 
     if not running:
-        from time import sleep
-
         sleep(LOOK)
         return []
     try:
@@ -121,39 +139,29 @@ def _finished(running: dict["Future", Try[Task]]) -> list["Future"]:
         raise _lost() from None
 
 
-def _outcome(
-    work: Work[Task, Result], going: Try[Task], future: "Future", waiting: deque[Try[Task]]
-) -> Iterator[tuple[Task, Result | Failure]]:
-    """What one future came to: a result, or a death, which is tried once more unless the time was up."""
+def _outcome(future: "Future", deaths: int, since: float, limit: float | None) -> Any:
+    """What a future came to: a result or a Failure; None where its worker died, and it should be tried once more.
+
+    Args:
+        future: the future, which has ended.
+        deaths: how many workers died of this task before.
+        since: when it was sent out, on the monotonic clock.
+        limit: seconds the task may take; a worker that dies after them was ended for that.
+    """
     from distributed import KilledWorker
 
     if future.status in {"cancelled", "lost"}:
         raise _lost()
     error = future.exception() if future.status == "error" else None
     if error is None:
-        yield from _settled(work, going, future.result(), waiting)
-        return
+        return future.result()
     if not isinstance(error, KilledWorker):
-        yield from _settled(work, going, Failure(first_line(error)), waiting)
-        return
-    if work.limit is not None and monotonic() - going.since >= work.limit:
-        yield from _settled(work, going, Failure(too_long(work.limit)), waiting)
-    elif going.deaths + 1 < DEATHS:
-        waiting.appendleft(Try(going.task, going.deaths + 1))
-    else:
-        reason = f"its worker died {DEATHS} times out of {DEATHS}, of memory most likely"
-        yield from _settled(work, going, Failure(reason), waiting)
-
-
-def _settled(
-    work: Work[Task, Result], going: Try[Task], outcome: Result | Failure, waiting: deque[Try[Task]]
-) -> Iterator[tuple[Task, Result | Failure]]:
-    """A result or a final failure; a failed task that can be split is split instead, its parts next in turn."""
-    parts = work.split(going.task) if isinstance(outcome, Failure) else []
-    if parts:
-        waiting.extendleft(Try(part) for part in reversed(parts))
-    else:
-        yield going.task, outcome
+        return Failure(first_line(error))
+    if limit is not None and monotonic() - since >= limit:
+        return Failure(too_long(limit))
+    if deaths + 1 < DEATHS:
+        return None
+    return Failure(f"its worker died {DEATHS} times out of {DEATHS}, of memory most likely")
 
 
 def first_line(error: BaseException) -> str:
@@ -163,6 +171,7 @@ def first_line(error: BaseException) -> str:
 
 
 def too_long(limit: float) -> str:
+    """Why a task has no result that was stopped at its time limit of so many seconds."""
     return f"not done after {limit:g} s"
 
 

@@ -1,11 +1,11 @@
-"""Train clipped critics: one, or many of a shape in batches sized for the cache or the GPU's memory."""
+"""Training of clipped critics: one, or many of one shape in batches that fit the cache or the GPU's memory."""
 
 import re
 import time
 from collections.abc import Sequence
 from contextlib import contextmanager
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -16,7 +16,7 @@ from otbench.methods.fitted import Fitted
 from otbench.methods.mlp import Activation
 from otbench.methods.training.compiled_step import worth_compiling
 from otbench.methods.training.engine import DTYPES, Engine
-from otbench.methods.training.minibatch import STEPS_A_BLOCK
+from otbench.methods.training.minibatch import STEPS_PER_BLOCK
 from otbench.methods.training.network import CPU_ROWS, Stack, filled, filled_shapes, initial_parameters
 from otbench.methods.training.recipes import ClippedRecipe
 from otbench.types import Law, SamplePair
@@ -24,27 +24,34 @@ from otbench.types import Law, SamplePair
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-#: Bytes of parameters, optimiser state and activations one batch may occupy on a CPU: small critics are bound by
-#: calls (many at once), large ones by the second-level cache (few at once).
+#: Bytes that parameters, optimiser state and activations of one batch may take on a CPU. Small critics spend their time
+#: in calls, so that many at once are fast; large ones in the second-level cache, so that few are.
 CPU_WORKING_SET = 4 * 2**20
 
-#: Share of a GPU's memory one batch may take.
+#: The share of a GPU's memory that one batch may take.
 GPU_SHARE = 0.5
 
 
 def train(
     pair: SamplePair, method: ClippedRecipe, *, seed: int = 0, device: str = "cpu", law: Law | None = None
 ) -> Fitted:
-    """Train one clipped critic on one pair of samples; the same arguments give the same critic.
+    """Train one clipped critic f on one pair of samples; the same arguments give the same critic.
 
-    The loss is -mean f(x) + mean f(y), so f is large on x and small on y. ``law``: a problem, of which every step
-    sees fresh draws; the pair then gives the dimension only.
+    The loss is -mean f(x) + mean f(y), so that f becomes large on x and small on y.
+
+    Args:
+        pair: the samples x (n, d) and y (m, d).
+        method: the recipe, a ``WeightClip``.
+        seed: what first weights and minibatches follow from.
+        device: "cpu", "cuda" or "cuda:N".
+        law: a problem of which every step sees fresh draws; ``pair`` then gives the dimension alone.
 
     Returns:
-        Fitted, its ``critic`` a float64 function; status "diverged" when a parameter is not finite.
+        Fitted: a float64 function of points (k, d), with ``status`` "diverged" and no function where a parameter is
+        not finite.
 
     Raises:
-        InputError: a device that is not there, or a dtype it does not have.
+        InputError: another recipe, a device that is not there, or a dtype that it does not have.
 
     Source: Arjovsky, Chintala, Bottou 2017, Algorithm 1.
     """
@@ -59,13 +66,24 @@ def train_many(
     device: str = "cpu",
     laws: Sequence[Law] | None = None,
 ) -> list[Fitted]:
-    """Train critic k on pairs[k], or fresh draws of laws[k], by methods[k] with seeds[k], all in batched calls.
+    """Train many clipped critics in batched calls: critic k on pairs[k] by methods[k] with seeds[k].
 
-    The methods may differ in clip, learning rate and eps only, the pairs must agree in sizes. On a CPU a critic's
-    parameters do not depend, bit for bit, on the critics it shares a batch with.
+    On a CPU no bit of a critic's parameters depends on the critics with which it shares a batch.
+
+    Args:
+        pairs: the samples of each critic, all of the same sizes n and m and of one dimension d.
+        methods: the recipe of each critic; they may differ in clip value, learning rate and eps alone.
+        seeds: the seed of each critic's first weights and minibatches.
+        device: "cpu", "cuda" or "cuda:N".
+        laws: the problem of which each critic sees fresh draws at every step; None trains on the samples.
+
+    Returns:
+        The critics in their order, as ``train`` returns them.
 
     Raises:
-        InputError: critics that cannot share a batch; a device that is not there.
+        InputError: critics that cannot be trained together, another recipe, or a device that is not there.
+
+    Source: Arjovsky, Chintala, Bottou 2017, Algorithm 1.
     """
     parts = (pairs, methods, seeds, *([] if laws is None else [laws]))
     if not all(hasattr(part, "__len__") for part in parts):
@@ -107,26 +125,26 @@ def train_many(
 
 
 def batch_size(pair: SamplePair, method: ClippedRecipe, device: str) -> int:
-    """How many critics of one shape share a batch: what fits the cache on a CPU, the memory on a GPU."""
+    """How many critics of one shape share a batch: as many as fit a CPU's cache, or a GPU's memory."""
     rows = len(pair.x) + len(pair.y) if method.batch == "full" else 2 * method.batch
     shapes = filled_shapes(method.shapes(pair.dim))
     parameters = sum(i * o + o for i, o in shapes)
     widths = [out for _, out in shapes[:-1]]
-    width = sum(widths) + max(widths, default=0)  # every layer's outputs, and one buffer to spare
+    width = sum(widths) + max(widths, default=0)  # the outputs of every layer, and the spare buffer
     if device.startswith("cuda"):
         _, total = torch.cuda.mem_get_info(device)  # all of it: what is free counts memory torch keeps for reuse
-        draws = 0 if method.batch == "full" else 8 * 8 * STEPS_A_BLOCK * rows  # 64-bit numbers and what makes them
+        draws = 0 if method.batch == "full" else 8 * 8 * STEPS_PER_BLOCK * rows  # 64-bit numbers and what makes them
         return max(1, int(GPU_SHARE * total) // (8 * (7 * parameters + rows * (pair.dim + width)) + draws))
     floats = 7 * parameters + min(rows, CPU_ROWS) * width  # 7: theta, g, v, a temporary, rate, both walls
     return max(1, min(64, CPU_WORKING_SET // (4 * floats)))
 
 
 def trains_alone(method: ClippedRecipe, pair: SamplePair, device: str, compiled: bool) -> bool:
-    """Whether a single critic is trained without a twin: where this machine rounds it as it would in company.
+    """Whether a single critic is trained without a twin, as this machine then rounds it as it does among others.
 
-    A compiled step is another program for one critic than for several. Elsewhere a critic's slices of every tensor
-    are aligned alike (``LANE``), and whether the BLAS at hand then rounds one product as it does many is found by
-    trying. On a GPU no bits are promised.
+    A compiled step is another program for one critic than for several, so that it needs a twin. In other steps a
+    critic's slices of every tensor are aligned in the same way (``LANE``), and whether the BLAS at hand then rounds one
+    product as it does many is tried out. On a GPU no bits are promised.
     """
     if compiled or device != "cpu":
         return not compiled
@@ -150,7 +168,7 @@ def _rounds_alike(shapes: tuple[tuple[int, ...], ...], activation: Activation, r
     return torch.equal(*found)
 
 
-def check_device(device: Any) -> str:
+def check_device(device: object) -> str:
     """The name of a CPU or CUDA device that this torch can compute on, an InputError where it is none."""
     device = str(device)  # a torch.device says its name
     if not re.fullmatch(r"cpu|cuda(:\d+)?", device):
@@ -165,7 +183,8 @@ def check_device(device: Any) -> str:
 
 @contextmanager
 def one_thread() -> "Iterator[None]":
-    """One torch thread: several on a small shared machine can be a hundred times slower, and sum differently."""
+    """Within this context torch has one thread: several can be a hundred times slower on a small shared machine, and
+    sum in another order."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -177,6 +196,7 @@ def one_thread() -> "Iterator[None]":
 def _train_batch(
     pairs: list[SamplePair], methods: list[ClippedRecipe], seeds: list[int], laws: list[Law] | None, device: str
 ) -> list[Fitted]:
+    """The critics of one batch; a single one has a twin where this machine rounds it differently alone."""
     count, steps = len(pairs), methods[0].steps
     compiled = worth_compiling(methods[0], device)
     if count == 1 and not trains_alone(methods[0], pairs[0], device, compiled):
@@ -189,7 +209,7 @@ def _train_batch(
     engine.run(steps // 2, steps)
     finite, saturation = engine.finite(), engine.saturation()  # the device is waited for here
     seconds = (time.perf_counter() - start) / count
-    box = engine.clip.tolist()  # float32 holds c only to 6e-8: the box as the engine had it
+    box = engine.clip.tolist()  # the clip value as the engine had it: float32 holds c to 6e-8 only
     critics = engine.stack.read(engine.stack.parameters, box)
     halves = engine.stack.read(halfway, box) if steps else [None] * len(critics)
     return [

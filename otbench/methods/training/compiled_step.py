@@ -1,4 +1,4 @@
-"""The whole training step as one compiled function, for the recipe most critics are trained by."""
+"""A whole training step as one compiled function, for the recipe by which most critics are trained."""
 
 import functools
 import logging
@@ -14,19 +14,19 @@ from otbench.methods.training.optimisers import RMSProp
 #: From a flat tensor of all critics to the weights and biases of every layer, as views.
 Views = Callable[[Tensor], tuple[list[Tensor], list[Tensor]]]
 
-#: Steps from which compiling pays: a shape takes seconds to compile once a process, and saves a tenth of each step.
+#: Steps from which compiling pays: it takes seconds once per process and shape, and saves a tenth of each step.
 COMPILE_FROM = 2000
 
-#: Hidden width up to which it pays: wider layers spend their time in matrix products, which it leaves alone.
+#: Hidden width up to which compiling pays: wider layers spend their time in matrix products, which it does not change.
 WIDEST = 64
 
-#: torch gives a function up after eight shapes; a matrix has more.
+#: Shapes for which one function is compiled: torch would give it up after eight, and a matrix of cells has more.
 SHAPES = 256
 
 
 def worth_compiling(method: Any, device: str) -> bool:
-    """Whether a run compiles the step of this method: a question of its fields alone, so that a critic's numbers do
-    not depend on the critics trained beside it."""
+    """Whether a run compiles the step of this method: its fields alone decide, so that a critic's numbers do not depend
+    on the critics that are trained beside it."""
     recipe = (method.activation, method.optimiser, method.clip_when, method.dtype, device)
     usual = recipe == ("relu", "rmsprop", "after", "float32", "cpu")
     small = 0 < max(method.widths, default=0) <= WIDEST and method.batch != "full" and 2 * method.batch <= CPU_ROWS
@@ -36,17 +36,17 @@ def worth_compiling(method: Any, device: str) -> bool:
 def compiled_step(
     optimiser: RMSProp, views: Views, box: tuple[Tensor, Tensor], points: Tensor, pull: Tensor
 ) -> Callable[[Tensor], None] | None:
-    """The training step as a function of its points (E, R, d); None, and a line in the log, where no compiler is.
+    """The training step as a function of its points (E, R, d); None, and a line in the log, without a compiler.
 
-    One compilation serves every number of critics: the first axis is dynamic. It computes what ``Engine.step`` does
-    up to float32 rounding, the same bits for a critic whatever the batch.
+    One compilation serves any number of critics, as the first axis is dynamic. The step computes what ``Engine.step``
+    does up to float32 rounding, with the same bits for a critic whatever the batch.
 
     Args:
-        optimiser: the step changes its parameters and second moments in place.
-        views: of a flat tensor of all critics, every layer's weights (E, in, out) and biases (E, 1, out).
-        box: where parameters are held, from below and from above, flat.
-        points: any points (E, R, d), for the shape that is compiled.
-        pull: the derivative of the loss by the critic's values (E, R, 1).
+        optimiser: RMSProp, whose parameters and second moments the step changes in place.
+        views: from a flat tensor of all critics to every layer's weights (E, in, out) and biases (E, 1, out).
+        box: the lower and the upper limit of every parameter, as flat tensors.
+        points: any points (E, R, d), which give the shape that is compiled.
+        pull: the derivative (E, R, 1) of the loss by the critic's values.
     """
     flats = (optimiser.parameters, optimiser.square, optimiser.down, optimiser.eps, *box)
     parts = [[view for part in views(flat) for view in part] for flat in flats]

@@ -1,4 +1,4 @@
-"""The engine: one batch of clipped critics stepped together, eagerly on a CPU, by captured graphs on a GPU."""
+"""The engine: the training steps of one batch of clipped critics, done together for all of them."""
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -9,20 +9,21 @@ from torch import Tensor
 
 from otbench.deadline import check_deadline
 from otbench.methods.training.compiled_step import compiled_step
-from otbench.methods.training.minibatch import MinibatchSource
+from otbench.methods.training.minibatch import sample_source
 from otbench.methods.training.network import Stack, initial_parameters
 from otbench.methods.training.optimisers import SGD, Adam, RMSProp
 from otbench.methods.training.population import PopulationSource
 from otbench.methods.training.recipes import ClippedRecipe
+from otbench.methods.training.source import PointSource
 from otbench.types import Law, SamplePair
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 #: Steps in one captured CUDA graph; divides every source's block.
-STEPS_A_GRAPH = 16
+STEPS_PER_GRAPH = 16
 
-#: The dtype parameters are kept in, and that of the matrix products, by the method's ``dtype``.
+#: By the method's ``dtype``: the type in which parameters are kept, and that of the matrix products.
 DTYPES = {
     "float32": (torch.float32, torch.float32),
     "tf32": (torch.float32, torch.float32),
@@ -32,12 +33,16 @@ DTYPES = {
 
 
 class Engine:
-    """E critics in training: parameters, minibatches, optimiser and box; ``run`` does their steps.
+    """E clipped critics in training: their parameters, their points, an optimiser and a box; ``run`` does steps.
 
-    Methods agree in all but clip, rate and eps. ``laws``: critic k sees fresh draws of laws[k] at every step, not its
-    sample. ``graphs``:
-    captured CUDA graphs; used where there is a GPU unless said otherwise. ``compiled``: the step is given to a
-    compiler, where there is one.
+    Args:
+        pairs: the samples of each critic, all of the same sizes.
+        methods: the recipe of each critic; they agree in all but clip value, learning rate and eps.
+        seeds: the seed of each critic's first weights and points.
+        device: where the critics are trained.
+        laws: the problem of which critic k sees fresh draws at every step; None shows it its sample.
+        graphs: whether steps are replayed from captured CUDA graphs; None does so on a GPU.
+        compiled: whether the step is given to a compiler, where there is one.
     """
 
     def __init__(
@@ -60,9 +65,9 @@ class Engine:
         self.clip = torch.tensor([m.clip for m in methods], dtype=dtype, device=self.device)
         self.source = self._source(pairs, seeds, laws, initial.to(self.device, dtype))
         self.stack = Stack(
-            initial.to(self.device, dtype), shapes, self.method.activation, self.source.points_a_step, products
+            initial.to(self.device, dtype), shapes, self.method.activation, self.source.points_per_step, products
         )
-        self.high = self.stack.spread(self.clip, biases=self._bias_wall())
+        self.high = self.stack.per_parameter(self.clip, biases=self._bias_wall())
         self.low = -self.high
         self.optimise = self._optimiser(methods)
         self.graphs: list[torch.cuda.CUDAGraph] = []
@@ -70,23 +75,23 @@ class Engine:
         self.compiled = self._compiled_step() if compiled else None
 
     def _bias_wall(self) -> float | None:
-        """Where biases are held instead of the clip value: nowhere, or at 0, which is to have none."""
+        """The largest size of a bias where that is not the clip value: infinite, or 0 where there are no biases."""
         if not self.method.biases:
             return 0.0
         return torch.inf if self.method.clip_parameters == "weights" else None
 
     def _source(
         self, pairs: list[SamplePair], seeds: list[int], laws: "Sequence[Law] | None", like: Tensor
-    ) -> MinibatchSource | PopulationSource:
+    ) -> PointSource:
         if laws is None:
-            return MinibatchSource(pairs, seeds, self.method.batch, like)
+            return sample_source(pairs, seeds, self.method.batch, like)
         assert self.method.batch != "full"
         return PopulationSource(laws, seeds, self.method.batch, pairs[0].dim, like)
 
     def _optimiser(self, methods: list[ClippedRecipe]) -> RMSProp | Adam | SGD:
         parameters, shared = self.stack.parameters, self.method
         rate, eps = (
-            self.stack.spread(torch.tensor(values, dtype=parameters.dtype, device=self.device))
+            self.stack.per_parameter(torch.tensor(values, dtype=parameters.dtype, device=self.device))
             for values in ([m.rate for m in methods], [m.eps for m in methods])
         )
         if shared.optimiser == "rmsprop":
@@ -96,7 +101,7 @@ class Engine:
         return SGD(parameters, rate)
 
     def _compiled_step(self) -> Callable[[Tensor], None] | None:
-        """The step given to a compiler; None where there is none."""
+        """The step as the compiler makes it; None where there is no compiler."""
         assert isinstance(self.optimise, RMSProp)
         source, box = self.source, (self.low, self.high)
         return compiled_step(self.optimise, self.stack.views, box, source.points(0), source.pull)
@@ -118,7 +123,7 @@ class Engine:
             self.clip_to_box()
 
     def run(self, first: int, last: int) -> None:
-        """Steps first ... last - 1; nothing is read back from the device on the way."""
+        """Do steps first ... last - 1; nothing is read back from the device meanwhile."""
         with _tf32(self.method.dtype == "tf32"), self._current_device():
             steps = self._graphed if self.uses_graphs else self._eager
             for start in range(first, last, self.source.block):
@@ -132,17 +137,17 @@ class Engine:
             self.step(k)
 
     def _graphed(self, count: int) -> None:
-        """Whole graphs of STEPS_A_GRAPH steps; what is left over step by step."""
+        """Do steps in whole graphs of STEPS_PER_GRAPH, and those left over one by one."""
         if not self.graphs:
             self.graphs = self._capture()
-        whole = count // STEPS_A_GRAPH
+        whole = count // STEPS_PER_GRAPH
         for graph in self.graphs[:whole]:
             graph.replay()
-        for k in range(whole * STEPS_A_GRAPH, count):
+        for k in range(whole * STEPS_PER_GRAPH, count):
             self.step(k)
 
     def _capture(self) -> list[torch.cuda.CUDAGraph]:
-        """One graph for each run of STEPS_A_GRAPH minibatches in the block's buffer; state is left as it was."""
+        """One graph for every STEPS_PER_GRAPH steps of the block's buffer; the state is left as it was."""
         state = [t.clone() for t in self._state()]
         side = torch.cuda.Stream(self.device)  # type: ignore[no-untyped-call]
         side.wait_stream(torch.cuda.current_stream(self.device))
@@ -151,10 +156,10 @@ class Engine:
                 self.step(k)
         torch.cuda.current_stream(self.device).wait_stream(side)
         graphs: list[torch.cuda.CUDAGraph] = []
-        for first in range(0, self.source.block, STEPS_A_GRAPH):
+        for first in range(0, self.source.block, STEPS_PER_GRAPH):
             graph = torch.cuda.CUDAGraph()
             with torch.cuda.graph(graph, pool=graphs[0].pool() if graphs else None):
-                for k in range(first, first + STEPS_A_GRAPH):
+                for k in range(first, first + STEPS_PER_GRAPH):
                     self.step(k)
             graphs.append(graph)
         for tensor, before in zip(self._state(), state, strict=True):
@@ -162,29 +167,29 @@ class Engine:
         return graphs
 
     def prepare(self) -> None:
-        """Do what only a first step has to: compile, capture, load. No parameter changes."""
+        """Do what a first step alone has to do, as compiling, capturing and loading; no parameter changes."""
         state = [t.clone() for t in self._state()]
-        self.run(0, STEPS_A_GRAPH)
+        self.run(0, STEPS_PER_GRAPH)
         for tensor, before in zip(self._state(), state, strict=True):
             tensor.copy_(before)
 
     def _current_device(self) -> AbstractContextManager[object]:
-        """Graphs are captured on a stream of the current device, whichever the tensors are on."""
+        """A context in which the engine's device is the current one: graphs are captured on a stream of that one."""
         return torch.cuda.device(self.device) if self.device.type == "cuda" else nullcontext()
 
     def _state(self) -> list[Tensor]:
-        """Every tensor a step changes and a later one reads."""
+        """Every tensor that a step changes and a later step reads."""
         return [self.stack.parameters, *self.optimise.state]
 
     def saturation(self) -> list[float]:
-        """Share of the clipped parameters of each critic with |theta| >= 0.999 c."""
+        """For each critic, the share of its clipped parameters with |theta| >= 0.999 c."""
         clipped = torch.isfinite(self.high) & (self.high > 0)
         at_wall = (self.stack.parameters.abs() >= 0.999 * self.high) & clipped
         walls, boxed = (self.stack.by_critic(flags.double()).sum(1) for flags in (at_wall, clipped))
         return (walls / boxed).tolist()
 
     def finite(self) -> list[bool]:
-        """Whether each critic's parameters and optimiser state are finite: an infinite second moment stops a critic."""
+        """For each critic, whether parameters and optimiser state are finite: infinite second moments stop a critic."""
         flat = [tensor for tensor in self._state() if tensor.shape == self.stack.parameters.shape]
         parts = [torch.isfinite(self.stack.by_critic(tensor)).all(dim=1) for tensor in flat]
         return torch.stack(parts).all(dim=0).tolist()
@@ -192,7 +197,7 @@ class Engine:
 
 @contextmanager
 def _tf32(wanted: bool) -> "Iterator[None]":
-    """TensorFloat-32 products for as long as the block lasts, where they are asked for by name."""
+    """Within this context matrix products are TensorFloat-32 on a GPU if ``wanted``, and float32 if not."""
     before = torch.backends.cuda.matmul.allow_tf32
     torch.backends.cuda.matmul.allow_tf32 = wanted
     try:

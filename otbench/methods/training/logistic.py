@@ -1,4 +1,4 @@
-"""Train classical GAN discriminators, a batch of one shape at a time, on the logistic loss."""
+"""Training of classical GAN discriminators on the logistic loss, in batches of one shape."""
 
 import time
 from collections.abc import Sequence
@@ -7,25 +7,25 @@ import torch
 
 from otbench.methods.fitted import Fitted
 from otbench.methods.training.clipped import check_device, one_thread
-from otbench.methods.training.minibatch import STEPS_A_BLOCK, MinibatchSource
+from otbench.methods.training.minibatch import STEPS_PER_BLOCK, MinibatchSource
 from otbench.methods.training.network import Stack, initial_parameters
 from otbench.methods.training.optimisers import Adam
 from otbench.methods.training.recipes import LogisticRecipe
 from otbench.types import SamplePair
 
-#: Adam's.
-EPS = 1e-8
+#: The eps of Adam.
+ADAM_EPS = 1e-8
 
-#: Discriminators trained together: enough to forget the calls, few enough for the cache.
+#: Discriminators that are trained together: enough that calls cost little, few enough for the cache.
 TOGETHER = 16
 
 
 def train_discriminators(
     pairs: Sequence[SamplePair], method: LogisticRecipe, seeds: Sequence[int], *, device: str = "cpu"
 ) -> list[Fitted]:
-    """One discriminator a pair, f its logit, minimising E softplus(-f(x)) + E softplus(f(y)).
+    """One discriminator per pair of samples, with logit f, trained to minimise E softplus(-f(x)) + E softplus(f(y)).
 
-    On a CPU a discriminator does not depend, bit for bit, on those it shares a batch with.
+    On a CPU no bit of a discriminator depends on those with which it shares a batch.
 
     Raises:
         InputError: a device that is not there.
@@ -41,18 +41,19 @@ def train_discriminators(
 
 
 def _train_batch(pairs: list[SamplePair], method: LogisticRecipe, seeds: list[int], device: str) -> list[Fitted]:
+    """The discriminators of one batch, whose samples have the same sizes."""
     start, count = time.perf_counter(), len(pairs)
-    if count == 1:  # never alone: BLAS takes a path with other rounding for a single network
+    if count == 1:  # beside its twin, as BLAS rounds a single network in another way
         pairs, seeds = pairs * 2, seeds * 2
     shapes = method.shapes(pairs[0].dim)
     initial = torch.stack([initial_parameters(shapes, seed, None) for seed in seeds]).to(device)
     source = MinibatchSource(pairs, seeds, method.batch, initial)
-    stack = Stack(initial, shapes, method.activation, source.points_a_step)
-    rate, eps = torch.full_like(stack.parameters, method.lr), torch.full_like(stack.parameters, EPS)
+    stack = Stack(initial, shapes, method.activation, source.points_per_step)
+    rate, eps = torch.full_like(stack.parameters, method.lr), torch.full_like(stack.parameters, ADAM_EPS)
     optimise = Adam(stack.parameters, rate, eps, method.betas)
     side = source.pull * method.batch  # -1 at points of x, 1 at points of y: the loss is mean softplus(side f)
-    for first in range(0, method.steps, STEPS_A_BLOCK):
-        steps = min(STEPS_A_BLOCK, method.steps - first)
+    for first in range(0, method.steps, STEPS_PER_BLOCK):
+        steps = min(STEPS_PER_BLOCK, method.steps - first)
         source.draw(first, steps)
         for k in range(steps):
             points = source.points(k)

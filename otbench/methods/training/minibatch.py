@@ -1,4 +1,7 @@
-"""Which points a training step sees: a counter-based stream, the same on every device and in every batch."""
+"""The points that critics see of their samples: minibatches from a counter-based stream, or both samples whole.
+
+The stream is the same on every device and in every batch of critics.
+"""
 
 import hashlib
 
@@ -6,7 +9,7 @@ import torch
 from torch import Tensor
 
 from otbench.errors import InputError
-from otbench.methods.training.network import filled
+from otbench.methods.training.source import PointSource, equal_pull, filled_up
 from otbench.types import SamplePair
 
 #: SplitMix64's increment and multipliers as signed 64-bit integers (Steele, Lea, Flood 2014, fig. 17).
@@ -14,89 +17,119 @@ GOLDEN_GAMMA = 0x9E3779B97F4A7C15 - 2**64
 MIX_1 = 0xBF58476D1CE4E5B9 - 2**64
 MIX_2 = 0x94D049BB133111EB - 2**64
 
+#: Steps whose minibatches are drawn at once: enough that the call costs little, few enough for the cache.
+STEPS_PER_BLOCK = 64
 
-#: Steps whose minibatches are drawn at once: long enough to forget the call, small enough for the cache.
-STEPS_A_BLOCK = 64
+
+def sample_source(pairs: list[SamplePair], seeds: list[int], batch: int | str, like: Tensor) -> PointSource:
+    """Minibatches of ``batch`` points of either sample for every critic, or both samples where batch is "full".
+
+    Args:
+        pairs: the samples of each of E critics, all of equal sizes.
+        seeds: the seed of each critic's minibatches.
+        batch: points of either sample per step, or "full".
+        like: a tensor of the type and on the device that the points shall have.
+
+    Raises:
+        InputError: samples of different sizes.
+    """
+    return WholeSamples(pairs, like) if batch == "full" else MinibatchSource(pairs, seeds, int(batch), like)
+
+
+class Atoms:
+    """The points of several samples of n and m points in one tensor, each sample once.
+
+    ``flat`` ((n + m) S, d) holds the n points of x and the m points of y of one of S samples after the other, and
+    ``first`` (E,) the row at which each critic's sample begins.
+    """
+
+    def __init__(self, pairs: list[SamplePair], like: Tensor) -> None:
+        distinct = {id(pair): pair for pair in pairs}
+        sizes = {(len(pair.x), len(pair.y)) for pair in distinct.values()}
+        if len(sizes) > 1:
+            raise InputError("critics trained together need samples of equal size; group them by n and m")
+        ((self.n, self.m),) = sizes
+        points = [torch.from_numpy(part) for pair in distinct.values() for part in (pair.x, pair.y)]
+        self.flat = torch.cat(points).to(like.device, like.dtype)
+        places = {name: k for k, name in enumerate(distinct)}
+        self.first = torch.tensor([places[id(pair)] for pair in pairs], device=like.device) * (self.n + self.m)
+
+    def take(self, rows: Tensor, out: Tensor) -> Tensor:
+        """The points of ``flat`` at ``rows`` (E, R), in the buffer ``out`` (E R, d), as (E, R, d)."""
+        torch.index_select(self.flat, 0, rows.flatten(), out=out)
+        return out.view(*rows.shape, -1)
+
+
+class WholeSamples:
+    """The source that shows every critic both of its samples at every step, each point pulled by its weight."""
+
+    block = STEPS_PER_BLOCK
+
+    def __init__(self, pairs: list[SamplePair], like: Tensor) -> None:
+        atoms = Atoms(pairs, like)
+        weights = [torch.cat([-torch.from_numpy(pair.a), torch.from_numpy(pair.b)]) for pair in pairs]
+        self.pull = filled_up(torch.stack(weights), like)
+        self.points_per_step = self.pull.shape[1]
+        rows = atoms.first[:, None].repeat(1, self.points_per_step)  # what fills up shows the sample's first point
+        rows[:, : atoms.n + atoms.m] += torch.arange(atoms.n + atoms.m, device=like.device)
+        self.shown = atoms.take(rows, atoms.flat.new_empty(rows.numel(), atoms.flat.shape[1]))
+
+    def draw(self, first: int, count: int) -> None:
+        """Nothing is drawn: every step sees the same points."""
+
+    def points(self, step: int) -> Tensor:
+        """All points (E, R, d), the same at every step."""
+        return self.shown
 
 
 class MinibatchSource:
-    """The points of each step: ``batch`` draws with replacement from either sample per critic, or all of both.
+    """The source that draws ``batch`` points of either sample for every critic and step, with replacement."""
 
-    ``pull`` (E, R, 1) is d loss / d f at those points: minus the share of a point of x, plus that of y, and 0 at the
-    points that fill R up to a multiple of LANE.
-    ``block`` steps are drawn at once, into buffers that stay where they are.
-    """
+    block = STEPS_PER_BLOCK
 
-    block = STEPS_A_BLOCK
-
-    def __init__(self, pairs: list[SamplePair], seeds: list[int], batch: int | str, like: Tensor) -> None:
-        distinct = list({id(p): p for p in pairs}.values())
-        n, m = {len(p.x) for p in distinct}, {len(p.y) for p in distinct}
-        if len(n) > 1 or len(m) > 1:
-            raise InputError("critics trained together need samples of equal size; group them by n and m")
-        self.n, self.m, self.full = n.pop(), m.pop(), batch == "full"
-        self.size = 0 if self.full else int(batch)
-        which = {id(p): k for k, p in enumerate(distinct)}
-        self.sample = torch.tensor([which[id(p)] for p in pairs], device=like.device)
-        both = [torch.cat([torch.from_numpy(p.x), torch.from_numpy(p.y)]) for p in distinct]
-        atoms = torch.stack(both).to(like.device, like.dtype)  # (S, n + m, d)
-        self.atoms, self.flat = atoms, atoms.flatten(0, 1)
+    def __init__(self, pairs: list[SamplePair], seeds: list[int], batch: int, like: Tensor) -> None:
+        self.atoms, self.batch = Atoms(pairs, like), batch
         self.seeds = torch.tensor([stream_seed("minibatches", int(s)) for s in seeds], device=like.device)
-        uniform = torch.tensor([_uniform(p) for p in pairs], device=like.device)
-        self.uniform = uniform[:, None]
-        self.cumulative = None if bool(uniform.all()) else self._running_sums(distinct)
-        self.pull = self._pull(pairs, like)
-        critics, drawn = len(pairs), self.n + self.m if self.full else 2 * self.size
-        self.points_a_step = self.pull.shape[1]
-        # rows that fill up show the sample's first point, with no pull
-        self.rows = torch.zeros(self.block, critics, self.points_a_step, dtype=torch.long, device=like.device)
-        self.rows += (self.sample * (self.n + self.m))[:, None]
-        self.drawn = self.rows[:, :, :drawn]
-        if self.full:
-            self.drawn += torch.arange(drawn, device=like.device)
-        shape = critics * self.points_a_step, atoms.shape[2]
-        self.chosen = torch.empty(shape, dtype=like.dtype, device=like.device)
-        if self.full:
-            self._choose(0)
-
-    def _running_sums(self, distinct: list[SamplePair]) -> tuple[Tensor, Tensor]:
-        a, b = ([p.a for p in distinct], [p.b for p in distinct])
-        sums = [torch.stack([torch.from_numpy(w) for w in weights]).cumsum(1) for weights in (a, b)]
-        return sums[0].to(self.sample.device)[self.sample], sums[1].to(self.sample.device)[self.sample]
-
-    def _pull(self, pairs: list[SamplePair], like: Tensor) -> Tensor:
-        if self.full:
-            pull = torch.stack([torch.cat([-torch.from_numpy(p.a), torch.from_numpy(p.b)]) for p in pairs])
-        else:
-            pull = torch.full((len(pairs), 2 * self.size), 1 / self.size, dtype=like.dtype)
-            pull[:, : self.size] *= -1
-        pull = torch.nn.functional.pad(pull, (0, filled(pull.shape[1]) - pull.shape[1]))
-        return pull.to(like.device, like.dtype)[:, :, None].contiguous()
+        self.weights = _Weights(pairs, like.device) if any(not _uniform(pair) for pair in pairs) else None
+        self.pull = equal_pull(len(pairs), batch, like)
+        self.points_per_step = self.pull.shape[1]
+        # rows that fill up show the sample's first point, which has no pull
+        self.rows = self.atoms.first[:, None].repeat(self.block, 1, self.points_per_step)
+        self.chosen = self.atoms.flat.new_empty(len(pairs) * self.points_per_step, self.atoms.flat.shape[1])
 
     def draw(self, first: int, count: int) -> None:
-        """Draw the minibatches of steps first ... first + count - 1, as rows of ``flat``."""
-        if self.full:
-            return
-        critics, size = len(self.seeds), self.size
+        """Draw the minibatches of steps first ... first + count - 1."""
+        critics, size, atoms = len(self.seeds), self.batch, self.atoms
         bits = random_bits(self.seeds, first * 2 * size, count * 2 * size).view(critics, count, 2, size)
         of_x, of_y = bits[:, :, 0].flatten(1), bits[:, :, 1].flatten(1)
-        x, y = uniform_indices(of_x, self.n), uniform_indices(of_y, self.m)
-        if self.cumulative is not None:  # critic by critic: a weighted neighbour must not change a draw
-            of_a, of_b = self.cumulative
-            x = torch.where(self.uniform, x, weighted_indices(of_x, of_a))
-            y = torch.where(self.uniform, y, weighted_indices(of_y, of_b))
-        rows = torch.stack([x.view(critics, count, size), y.view(critics, count, size) + self.n], dim=2)
-        rows += (self.sample * (self.n + self.m))[:, None, None, None]
-        self.drawn[:count].copy_(rows.transpose(0, 1).flatten(2))
+        x, y = uniform_indices(of_x, atoms.n), uniform_indices(of_y, atoms.m)
+        if self.weights is not None:
+            x, y = self.weights.indices(x, y, of_x, of_y)
+        rows = torch.stack([x.view(critics, count, size), y.view(critics, count, size) + atoms.n], dim=2)
+        rows += atoms.first[:, None, None, None]
+        self.rows[:count, :, : 2 * size].copy_(rows.transpose(0, 1).flatten(2))
 
     def points(self, step: int) -> Tensor:
         """The points (E, R, d) of one step of those last drawn; the next call overwrites them."""
-        if not self.full:
-            self._choose(step)
-        return self.chosen.view(len(self.seeds), self.points_a_step, -1)
+        return self.atoms.take(self.rows[step], self.chosen)
 
-    def _choose(self, step: int) -> None:
-        torch.index_select(self.flat, 0, self.rows[step].flatten(), out=self.chosen)
+
+class _Weights:
+    """The weights of critics' samples as running sums (E, n) and (E, m), and which critics' samples have equal ones."""
+
+    def __init__(self, pairs: list[SamplePair], device: torch.device) -> None:
+        sides = [pair.a for pair in pairs], [pair.b for pair in pairs]
+        stacked = [torch.stack([torch.from_numpy(weights) for weights in side]) for side in sides]
+        self.of_a, self.of_b = (weights.cumsum(1).to(device) for weights in stacked)
+        self.uniform = torch.tensor([_uniform(pair) for pair in pairs], device=device)[:, None]
+
+    def indices(self, x: Tensor, y: Tensor, of_x: Tensor, of_y: Tensor) -> tuple[Tensor, Tensor]:
+        """Indices (E, k) by weight from random bits (E, k), and the uniform ones x, y where all weights are equal.
+
+        Which of the two is decided critic by critic: a neighbour with weights must not change a draw.
+        """
+        by_a, by_b = weighted_indices(of_x, self.of_a), weighted_indices(of_y, self.of_b)
+        return torch.where(self.uniform, x, by_a), torch.where(self.uniform, y, by_b)
 
 
 def stream_seed(*content: object) -> int:

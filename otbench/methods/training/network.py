@@ -1,4 +1,4 @@
-"""Many networks of one shape in one flat tensor: a forward sweep, and the derivative of the loss written out."""
+"""Many networks of one shape in one flat tensor, with their values and the derivative of a loss written out."""
 
 import itertools
 from collections.abc import Sequence
@@ -11,13 +11,12 @@ from otbench.methods.mlp import LEAK, Activation, Mlp
 #: (in, out) of every layer.
 Shapes = Sequence[tuple[int, ...]]
 
-
 #: Points a CPU sweeps at once: their activations stay in the second-level cache, which is worth a tenth of the time.
 CPU_ROWS = 256
 
-#: Hidden widths and rows are filled up to a multiple of this, with zeros. Each critic's part of a tensor then starts
-#: on a 64-byte boundary in every dtype, and no elementwise call ends in a remainder: BLAS kernels round differently
-#: off such boundaries, vector kernels in their remainder, and a critic's bits would depend on its neighbours'.
+#: Hidden widths and rows are filled up to a multiple of this with zeros, so that each critic's part of a tensor starts
+#: on a 64-byte boundary in every dtype, and no elementwise call ends in a remainder. BLAS kernels round differently off
+#: such boundaries, and vector kernels in their remainder: the bits of a critic would depend on its neighbours.
 LANE = 32
 
 
@@ -27,19 +26,26 @@ def filled(count: int) -> int:
 
 
 class Stack:
-    """E multilayer perceptrons R^d → R of equal shape, trained on R points each per step.
+    """E multilayer perceptrons R^d → R of one shape, each trained on R points per step.
 
-    ``parameters`` and ``gradient`` are flat, layer after layer, so that ``weights[l]`` (E, in, out) and ``biases[l]``
-    (E, 1, out) are views and an optimiser's step is a handful of calls. Every buffer a step writes is
-    allocated here: fresh pages for temporaries cost as much as the arithmetic, and a captured CUDA graph needs
-    them at fixed addresses.
+    ``parameters`` and ``gradient`` are flat, layer after layer. ``weights[l]`` (E, in, out) and ``biases[l]``
+    (E, 1, out) are views of them, so that an optimiser's step is a handful of calls. Every buffer that a step writes
+    is allocated here: fresh pages for temporaries cost as much as the arithmetic, and a captured CUDA graph needs
+    buffers at fixed addresses.
 
-    Hidden layers are as wide as ``filled`` makes them. The units that fills up have no weights in or out, so their
-    outputs and all their gradients are exactly 0 for ever; ``read`` and ``by_critic`` leave them out. R must be a
-    multiple of LANE: a source of points adds rows whose pull is 0.
+    Hidden layers are as wide as ``filled`` makes them. The units that were added have no weights in or out, so that
+    their outputs and gradients stay exactly 0; ``read`` and ``by_critic`` leave them out. R must be a multiple of
+    LANE: sources of points add rows whose pull is 0.
 
-    The derivative is written out rather than taken by autograd: the loss is linear in f, so its gradient is
-    one backward sweep without a graph. ``products`` is the dtype of the matrix products.
+    The derivative is written out and not taken by autograd: the loss is linear in f, so that its gradient is one
+    backward sweep without a graph.
+
+    Args:
+        initial: the first parameters (E, P), in the order of torch's Linear layers: weight, bias, weight, bias, ...
+        shapes: (in, out) of every layer.
+        activation: that of the hidden layers.
+        rows: R.
+        products: the type of the matrix products; None for that of ``initial``.
     """
 
     def __init__(
@@ -71,14 +77,14 @@ class Stack:
         return found[: len(self.shapes)], found[len(self.shapes) :]
 
     def _own(self, flat: Tensor) -> tuple[list[Tensor], list[Tensor]]:
-        """``views`` without what fills up: weights (E, in, out) and biases (E, 1, out) of the layers as asked for."""
+        """``views`` without the units that fill up: weights (E, in, out) and biases (E, 1, out) of the given shapes."""
         weights, biases = self.views(flat)
         own = [w[:, :rows, :cols] for w, (rows, cols) in zip(weights, self.shapes, strict=True)]
         return own, [b[:, :, :cols] for b, (_, cols) in zip(biases, self.shapes, strict=True)]
 
-    def spread(self, column: Tensor, biases: float | None = None) -> Tensor:
-        """A flat tensor holding each critic's number of ``column`` (E,) at all its parameters, or ``biases`` at the
-        biases."""
+    def per_parameter(self, column: Tensor, biases: float | None = None) -> Tensor:
+        """A flat tensor that holds, at every parameter, its critic's number in ``column`` (E,); where ``biases`` is a
+        number, the biases hold that instead."""
         flat = torch.ones_like(self.parameters)
         weight_views, bias_views = self.views(flat)
         for view in weight_views:
@@ -88,12 +94,12 @@ class Stack:
         return flat
 
     def by_critic(self, flat: Tensor) -> Tensor:
-        """A flat tensor as (E, P), a row per critic, what fills up left out."""
+        """A flat tensor as (E, P), one row per critic, without the units that fill up."""
         weights, biases = self._own(flat)
         return torch.cat([view.flatten(1) for view in (*weights, *biases)], dim=1)
 
     def _load(self, initial: Tensor) -> None:
-        """Take up parameters (E, P) in the order of torch's Linear layers: weight, bias, weight, bias, ..."""
+        """Set the parameters to ``initial`` (E, P), which is in the order of torch's Linear layers."""
         at = 0
         for weight, bias in zip(*self._own(self.parameters), strict=True):
             _, rows, cols = weight.shape
@@ -132,7 +138,7 @@ class Stack:
             self._sweep(weights, biases, points[:, rows], pull[:, rows], first > 0)
 
     def _sweep(self, weights: list[Tensor], biases: list[Tensor], points: Tensor, pull: Tensor, add: bool) -> None:
-        """One block of rows forwards and backwards; its gradient is added to, or replaces, what is there."""
+        """Sweep one block of rows forwards and backwards; its gradient is added to what is there, or replaces it."""
         inputs = [points]
         for layer, buffer in enumerate(self.outputs):
             output = self._block(buffer, points.shape[1], weights[layer].shape[2])
@@ -155,10 +161,10 @@ class Stack:
         return buffer[: self.critics * rows * width].view(self.critics, rows, width)
 
     def _collect_weights(self, layer: int, inputs: Tensor, pull: Tensor, add: bool) -> None:
-        """weight gradient ← (weight gradient +) inputs' pull, summed in the parameters' dtype.
+        """weight gradient ← (weight gradient +) inputs^T pull, summed in the type of the parameters.
 
-        A single output is summed by hand: BLAS rounds a matrix times a vector differently for one critic than for
-        several.
+        A single output is summed without BLAS, which rounds a matrix times a vector differently for one critic than
+        for several.
         """
         gradient = self.weight_gradients[layer]
         if pull.shape[2] == 1:
@@ -171,6 +177,7 @@ class Stack:
             _put(gradient, torch.bmm(inputs.mT, pull), add)
 
     def _activate(self, z: Tensor) -> None:
+        """z ← act(z)."""
         if self.activation == "relu":
             torch.relu_(z)
         elif self.activation == "leaky_relu":
@@ -179,7 +186,7 @@ class Stack:
             torch.tanh_(z)
 
     def _chain(self, back: Tensor, output: Tensor) -> Tensor:
-        """output ← back · act', with act' read off the layer's output, which nobody needs after."""
+        """output ← back · act', with act' computed from the layer's output, which is not needed afterwards."""
         aten = torch.ops.aten
         if self.activation == "relu":
             aten.threshold_backward.grad_input(back, output, 0, grad_input=output)
@@ -204,7 +211,7 @@ class Stack:
 
 
 def filled_shapes(shapes: Shapes) -> list[tuple[int, int]]:
-    """(in, out) of every layer as it is kept: hidden widths filled up, the dimension and the output as given."""
+    """(in, out) of every layer as it is kept: with hidden widths filled up, the dimension and the output as given."""
     widths = [filled(out) for _, out in shapes[:-1]]
     return list(itertools.pairwise([shapes[0][0], *widths, shapes[-1][1]]))
 
@@ -218,8 +225,10 @@ def _put(gradient: Tensor, part: Tensor, add: bool) -> None:
 
 
 def initial_parameters(shapes: Shapes, seed: int, box: float | None) -> Tensor:
-    """(P,) float32 parameters of one network: as torch's Linear layers draw them after ``manual_seed(seed)``,
-    U(±1/sqrt fan_in) for weights and biases, or U(±box); in the layers' order: weight (out, in), bias, ...
+    """The first parameters of one network, float32 (P,), in the order of the layers: weight (out, in), bias, ...
+
+    They are what torch's Linear layers draw after ``manual_seed(seed)``: U(±1/sqrt fan_in) for weights and biases.
+    Where ``box`` is a number they are U(±box).
 
     Source: torch.nn.Linear.reset_parameters (He et al. 2015 with a = sqrt 5).
     """

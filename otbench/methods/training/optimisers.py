@@ -1,4 +1,4 @@
-"""The optimisers on flat tensors: torch's formulas, with a learning rate and an eps per parameter."""
+"""Optimisers on flat tensors: torch's formulas, with a learning rate and an eps of its own for every parameter."""
 
 import numpy as np
 import torch
@@ -6,10 +6,10 @@ from torch import Tensor
 
 
 class RMSProp:
-    """v ← alpha v + (1 - alpha) g², theta ← theta - lr g / (sqrt v + eps).
+    """RMSProp: v ← alpha v + (1 - alpha) g², theta ← theta - lr g / (sqrt v + eps).
 
-    ``parameters``, ``rate`` and ``eps`` are flat and of one size; ``state`` is what a step changes and a later one
-    reads, the parameters apart. A step overwrites the gradient.
+    ``parameters``, ``rate`` and ``eps`` are flat and of one size. ``state`` lists what a step changes and a later step
+    reads, without the parameters. A step overwrites the gradient.
 
     Source: Hinton 2012, as in torch.optim.RMSprop.
     """
@@ -26,7 +26,7 @@ class RMSProp:
 
 
 class Adam:
-    """m ← b1 m + (1 - b1) g, v ← b2 v + (1 - b2) g², theta ← theta - lr m̂ / (sqrt v̂ + eps).
+    """Adam: m ← b1 m + (1 - b1) g, v ← b2 v + (1 - b2) g², theta ← theta - lr m̂ / (sqrt v̂ + eps).
 
     Source: Kingma, Ba 2015, Algorithm 1, as in torch.optim.Adam.
     """
@@ -35,7 +35,7 @@ class Adam:
         self.parameters, self.down, self.eps, self.betas = parameters, -rate, eps, betas
         self.mean, self.square = torch.zeros_like(parameters), torch.zeros_like(parameters)
         self.size, self.move = torch.empty_like(parameters), torch.empty_like(parameters)
-        # powers as tensors on the device: a Python counter would be frozen into a captured graph
+        # the powers are tensors on the device: a captured graph would freeze a Python counter
         self.left = torch.ones(2, dtype=torch.float64, device=parameters.device)
         self.beta = torch.tensor(betas, dtype=torch.float64, device=parameters.device)
         self.state = [self.mean, self.square, self.left]
@@ -52,7 +52,7 @@ class Adam:
 
 
 class SGD:
-    """theta ← theta - lr g."""
+    """Gradient descent: theta ← theta - lr g."""
 
     def __init__(self, parameters: Tensor, rate: Tensor) -> None:
         self.parameters, self.down = parameters, -rate
@@ -63,8 +63,11 @@ class SGD:
 
 
 def _square_root(of: Tensor, out: Tensor) -> None:
-    """out ← sqrt(of). On a CPU torch's own takes ten times as long where numbers are 0, as the second moments of dead
-    units are; numpy's is the same root, bit for bit."""
+    """out ← sqrt(of).
+
+    On a CPU torch's own root takes ten times as long where numbers are 0, as the second moments of dead units are.
+    numpy's root is the same, bit for bit.
+    """
     if of.device.type == "cpu":
         np.sqrt(of.numpy(), out=out.numpy())
     else:

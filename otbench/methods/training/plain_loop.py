@@ -1,4 +1,4 @@
-"""The plain loop: the WGAN critic loop everyone copies, kept as the line every engine is timed against."""
+"""The plain loop: the WGAN critic loop that everyone copies, against which every engine is timed."""
 
 import torch
 from torch import Tensor, nn
@@ -8,7 +8,7 @@ from otbench.types import SamplePair
 
 
 class PlainLoop:
-    """One critic as a module: zero_grad, backward, RMSprop, and a clamp a parameter, a step.
+    """One critic as a torch module, with zero_grad, backward, RMSprop and one clamp per parameter in every step.
 
     Source: the wgan loop of PyTorch-GAN, after Arjovsky, Chintala, Bottou 2017, Algorithm 1.
     """
@@ -23,11 +23,11 @@ class PlainLoop:
         self.clip, self.batch = method.clip, int(method.batch)
 
     def prepare(self) -> None:
-        """A first step, which sets up autograd and the optimiser."""
+        """Do a first step, which sets up autograd and the optimiser."""
         self.run(0, 1)
 
     def run(self, first: int, last: int) -> None:
-        """Steps first ... last - 1."""
+        """Do steps first ... last - 1."""
         for _ in range(first, last):
             self.optimiser.zero_grad()
             loss = -self.critic(self._some(self.x)).mean() + self.critic(self._some(self.y)).mean()

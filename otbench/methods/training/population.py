@@ -1,4 +1,4 @@
-"""Fresh points for every training step, drawn from the laws themselves."""
+"""Fresh points for every training step, drawn from the laws themselves and not from a sample of them."""
 
 from collections.abc import Sequence
 
@@ -6,20 +6,20 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from otbench.methods.training.network import filled
+from otbench.methods.training.source import equal_pull
 from otbench.types import Law
 
-#: Steps drawn at once: 1024 points a side in R^128 are 1 MB a step.
-STEPS_A_DRAW = 16
+#: Steps drawn at once: 1024 points of either law in R^128 are 1 MB per step.
+STEPS_PER_DRAW = 16
 
 
 class PopulationSource:
-    """The points of each step: ``batch`` fresh draws from either law.
+    """The source that draws ``batch`` fresh points from either law at every step.
 
-    Critics of equal law and seed see the same points, drawn once. ``pull`` as in ``MinibatchSource``.
+    Critics of equal law and seed see the same points, which are drawn once.
     """
 
-    block = STEPS_A_DRAW
+    block = STEPS_PER_DRAW
 
     def __init__(self, laws: Sequence[Law], seeds: Sequence[int], batch: int, dim: int, like: Tensor) -> None:
         names = [(law.model_dump_json(), int(seed)) for law, seed in zip(laws, seeds, strict=True)]
@@ -27,20 +27,17 @@ class PopulationSource:
         self.streams = [(laws[k], seed) for (_, seed), k in first.items()]
         place = {name: k for k, name in enumerate(first)}
         self.which = torch.tensor([place[name] for name in names], device=like.device)
-        self.size, self.points_a_step = batch, filled(2 * batch)
-        self.drawn = torch.zeros(
-            STEPS_A_DRAW, len(first), self.points_a_step, dim, dtype=like.dtype, device=like.device
-        )
-        self.chosen = torch.empty(len(names), self.points_a_step, dim, dtype=like.dtype, device=like.device)
-        rest = torch.zeros(self.points_a_step - 2 * batch, 1, dtype=like.dtype)  # rows that fill up, at the origin
-        sides = [torch.full((batch, 1), share / batch, dtype=like.dtype) for share in (-1, 1)]
-        self.pull = torch.cat([*sides, rest]).to(like.device).expand(len(names), -1, -1).contiguous()
+        self.batch, self.pull = batch, equal_pull(len(names), batch, like)
+        self.points_per_step = self.pull.shape[1]
+        # points that fill up are at the origin
+        self.drawn = like.new_zeros(STEPS_PER_DRAW, len(first), self.points_per_step, dim)
+        self.chosen = like.new_empty(len(names), self.points_per_step, dim)
 
     def draw(self, first: int, count: int) -> None:
         """Draw the points of steps first ... first + count - 1."""
         for stream, (law, seed) in enumerate(self.streams):
             for k in range(count):
-                both = np.concatenate(law.fresh(self.size, self.size, seed, first + k))
+                both = np.concatenate(law.fresh(self.batch, self.batch, seed, first + k))
                 self.drawn[k, stream, : len(both)].copy_(torch.from_numpy(both))
 
     def points(self, step: int) -> Tensor:

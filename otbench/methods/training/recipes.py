@@ -1,4 +1,4 @@
-"""The fields of a recipe that training reads: recipes import training, so training knows them by these alone."""
+"""The fields of a recipe that training reads; as recipes import training, training knows recipes by these alone."""
 
 from typing import Literal, Protocol, Self
 
@@ -6,7 +6,7 @@ from otbench.methods.mlp import Activation
 
 
 class Recipe(Protocol):
-    """A network and how long it is trained; ``shapes`` are (in, out) of every layer."""
+    """A network and how long it is trained; ``shapes`` gives (in, out) of every layer on R^dim."""
 
     @property
     def activation(self) -> Activation: ...

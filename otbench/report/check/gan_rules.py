@@ -1,15 +1,16 @@
-"""Rules of generators in training: certificates, the ladder at every reading, common beginnings, ranges."""
+"""Rules for generators in training: certificates, the ladder at every reading, common beginnings, ranges."""
 
 from collections.abc import Iterator
 
 import pandas as pd
 
 from otbench.report.check.proof_rules import PROOF, proved, rounding
-from otbench.report.check.violation import TOLERANCE, Violation, at_most, holds
+from otbench.report.check.violation import Violation, at_most, holds
+from otbench.transport.certificate import TOLERANCE
 
 
 def curve_certificates(frame: pd.DataFrame) -> Iterator[Violation]:
-    """Exact side: every reading has a value with the interval that proves it, and none was refused."""
+    """Every reading has an exact value with the interval that proves it, and none was refused."""
     told = frame["schema"] > 1
     yield from proved(frame[told])
     yield from _gaps(frame[~told])
@@ -19,7 +20,7 @@ def curve_certificates(frame: pd.DataFrame) -> Iterator[Violation]:
 
 
 def _gaps(frame: pd.DataFrame) -> Iterator[Violation]:
-    """What records of the first schema tell instead of an interval: gap and violation to 1e-9 of what moves."""
+    """Records of the first schema have no interval: their gap and violation are at most 1e-9 W1 instead."""
     yield from holds("certificate", frame, frame["status"] != "refused", "refused", "certified")
     yield from at_most("gap", frame, frame["gap"].abs(), TOLERANCE * frame["primal"])
     yield from at_most("violation", frame, frame["violation"], TOLERANCE * frame["primal"])
@@ -43,7 +44,7 @@ def curve_ladder(frame: pd.DataFrame) -> Iterator[Violation]:
 
 
 def curve_ranges(frame: pd.DataFrame) -> Iterator[Violation]:
-    """All clip values of a job begin with one generator and share their floor; modes and seconds are possible ones."""
+    """All clip values of a job begin with one generator and share their floor; modes and seconds are possible."""
     start = frame[(frame["iteration"] == 0) & (frame["status"] == "ok")]
     for rows, name in ((start, "primal"), (frame, "floor")):
         groups = rows.groupby(["dataset", "lr", "seed"])[name]

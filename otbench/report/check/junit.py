@@ -1,4 +1,4 @@
-"""The outcome of a check, for a terminal, a JUnit reader and a CI page."""
+"""What a check found, written as JUnit XML and as Markdown for the page of a CI run."""
 
 import html
 from pathlib import Path
@@ -12,11 +12,12 @@ Verdict = dict[str, dict[str, list[Violation]]]
 
 
 def violations(verdict: Verdict) -> list[Violation]:
+    """All violations, one experiment and rule after another."""
     return [v for rules in verdict.values() for found in rules.values() for v in found]
 
 
 def write_junit(verdict: Verdict, file: Path) -> None:
-    """A JUnit XML file: a suite an experiment, a case a rule, a failure where it is broken."""
+    """Write a JUnit XML file with one suite per experiment, one case per rule, and a failure where it is broken."""
     root = ElementTree.Element("testsuites", name="otbench check")
     for experiment, rules in verdict.items():
         failed = sum(bool(found) for found in rules.values())
@@ -33,7 +34,7 @@ def write_junit(verdict: Verdict, file: Path) -> None:
 
 
 def summary(verdict: Verdict) -> str:
-    """A Markdown summary for a CI page."""
+    """A summary as Markdown, with the first 50 violations."""
     lines = ["## otbench check", "", "| results | rules | violations |", "|---|---|---|"]
     for experiment, rules in verdict.items():
         count = sum(map(len, rules.values()))

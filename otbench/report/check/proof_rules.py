@@ -1,4 +1,4 @@
-"""What the proof of an exact value must satisfy, re-derived from the columns of rows and of records alike."""
+"""Rules for the proof of an exact value, on the columns of rows and of records alike."""
 
 from collections.abc import Iterator
 
@@ -6,19 +6,22 @@ import numpy as np
 import pandas as pd
 
 from otbench.report.check.violation import Violation, at_most, holds
+from otbench.results.schema import stored_fields
+from otbench.transport.bounds import VALUE_ROUNDING
 from otbench.transport.certificate import TOLERANCE, ULP, ULPS
+from otbench.types import Proof
 
 #: The columns of an exact value and its proof.
-PROOF = ["primal", "primal_lower", "primal_upper", "longest_move", "gap", "violation", "marginal_error"]
-
-#: Rounding of sums over critics' values, in units of the data's spread: a few hundred additions deep.
-ROUNDING = 256 * ULP
+PROOF = list(stored_fields(Proof))
 
 
 def proved(frame: pd.DataFrame) -> Iterator[Violation]:
-    """lower <= primal <= upper; upper - lower <= 1e-9 primal, or 16 units in the last place of the longest move, which
-    is at least the mean one, primal; the duality gap within that and the violation, which the lower bound has paid;
-    marginals to 1e-9."""
+    """lower <= primal <= upper, in an interval no wider than 1e-9 primal or 16 units in the last place of the longest
+    move.
+
+    The longest move is at least as long as the mean one, primal. The duality gap is at most the allowed width and the
+    violation, for which the lower bound has paid. Marginal errors are at most 1e-9.
+    """
     width = frame["primal_upper"] - frame["primal_lower"]
     longest = frame["longest_move"]
     allowed = np.maximum(TOLERANCE * frame["primal"], ULPS * ULP * longest)
@@ -34,8 +37,11 @@ def proved(frame: pd.DataFrame) -> Iterator[Violation]:
 
 
 def rounding(frame: pd.DataFrame) -> "pd.Series[float]":
-    """What a bound may be above another by rounding: 1e-9 W1, the certificate's own, and where W1 is small beside the
-    data, as between identical samples, the rounding of critics' values, which are of the data's size; in its unit."""
+    """By how much rounding may lift one bound above another, in the data's unit.
+
+    It is 1e-9 W1, as in the certificate, and the rounding of critics' values, which are of the data's size: this
+    matters where W1 is small beside the data, as between identical samples.
+    """
     size = frame["spread"] if "spread" in frame else frame["longest_move"]
-    slack: pd.Series[float] = TOLERANCE * frame["primal"] + ROUNDING * size.fillna(0.0)
+    slack: pd.Series[float] = TOLERANCE * frame["primal"] + VALUE_ROUNDING * size.fillna(0.0)
     return slack

@@ -1,4 +1,4 @@
-"""Rules of published scores: our re-trained critics and population values come near them."""
+"""Rules for published scores: our re-trained critics and population values come near them."""
 
 from collections.abc import Iterator
 
@@ -6,12 +6,13 @@ import pandas as pd
 
 from otbench.report.check.violation import Violation
 
-#: How near our cosine and population W1 come to the published: training noise; a 4096-sample estimate.
+#: By how much our cosine may differ from the published one, which is training noise, and our population W1 relative to
+#: the published one, which is an estimate from 4096 points.
 NEAR_COS, NEAR_TRUE = 0.05, 0.05
 
 
 def near_published(table: pd.DataFrame) -> Iterator[Violation]:
-    """The re-trained critic's cosine within 0.05 of the published one on seven pairs in eight, and population W1
+    """The re-trained critic's cosine is within 0.05 of the published one on seven pairs of eight, and the population W1
     within 5 % of the published estimate on all."""
     known = table[table["published_cos"].notna()] if "published_cos" in table else table.head(0)
     far = known[known["cos_difference"].abs() > NEAR_COS]

@@ -1,30 +1,31 @@
-"""Rules of gradients read against known rays: which way the rays point, and what an affine critic must show."""
+"""Rules for gradients that are compared with known rays: where the rays point, and what an affine critic must show."""
 
 from collections.abc import Iterator
 
 import numpy as np
 import pandas as pd
 
-from otbench.report.check.violation import TOLERANCE, Violation, at_most, holds
+from otbench.report.check.violation import Violation, at_most, holds
+from otbench.transport.certificate import TOLERANCE
 
-#: The least cosine between rays and moves: below 1 by no more than the rounding of points near a potential's kinks.
+#: The least cosine between rays and moves: points near a potential's kinks are rounded, others give 1.
 ALONG = 0.99
 
-#: Allowance of mean products of gradients and rays: rounding, relative to the gradients' length.
+#: What rounding may change in mean products of gradients and rays, relative to the gradients' length.
 PRODUCTS = 1e-6
 
 
 def rays(frame: pd.DataFrame) -> Iterator[Violation]:
-    """Known rays point from T(x) to x; where all mass moves one way, an affine critic's cosine is what its raw says.
+    """Known rays point from T(x) to x; where all mass moves one way, raw tells the cosine of an affine critic.
 
-    Two theorems. An optimal potential f grows at rate 1 from T(x) to x, so its gradient r at x has
+    There are two theorems. An optimal potential f grows at rate 1 from T(x) to x, so that its gradient r at x has
     <r, x - T(x)> = |x - T(x)| (Villani 2009, Thm 5.10). And where |mean x - mean y| is W1 itself, all moves are
-    parallel (the triangle inequality is strict otherwise), so that every ray is the one direction
-    (mean x - mean y)/W1 and an affine critic f(z) = <w, z> has cosine raw/(|w| W1) at every point: 1 for `linear`.
+    parallel, as the triangle inequality is strict otherwise. Every ray is then the direction (mean x - mean y)/W1, and
+    an affine critic f(z) = <w, z> has the cosine raw/(|w| W1) at every point, which is 1 for `linear`.
 
-    Nothing of the kind holds for other critics row by row: a function that separates the samples may have any
-    gradient at the points themselves, and even the exact `potential` has kinks there. For them the first theorem
-    vouches for the rays that their gradients are compared with, and the columns made of both agree with each other.
+    For other critics nothing of the kind holds row by row: a function that separates the samples may have any gradient
+    at the points themselves, and even the exact `potential` has kinks there. For them the first theorem proves the rays
+    right with which their gradients are compared, and the columns made of both agree with each other.
     """
     known = frame["ray_cosine"]
     yield from at_most("rays lie along the moves", frame, ALONG - known, 0.0)
@@ -36,7 +37,7 @@ def rays(frame: pd.DataFrame) -> Iterator[Violation]:
 
 
 def _affine(ok: pd.DataFrame) -> Iterator[Violation]:
-    """The cosine of `linear` and `zero` where all mass moves one way."""
+    """Where all mass moves one way, the cosine of `linear` is 1 and that of `zero` is 0."""
     coupled = ok["sampling.mode"] != "independent"
     parallel = coupled & (ok["primal"] > 0) & (ok["shift"] >= ok["primal"] * (1 - 1e-12))
     expected = ok["critic"].map({"linear": 1.0, "zero": 0.0}).where(parallel)
@@ -47,9 +48,9 @@ def _affine(ok: pd.DataFrame) -> Iterator[Violation]:
 
 
 def _products(rows: pd.DataFrame) -> Iterator[Violation]:
-    """L = mean |g - r|^2, its minimum R over scales and the minimising s, of which two give the third.
+    """The loss L = mean |g - r|^2, its minimum R over scales and the minimising scale s agree: two give the third.
 
-    With p = mean <g, r>, q = mean |g|^2 and unit rays: L = q - 2p + 1, and for p > 0 s = p/q, R = 1 - p^2/q.
+    With p = mean <g, r>, q = mean |g|^2 and rays of length 1, L = q - 2p + 1, and for p > 0 s = p/q and R = 1 - p^2/q.
     """
     loss, least, s = rows["gradient_l2"], rows["gradient_l2_repaired"], rows["gradient_scale"]
     yield from at_most("repaired gradient loss <= 1", rows, least, 1 + TOLERANCE)

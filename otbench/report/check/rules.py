@@ -1,4 +1,4 @@
-"""Rows → violations: every theorem, certificate, closed form, table and promise, re-checked from what is stored."""
+"""The check of a results folder: every theorem, certificate, closed form, table and promise, from what is stored."""
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator
@@ -9,53 +9,63 @@ import numpy as np
 import pandas as pd
 
 from otbench.errors import InputError, ResultsError
-from otbench.experiment.agreement import Promise
 from otbench.experiment.locate import declaration_digest, experiments
+from otbench.experiment.promise import Promise
 from otbench.files import read_toml
 from otbench.report.check.gan_rules import curve_certificates, curve_ladder, curve_ranges
 from otbench.report.check.proof_rules import PROOF, proved, rounding
 from otbench.report.check.published_rules import near_published
 from otbench.report.check.ray_rules import rays
 from otbench.report.check.timing_rules import measurements
-from otbench.report.check.violation import TOLERANCE, Violation, at_most, holds, place
+from otbench.report.check.violation import Violation, at_most, holds, place
 from otbench.results.folder import Stored
 from otbench.results.rounding import NOISE, ROUND_OFF, ROUNDING
 from otbench.results.store import Results, Row, cell_key, keys_digest
 from otbench.results.tables.cells import cell_columns, to_csv
+from otbench.transport.certificate import TOLERANCE
 
-#: Standard errors between a closed form on a sample and the population's value.
+#: The standard errors by which a closed form on a sample may differ from the population's value.
 SIGMAS = 6.0
 
-
+#: A rule on the frame of a folder.
 Rule = Callable[[pd.DataFrame], Iterator[Violation]]
 
 
 def check_results(results: Results | Stored | str | Path) -> dict[str, list[Violation]]:
-    """Every rule on one results folder, given by its path: rule name → its violations, [] where it holds.
+    """Check everything that a results folder holds, from its files alone: nothing is solved or trained.
+
+    Args:
+        results: the path of a results folder, or one that was opened or read already.
+
+    Returns:
+        The violations of every rule by its name, [] where it holds. A violation says which rule is broken, where, what
+        was seen and what it must be.
 
     Raises:
         ResultsError: the folder cannot be read.
         InputError: neither a path nor results.
+
+    Source: Villani 2009, Thm 5.10 (weak duality, by which every rung is at most W1); Lin 1991, Thm 3 (JS and TV).
     """
     stored = results if isinstance(results, Stored) else Stored(_opened(results))
-    if stored.measurements:
-        own = CURVE_RULES if stored.generator else {"measurements": measurements}
+    if stored.is_study:
+        own = CURVE_RULES if stored.kind == "generator" else {"measurements": measurements}
         return {
             **{name: list(rule(stored.frame)) for name, rule in own.items()},
-            "complete": list(all_measured(stored.measurements, stored.meta)),
+            "complete": list(all_measured(stored)),
             "declaration": list(declaration(stored.results.folder.name, stored.meta)),
             "tables": list(tables(stored)),
         }
-    frame = stored.frame[stored.frame["status"] != "failed"]  # they have a rule of their own
+    frame = stored.frame[stored.frame["status"] != "failed"]  # cells that failed have a rule of their own
     found: dict[str, list[Violation]] = {name: list(rule(frame)) for name, rule in RULES.items()}
     found["failures"] = list(failures(stored.frame))
     found["keys"] = list(keys(stored.rows))
     found["complete"] = list(complete(stored.rows, stored.meta))
     found["declaration"] = list(declaration(stored.results.folder.name, stored.meta))
     found["tables"] = list(tables(stored))
-    if "published" in stored.tables:
+    if stored.kind == "published":
         found["published scores"] = list(near_published(stored.tables["published"]))
-    found["agreement"] = list(agreement(stored.frame, stored.meta.get("agree", [])))
+    found["agreement"] = list(promises_kept(stored.frame, stored.meta.get("agree", [])))
     return found
 
 
@@ -64,7 +74,7 @@ def _opened(results: Results | str | Path) -> Results:
 
 
 def certificates(frame: pd.DataFrame) -> Iterator[Violation]:
-    """Exact side: every sample has a value with the interval that proves it, and none was refused."""
+    """Every sample has an exact value with the interval that proves it, and none was refused."""
     yield from proved(frame)
     missing = frame[PROOF].isna().any(axis=1)
     yield from holds("certificate", frame, ~missing | (frame["status"] == "refused"), "no certificate", "one")
@@ -78,7 +88,7 @@ def ladder(frame: pd.DataFrame) -> Iterator[Violation]:
     rungs = ["clip_bound", "spectral", "slope", "c_transform", "primal"]
     for k, lower in enumerate(rungs):
         yield from at_most(f"{lower} >= 0", ok, -ok[lower], 0.0)
-        # a rung whose constant is unknown is left out, so each is held to every later one
+        # each rung is compared with every later one, as a rung between them may be unknown
         for upper in rungs[k + 1 :]:
             roof = ok["primal_upper" if upper == "primal" else upper]
             yield from at_most(f"{lower} <= {upper}", ok, ok[lower], roof + slack)
@@ -95,7 +105,7 @@ def ladder(frame: pd.DataFrame) -> Iterator[Violation]:
 
 
 def ranges(frame: pd.DataFrame) -> Iterator[Violation]:
-    """Quantities that live in an interval: skill, cosine, shares; gradients no longer than the Lipschitz constant."""
+    """Skill, cosine and shares are in their intervals, and no gradient is longer than the Lipschitz constant."""
     for name, low, high in (
         ("skill", 0.0, 1.0), ("cosine", -1.0, 1.0), ("coincident", 0.0, 1.0), ("population_overlap", 0.0, 1.0),
         ("saturation", 0.0, 1.0), ("saturation_start", 0.0, 1.0),
@@ -113,7 +123,8 @@ def ranges(frame: pd.DataFrame) -> Iterator[Violation]:
 
 
 def closed_forms(frame: pd.DataFrame) -> Iterator[Violation]:
-    """|W1 - coupled W1| <= sampling floor, 0 when coupled; the coupled W1 estimates the population's."""
+    """|W1 - coupled W1| is at most the sampling floor, which is 0 of coupled samples, and the coupled W1 is within 6
+    standard errors of the population's."""
     slack = rounding(frame)
     error = (frame["primal"] - frame["coupled_w1"]).abs()
     floor = frame["sampling_floor"] * (1 + TOLERANCE)
@@ -125,7 +136,7 @@ def closed_forms(frame: pd.DataFrame) -> Iterator[Violation]:
     yield from holds("closed form", frame, whole, "missing in part", "whole, or absent")
     floor = frame["sampling_floor"].where(coupled)
     yield from at_most("floor is 0 when coupled", frame, floor.abs(), 0.0)
-    told = (frame["coupled_w1"] > 0) | ~(frame["population_overlap"] > 0)  # a sample in which nothing moved is silent
+    told = (frame["coupled_w1"] > 0) | ~(frame["population_overlap"] > 0)  # where nothing moved, a sample tells nothing
     error = (frame["coupled_w1"] - frame["population_w1"]).abs().where(told)
     both = np.hypot(frame["coupled_stderr"], frame["population_stderr"].fillna(0.0))
     tolerance = SIGMAS * both + slack
@@ -134,7 +145,7 @@ def closed_forms(frame: pd.DataFrame) -> Iterator[Violation]:
 
 
 def divergences(frame: pd.DataFrame) -> Iterator[Violation]:
-    """The old loss: JS <= TV log 2 for laws and samples, the laws' JS >= TV^2/2 and KL >= 2 TV^2 (Pinsker).
+    """JS <= TV log 2 for laws and for samples; JS >= TV^2/2 and KL >= 2 TV^2 (Pinsker) for laws.
 
     Source: Lin 1991, Thm 3.
     """
@@ -150,8 +161,7 @@ def divergences(frame: pd.DataFrame) -> Iterator[Violation]:
 
 
 def same_points(frame: pd.DataFrame) -> Iterator[Violation]:
-    """Methods of one sample saw the same points: the same exact value and nearest-neighbour bound, to the rounding of
-    the machines that computed them."""
+    """All methods of a sample saw the same points: what is known of those is equal, up to the rounding of machines."""
     points = [*cell_columns(frame, "problem.", "sampling."), "seed"]
     shared = [
         "n", "m", *(name for name in PROOF if name not in NOISE), "coincident", "coupled_w1", "coupled_stderr",
@@ -169,7 +179,7 @@ def same_points(frame: pd.DataFrame) -> Iterator[Violation]:
 
 
 def clip_constants(frame: pd.DataFrame) -> Iterator[Violation]:
-    """K(c) = c^L sqrt(d) prod h_i, re-derived from the cell; float32 holds c to 6e-8."""
+    """The clip constant is K(c) = c^L sqrt(d) prod h_i of its cell, up to float32, which holds c to 6e-8."""
     if not {"method.widths", *SHAPE} <= set(frame):
         return
     rows = frame[(frame["method.name"] == "weight_clip") & (frame["status"] == "ok")]
@@ -184,18 +194,18 @@ def clip_constants(frame: pd.DataFrame) -> Iterator[Violation]:
     yield from at_most("K(c) = c^L sqrt(d) prod h", rows, error, 1e-7 * layers)
 
 
-#: The columns K(c) follows from, the widths apart.
+#: The columns from which, with the widths, K(c) follows.
 SHAPE = ("method.depth", "problem.dim", "method.clip")
 
 
 def _product(widths: str) -> float:
-    """prod h_i of ``64x64``, 1 of ``none``; NaN, which no comparison holds for, where it is neither."""
+    """prod h_i of widths as ``64x64``, 1 of ``none``; NaN, with which every comparison is false, of any other text."""
     parts = [part for part in widths.split("x") if part != "none"]
     return float(np.prod([float(p) for p in parts])) if all(p.isdigit() for p in parts) else np.nan
 
 
 def failures(frame: pd.DataFrame) -> Iterator[Violation]:
-    """No cell failed: one that did is a hole in every table, and its reason says how to run it alone."""
+    """No cell failed: one that did is missing in every table, and its reason says how to run it alone."""
     for _, row in frame[frame["status"] == "failed"].iterrows():
         yield Violation("no cell failed", place(row), str(row["reason"]), "done")
 
@@ -212,8 +222,7 @@ RULES: dict[str, Rule] = {
     "clip constants": clip_constants,
 }
 
-
-#: The same for generators in training.
+#: Rules on the frame of generators in training.
 CURVE_RULES: dict[str, Rule] = {
     "certificates": curve_certificates,
     "ladder": curve_ladder,
@@ -222,7 +231,7 @@ CURVE_RULES: dict[str, Rule] = {
 
 
 def keys(rows: list[Row]) -> Iterator[Violation]:
-    """Every row's key is the hash of its cell, and no cell stands twice."""
+    """Every row's key is the hash of its cell, and no cell has two rows."""
     seen = set()
     for row in rows:
         key = str(row["key"])
@@ -234,7 +243,7 @@ def keys(rows: list[Row]) -> Iterator[Violation]:
 
 
 def complete(rows: list[Row], meta: dict[str, Any]) -> Iterator[Violation]:
-    """The rows are exactly the cells the experiment declared when it ran."""
+    """The rows are of exactly the cells that the experiment declared when it ran."""
     if not meta:
         yield Violation("meta.json", "-", "missing", "there: run the experiment again")
     elif len(rows) != meta.get("cells"):
@@ -243,18 +252,18 @@ def complete(rows: list[Row], meta: dict[str, Any]) -> Iterator[Violation]:
         yield Violation("every declared cell has a row", "-", "other cells", "those declared")
 
 
-def all_measured(measured: list[Row], meta: dict[str, Any]) -> Iterator[Violation]:
-    """Every record of the plan is there once; of a timed plan, from every machine."""
-    planned, made = meta.get("planned", {}), defaultdict(list)
-    for row in measured:
-        made["everywhere" if row["kind"] == "generator" else str(row["machine"])].append(str(row["key"]))
+def all_measured(stored: Stored) -> Iterator[Violation]:
+    """Every record of the plan is there once, and of a timed plan once from every machine that measured any."""
+    planned, made = stored.meta.get("planned", {}), defaultdict(list)
+    for row in stored.measurements:
+        made["everywhere" if stored.kind == "generator" else str(row["machine"])].append(str(row["key"]))
     for scope, keys in sorted(made.items()):
         if keys_digest(keys) != planned.get(scope):
             yield Violation("every planned measurement is there", scope, f"{len(keys)}", "those of the plan")
 
 
 def tables(stored: Stored) -> Iterator[Violation]:
-    """Every committed table is, byte for byte, what the rows give."""
+    """Every table in the folder has exactly the bytes that the rows give."""
     for name, table in stored.tables.items():
         file = stored.results.tables / f"{name}.csv"
         if not file.is_file():
@@ -266,14 +275,14 @@ def tables(stored: Stored) -> Iterator[Violation]:
 
 
 def declaration(name: str, meta: dict[str, Any]) -> Iterator[Violation]:
-    """The experiment of that name, where it is found, still declares what it did when it ran."""
+    """The experiment of that name, if it is found, declares what it declared when it ran."""
     file = experiments().get(name)
     if file is not None and meta and meta.get("declaration") != declaration_digest(read_toml(file)):
         yield Violation("the results are of the experiment", file.name, "changed since", "as when it ran: run it again")
 
 
-def agreement(frame: pd.DataFrame, promises: Any) -> Iterator[Violation]:
-    """The designated cells reach their dual/primal ratio in the median; one that diverged or was refused counts 0."""
+def promises_kept(frame: pd.DataFrame, promises: Any) -> Iterator[Violation]:
+    """The cells of each promise reach its ratio in the median; one that diverged or was refused counts 0."""
     for promise in _promises(promises):
         where, ratio, least = promise.where, promise.ratio, promise.at_least
         place = ", ".join(f"{name} = {value}" for name, value in where.items())
@@ -292,6 +301,7 @@ def agreement(frame: pd.DataFrame, promises: Any) -> Iterator[Violation]:
 
 
 def _promises(stored: Any) -> list[Promise]:
+    """The promises in meta.json."""
     try:
         return [Promise(**fields) for fields in stored]
     except (InputError, TypeError) as error:

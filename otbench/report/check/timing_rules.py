@@ -1,4 +1,4 @@
-"""Rules of measurements: times in order, no engine faster than its own matrix products, room for the critics."""
+"""Rules for measured times and memory: what no machine can measure, and what every engine must hold."""
 
 from collections.abc import Iterator
 
@@ -9,8 +9,10 @@ from otbench.results.tables.timing import scaling
 
 
 def measurements(frame: pd.DataFrame) -> Iterator[Violation]:
-    """Times are positive and their quartiles in order; no engine beats the core's own matrix products by far; peak
-    memory is told of every training, None where it could not be measured, and holds the parameters at least."""
+    """Times are positive with quartiles in order, and no engine is much faster than the device's matrix products.
+
+    Every training tells its peak memory, None where it could not be measured, which is enough for the parameters.
+    """
     for name in [str(c).removesuffix("_median") for c in frame if str(c).endswith("_median")]:
         q1, median, q3 = (frame[f"{name}_{part}"].astype(float) for part in ("q1", "median", "q3"))
         for index in frame.index[(q1 <= 0) | (q1 > median) | (median > q3)]:
@@ -24,7 +26,10 @@ def measurements(frame: pd.DataFrame) -> Iterator[Violation]:
 
 
 def _memory(trainings: pd.DataFrame) -> Iterator[Violation]:
-    """Peak memory is no smaller than the float32 parameters of all critics: 4 bytes each, and 12 operations a row."""
+    """The peak memory holds at least the float32 parameters of all critics.
+
+    A parameter has 4 bytes and takes 12 operations per point of a sample, so that flop / (3 batch) are their bytes.
+    """
     rule = "peak memory"
     if "peak_memory_bytes" not in trainings and len(trainings):
         yield Violation(rule, "of every training", "no column peak_memory_bytes", "told, or null: measure again")

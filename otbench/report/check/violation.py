@@ -1,4 +1,4 @@
-"""A violation: one broken rule of one row, and the comparisons that find them."""
+"""A violation is one broken rule in one row; the comparisons that find them are here as well."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -7,13 +7,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-#: Relative rounding allowance of every comparison: the certificate's own.
-TOLERANCE = 1e-9
-
 
 @dataclass(frozen=True)
 class Violation:
-    """One broken rule: which, where, what was seen, what was allowed."""
+    """One broken rule: which it is, in which cell, what was observed there, and what it must be."""
 
     rule: str
     cell: str
@@ -26,7 +23,14 @@ class Violation:
 
 
 def at_most(rule: str, frame: pd.DataFrame, observed: Any, bound: Any) -> Iterator[Violation]:
-    """A violation for every row where observed > bound; empty values are other rules' business."""
+    """A violation for every row in which observed > bound; empty values are left to other rules.
+
+    Args:
+        rule: what is broken, for messages.
+        frame: the rows.
+        observed: a column of numbers.
+        bound: a column of numbers, or one number for all rows.
+    """
     bounds = pd.Series(bound, index=frame.index) if np.isscalar(bound) else bound
     for index in frame.index[(observed > bounds).fillna(False)]:
         seen, limit = float(observed.loc[index]), float(bounds.loc[index])
@@ -34,13 +38,21 @@ def at_most(rule: str, frame: pd.DataFrame, observed: Any, bound: Any) -> Iterat
 
 
 def holds(rule: str, frame: pd.DataFrame, kept: Any, observed: str, bound: str) -> Iterator[Violation]:
-    """A violation for every row whose flag in ``kept`` is not set."""
+    """A violation for every row of ``frame`` whose flag in ``kept`` is not set.
+
+    Args:
+        rule: what is broken, for messages.
+        frame: the rows.
+        kept: a column of flags.
+        observed: what is there where the flag is not set.
+        bound: what must be there.
+    """
     for index in frame.index[~kept]:
         yield Violation(rule, place(frame.loc[index]), observed, bound)
 
 
 def place(row: Any) -> str:
-    """A cell a reader can find: its names, then the start of its key."""
+    """A row's cell in a way that a reader can find it: its names, then the start of its key."""
     names = (
         "problem.name", "problem.dim", "method.name", "method.clip", "dataset", "lr", "clip", "iteration", "seed",
     )  # fmt: skip

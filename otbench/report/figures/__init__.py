@@ -1,1 +1,1 @@
-"""Figures: the pictures of a results folder, one idea a file."""
+"""Figures: the pictures of a results folder, one picture per file."""

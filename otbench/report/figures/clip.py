@@ -1,4 +1,4 @@
-"""What a clipped critic prints against what it is worth, over the clip value."""
+"""The picture of what clipped critics print and of what that is worth, over the clip value."""
 
 import matplotlib.pyplot as plt
 import pandas as pd
@@ -9,9 +9,10 @@ from otbench.results.tables.cells import most_frequent, proportional
 
 
 def clip(frame: pd.DataFrame) -> Figure | None:
-    """raw/W1 (left) and slope/W1 (right) against c/c*, a line a dimension, quartiles shaded.
+    """raw/W1 on the left and slope/W1 on the right against c/c*, one line per dimension, with quartiles shaded.
 
-    Of the problem, sampling mode and widths with the most rows, trained with a rate in proportion to c.
+    It is of the problem, sampling mode and widths that have the most rows, trained at a rate proportional to c, and
+    None where there is only one clip value.
     """
     rows = most_frequent(proportional(frame))
     rows = rows[rows["method.widths"] == rows["method.widths"].mode().iloc[0]] if len(rows) else rows

@@ -1,4 +1,4 @@
-"""Dual against primal: every row under the diagonal."""
+"""The picture of dual against primal values, in which every row is under the diagonal."""
 
 import matplotlib.pyplot as plt
 import pandas as pd
@@ -6,12 +6,12 @@ from matplotlib.figure import Figure
 
 from otbench.report.figures.style import COLOURS, plain_ticks
 
-#: The rungs drawn: what a critic's own slope proves, and the best dual value of its multiples.
+#: The rungs that are drawn: what a critic's own slope proves, and the best dual value of its multiples.
 DRAWN = {"slope": "slope", "c_transform": "c-transform"}
 
 
 def diagonal(frame: pd.DataFrame) -> Figure | None:
-    """Each row's proven bounds against the exact W1 of its samples; None where no row has both."""
+    """The bounds that each row proves against the exact W1 of its samples; None where no row has both."""
     rows = frame[(frame["status"] == "ok") & (frame["primal"] > 0)]
     if rows.empty:
         return None

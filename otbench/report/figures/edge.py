@@ -1,4 +1,4 @@
-"""The knife's edge: the printed value against the clip value by depth, beside what it is worth."""
+"""The picture of the knife's edge: the printed value against the clip value, by depth, and what it is worth."""
 
 import matplotlib.pyplot as plt
 import pandas as pd
@@ -12,8 +12,9 @@ ARMS = {"clip": ("-", "rate in proportion to c"), "absolute": ("--", "rate 5e-5"
 
 
 def edge(frame: pd.DataFrame) -> Figure | None:
-    """raw/W1 (left), slope/W1 (middle), mean gradient norm (right) against c/c*, a colour a depth, a dash a rate;
-    medians over dimensions and seeds of the problem with the most rows. None where no clip value is swept.
+    """raw/W1, slope/W1 and the mean gradient norm against c/c*, one colour per depth and one dash per learning rate.
+
+    They are medians over dimensions and seeds, of the problem with the most rows. None where no clip value is swept.
     """
     if not is_sweep(frame):
         return None

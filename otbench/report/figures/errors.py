@@ -1,4 +1,4 @@
-"""Two errors that are never to be confused: what sampling adds to W1, and what a critic leaves of it."""
+"""The picture of two errors that differ: what sampling adds to W1, and what a critic leaves of it."""
 
 import matplotlib.pyplot as plt
 import pandas as pd
@@ -8,8 +8,10 @@ from otbench.report.figures.style import COLOURS, MARKERS, band
 
 
 def errors(frame: pd.DataFrame) -> Figure | None:
-    """Sampling error |primal - population W1| / population W1 and critic error (primal - slope) / primal against
-    dimension, of independent samples of a law whose W1 is known; None without two dimensions of such.
+    """The sampling error |primal - population W1| / population W1 and the critic's (primal - slope) / primal against
+    the dimension.
+
+    Both are of independent samples of a law whose W1 is known; None where these have fewer than two dimensions.
     """
     rows = frame[(frame["sampling.mode"] == "independent") & (frame["population_w1"] > 0) & (frame["status"] == "ok")]
     rows = rows[rows["problem.name"] == rows["problem.name"].mode().iloc[0]] if len(rows) else rows

@@ -1,4 +1,4 @@
-"""The funnels' potential in the plane, and what critics make of it."""
+"""The picture of the funnels' potential in the plane, and of critics beside it."""
 
 from collections.abc import Sequence
 
@@ -15,28 +15,28 @@ from otbench.report.figures.style import COLOURS
 from otbench.transport.alignment import alignment
 from otbench.types import Array, SamplePair
 
-#: Points a side of a surface's grid, steps between its contours, rays, points a critic's cosine is read on.
-GRID, CONTOURS, RAYS, SCORED = 81, 12, 40, 4096
+#: Points on each side of a surface's grid, steps between its contours, rays, and points on which a cosine is computed.
+SIDE, CONTOURS, RAYS, SCORED = 81, 12, 40, 4096
 
 #: Light enough everywhere for black rays; one hue, so that only lightness tells high from low.
 SHADES = LinearSegmentedColormap.from_list("shades", ["#ffffff", "#56B4E9", "#3f86b8"])
 
 
 def surfaces(problem: Funnels, critics: Sequence[tuple[str, Critic]], *, seed: int = 0) -> Figure:
-    """The optimal potential f = -u of a pair in the plane, and beside it each critic's surface under its label.
+    """The optimal potential f = -u of a pair in the plane, and beside it the surface of each critic under its label.
 
-    Every surface is coloured over its own range, which its title tells: a clipped critic's values differ by orders of
-    magnitude from the potential's. The same sample rays run from x (a dot) to y in every panel: a critic is right
-    where its contours cross them at right angles and it is higher, hence darker, at the dot.
+    Every surface is coloured over its own range, which its title tells: the values of a clipped critic differ from the
+    potential's by orders of magnitude. In every panel the same rays run from x, a dot, to y. A critic is right where
+    its contours cross them at right angles and where it is higher, and hence darker, at the dot.
 
     Raises:
-        InputError: a pair in another dimension than two.
+        InputError: the pair is not in dimension two.
     """
     if problem.dim != 2:
         raise InputError(f"surfaces are drawn of pairs in two dimensions; got dim {problem.dim}")
     drawn = problem.sample(RAYS, mode="population", seed=seed)
     scored = problem.sample(SCORED, mode="population", seed=seed)
-    axis = np.linspace(-problem.half_width, problem.half_width, GRID)
+    axis = np.linspace(-problem.half_width, problem.half_width, SIDE)
     points = np.stack(np.meshgrid(axis, axis), axis=-1).reshape(-1, 2)
     count = 1 + len(critics)
     figure, row = plt.subplots(1, count, figsize=(2.3 * count, 3), layout="constrained", squeeze=False)
@@ -51,7 +51,7 @@ def surfaces(problem: Funnels, critics: Sequence[tuple[str, Critic]], *, seed: i
 
 def _surface(axes: Axes, axis: Array, values: Array, pair: SamplePair, label: str, cosine: float | None) -> None:
     lowest, span = values.min(), np.ptp(values)
-    shades = ((values - lowest) / (span or 1.0)).reshape(GRID, GRID)
+    shades = ((values - lowest) / (span or 1.0)).reshape(SIDE, SIDE)
     edges = (axis[0], axis[-1]) * 2
     axes.imshow(shades, cmap=SHADES, origin="lower", extent=edges, interpolation="bilinear", vmin=0, vmax=1)
     levels = np.linspace(0, 1, CONTOURS + 1)[1:-1]
@@ -65,13 +65,13 @@ def _surface(axes: Axes, axis: Array, values: Array, pair: SamplePair, label: st
 
 
 def _cosine(critic: Critic, pair: SamplePair) -> float | None:
-    """With the potential's gradient, None for a function without one."""
+    """The cosine of a critic's gradient with that of the potential; None for a critic without gradients."""
     gx, gy = critic.gradients(pair.x), critic.gradients(pair.y)
     return None if gx is None or gy is None else alignment(pair, None, gx, gy).cosine
 
 
 def _short(span: float) -> str:
-    """A range a reader compares at a glance: 2.6, or 3e-5."""
+    """A number as a reader compares it at a glance: 2.6, or 3e-5."""
     if span == 0 or 0.01 <= span < 1000:
         return f"{span:.2g}"
     digit, power = f"{span:.0e}".split("e")

@@ -1,4 +1,4 @@
-"""Generators in training: what the critic prints, what it is worth, the exact W1; and where each clip value ends."""
+"""The picture of generators in training: printed values, what they are worth, the exact W1, and how runs end."""
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -9,20 +9,21 @@ from matplotlib.figure import Figure
 from otbench.report.figures.style import COLOURS, band
 from otbench.results.tables.gan import runs
 
-#: Clip values whose runs are drawn, or the nearest there are: the WGAN paper's, and ten and a hundred times as much.
-SHOWN = (0.01, 0.1, 1.0)
+#: The clip values whose runs are drawn, or the nearest ones: the WGAN paper's, and ten and a hundred times as much.
+CLIPS_SHOWN = (0.01, 0.1, 1.0)
 
-TITLES = {"ring": "ring of 8 Gaussians", "swiss_roll": "swiss roll", "digits": "digits (64-d)"}
+DATASETS = {"ring": "ring of 8 Gaussians", "swiss_roll": "swiss roll", "digits": "digits (64-d)"}
 
 
 def generator(frame: pd.DataFrame) -> Figure:
-    """A row a data set. Left: one run at three clip values, of the first seed and the largest rate, with the rank
-    correlations with W1. Right: the last W1 against the clip value, a line a rate, quartiles over seeds shaded.
+    """One row of panels per data set: three runs over their iterations, and the last W1 against the clip value.
 
-    What is printed has a unit of its own: it is drawn with its largest value at the top of the panel.
+    The runs are of three clip values, the first seed and the largest rate, with their rank correlations with W1. The
+    last W1 has one line per rate, with quartiles over seeds shaded. What is printed has a unit of its own, and is drawn
+    with its largest value at the top of the panel.
     """
     datasets, clips = list(frame["dataset"].drop_duplicates()), frame["clip"].unique().astype(float)
-    chosen = [clips[np.abs(np.log(clips / wish)).argmin()] for wish in SHOWN]
+    chosen = [clips[np.abs(np.log(clips / wish)).argmin()] for wish in CLIPS_SHOWN]
     one = frame[(frame["seed"] == frame["seed"].min()) & (frame["lr"] == frame["lr"].max())]
     ends = runs(frame)
     size = (10.5, 2.3 * len(datasets) + 0.5)
@@ -35,7 +36,7 @@ def generator(frame: pd.DataFrame) -> Figure:
             ranks = runs(part[part["clip"] == clip]).iloc[0]
             printed, slope = (_rank(ranks[name]) for name in ("rank_printed", "rank_slope"))
             axes.set_title(f"c = {clip:g}\nrank correlation: printed {printed}, / slope {slope}", fontsize=8)
-        row[0].set_ylabel(TITLES.get(name, name))
+        row[0].set_ylabel(DATASETS.get(name, name))
         _ends(row[3], ends[ends["dataset"] == name])
     for axes in panels[-1, :3]:
         axes.set_xlabel("iteration")

@@ -1,4 +1,4 @@
-"""What a clipped critic is worth over clip value and overlap of the supports, a map a dimension."""
+"""The picture of what clipped critics are worth over clip value and overlap, as one map per dimension."""
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -9,9 +9,9 @@ from otbench.results.tables.cells import proportional
 
 
 def heat(frame: pd.DataFrame) -> Figure | None:
-    """slope/W1 over clip value (across) and population overlap (up), medians over seeds; None without both axes.
+    """The median slope/W1 over clip value, to the right, and population overlap, upwards; None without both axes.
 
-    Of coupled shared mass, whose W1 is the same at every overlap, trained with a rate in proportion to c.
+    It is of coupled shared mass, whose W1 is the same at every overlap, trained at a rate proportional to c.
     """
     rows = proportional(frame)
     rows = rows[(rows["problem.name"] == "shared_mass") & (rows["sampling.mode"] == "coupled")]

@@ -1,4 +1,4 @@
-"""Rows → pictures: the figures of a results folder, one idea a file."""
+"""Which pictures a results folder has, and how they are written."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -12,7 +12,7 @@ from otbench.report.figures.edge import edge
 from otbench.report.figures.errors import errors
 from otbench.report.figures.gan import generator
 from otbench.report.figures.heat import heat
-from otbench.report.figures.saturation import saturation
+from otbench.report.figures.losses import losses
 from otbench.report.figures.seconds import seconds
 from otbench.report.figures.speed import speed
 from otbench.report.figures.style import STYLE, save
@@ -20,22 +20,22 @@ from otbench.results.folder import Stored
 from otbench.results.store import Results
 from otbench.results.tables.timing import scaling
 
-#: Every picture by its file name: drawn of a results folder, None where the folder has not what it shows.
+#: Every picture by its file name: it is drawn of a results folder, and None where the folder has not what it shows.
 PICTURES: dict[str, Callable[[Stored], Figure | None]] = {
-    "generator": lambda stored: generator(stored.frame) if stored.generator else None,
-    "speed": lambda stored: speed(scaling(stored.frame)) if stored.measurements and not stored.generator else None,
-    "saturation": lambda stored: saturation(stored.tables["saturation"]) if "saturation" in stored.tables else None,
-    "clip": lambda stored: None if stored.measurements else clip(stored.frame),
-    "edge": lambda stored: None if stored.measurements else edge(stored.frame),
-    "heat": lambda stored: None if stored.measurements else heat(stored.frame),
-    "diagonal": lambda stored: None if stored.measurements else diagonal(stored.frame),
-    "errors": lambda stored: None if stored.measurements else errors(stored.frame),
-    "seconds": lambda stored: None if stored.measurements else seconds(stored.frame, stored.clock),
+    "generator": lambda stored: generator(stored.frame) if stored.kind == "generator" else None,
+    "speed": lambda stored: speed(scaling(stored.frame)) if stored.kind == "timing" else None,
+    "saturation": lambda stored: losses(stored.tables["saturation"]) if "saturation" in stored.tables else None,
+    "clip": lambda stored: None if stored.is_study else clip(stored.frame),
+    "edge": lambda stored: None if stored.is_study else edge(stored.frame),
+    "heat": lambda stored: None if stored.is_study else heat(stored.frame),
+    "diagonal": lambda stored: None if stored.is_study else diagonal(stored.frame),
+    "errors": lambda stored: None if stored.is_study else errors(stored.frame),
+    "seconds": lambda stored: None if stored.is_study else seconds(stored.frame, stored.clock),
 }
 
 
 def write_figures(results: Results) -> list[Path]:
-    """Every figure of a results folder as SVG and PNG; the same rows give the same SVG bytes."""
+    """Write every picture of a results folder as SVG and PNG and return the files; equal rows give equal SVG bytes."""
     stored, files = Stored(results), []
     with mpl.rc_context(STYLE):
         for name, draw in PICTURES.items():

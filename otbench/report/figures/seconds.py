@@ -1,4 +1,4 @@
-"""Seconds against error: how long a critic takes to what it proves, and how long the exact answer takes."""
+"""The picture of error against seconds: how long a critic takes to what it proves, and the exact solve to W1."""
 
 import matplotlib.pyplot as plt
 import pandas as pd
@@ -9,8 +9,10 @@ from otbench.results.tables.cells import most_frequent
 
 
 def seconds(frame: pd.DataFrame, clock: pd.DataFrame) -> Figure | None:
-    """1 - slope/W1 of clipped critics at half their steps and at the end against their training seconds, and the exact
-    solve's seconds, where the error is 0; None without timings. Medians over clip values, rates and seeds.
+    """1 - slope/W1 of clipped critics after half of their steps and after all, against their training seconds.
+
+    The exact solve is drawn at its own seconds with the error 0. All are medians over clip values, rates and seeds.
+    None without timings.
     """
     if clock.empty or "method.steps" not in frame:
         return None

@@ -1,4 +1,4 @@
-"""How fast critics train, engine beside engine."""
+"""The picture of how fast critics train, one engine beside another."""
 
 import matplotlib.pyplot as plt
 import pandas as pd
@@ -8,7 +8,7 @@ from otbench.report.figures.style import COLOURS, MARKERS
 
 
 def speed(frame: pd.DataFrame) -> Figure:
-    """Critic-steps a second against critics in the batch, a panel a shape; the plain loop as a dashed line."""
+    """Critic-steps per second against critics in the batch, one panel per shape; the plain loop is a dashed line."""
     shapes = list(frame.groupby(["batch", "width"]))
     size = (2.6 * len(shapes), 3.2)
     figure, grid = plt.subplots(1, len(shapes), figsize=size, sharey=True, layout="constrained", squeeze=False)

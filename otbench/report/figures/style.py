@@ -13,7 +13,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from otbench.files import write_atomically
 
-#: Okabe and Ito's palette: told apart by colour-blind readers; lines also differ by marker.
+#: The palette of Okabe and Ito, which colour-blind readers tell apart; lines also differ by their marker.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 
@@ -31,7 +31,16 @@ STYLE: Any = {
 
 
 def band(axes: Axes, rows: pd.DataFrame, x: str, y: str, k: int, label: str) -> None:
-    """Median line and quartile band of y over rows of equal x."""
+    """Draw the median of the column y as a line over the column x, with a band between its quartiles.
+
+    Args:
+        axes: where it is drawn.
+        rows: the rows, which are pooled where x is equal.
+        x: the column along the axis.
+        y: the column whose quartiles are drawn.
+        k: the number of the line, which decides its colour and marker.
+        label: its name in the legend.
+    """
     grouped = rows.groupby(rows[x].round(9))[y]
     q1, median, q3 = (grouped.quantile(level) for level in (0.25, 0.5, 0.75))
     axes.plot(median.index, median, color=COLOURS[k], marker=MARKERS[k], markersize=4, label=label)
@@ -39,7 +48,7 @@ def band(axes: Axes, rows: pd.DataFrame, x: str, y: str, k: int, label: str) -> 
 
 
 def plain_ticks(axis: Axis) -> None:
-    """Ticks of a short logarithmic axis at 1, 2 and 5, written out: 0.2, not 2 x 10^-1."""
+    """Put the ticks of a short logarithmic axis at 1, 2 and 5, and write them as 0.2 and not as 2 x 10^-1."""
     axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axis.set_minor_formatter(NullFormatter())

@@ -1,4 +1,4 @@
-"""Pictures that need the critics themselves: they are trained anew from their rows, bit for bit on the same machine."""
+"""Pictures of critics themselves, which are trained again from their rows: the same bits on the same machine."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,20 +16,21 @@ from otbench.results.folder import Stored
 from otbench.results.store import Results
 from otbench.results.tables.cells import proportional
 
-#: Critics side by side: as many as fit a page beside the potential.
-SHOWN = 4
+#: The critics that are drawn: as many as fit a page beside the potential.
+CRITICS_SHOWN = 4
 
 
 def write_portraits(results: Results) -> list[Path]:
-    """The funnels' potential in the plane and clipped critics' surfaces, of a folder that has such rows."""
+    """Draw the funnels' potential in the plane beside clipped critics, and return the files; [] without such rows."""
     stored = Stored(results)
-    if stored.measurements:
+    if stored.is_study:
         return []
     rows = _of_one_pair(proportional(stored.frame))
     if rows.empty:
         return []
     law = Funnels(**_fields(rows.iloc[0], "problem."))
-    some = rows.iloc[[round(k * (len(rows) - 1) / (SHOWN - 1)) for k in range(SHOWN)]].drop_duplicates("key")
+    places = [round(k * (len(rows) - 1) / (CRITICS_SHOWN - 1)) for k in range(CRITICS_SHOWN)]
+    some = rows.iloc[places].drop_duplicates("key")
     critics = []
     for _, row in some.iterrows():
         method, seed = WeightClip(**_fields(row, "method.")), int(row["seed"])
@@ -40,7 +41,7 @@ def write_portraits(results: Results) -> list[Path]:
 
 
 def _of_one_pair(rows: pd.DataFrame) -> pd.DataFrame:
-    """Critics of one seed on the first own pair in the plane, trained on fresh draws, a row a clip value."""
+    """The rows of one seed on the first pair of our own in the plane, trained on fresh draws, one per clip value."""
     rows = rows[(rows["problem.name"] == "funnels") & (rows["sampling.mode"] == "population")]
     if rows.empty:
         return rows
@@ -51,7 +52,7 @@ def _of_one_pair(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def _fields(row: Mapping[str, Any] | Any, prefix: str) -> dict[str, Any]:
-    """The fields of a description from its columns, left out where they are empty."""
+    """The fields of a description from its columns; those that are empty are left out."""
     fields = {}
     for name, value in row.items():
         field = str(name).removeprefix(prefix)

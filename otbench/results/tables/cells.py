@@ -1,6 +1,6 @@
-"""Rows → tables: pure functions, the same bytes for the same rows."""
+"""The tables of a matrix of cells: pure functions of its rows, so that the same rows give the same bytes."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from decimal import Decimal
 from functools import cache
 from pathlib import Path
@@ -9,16 +9,17 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from otbench.results.schema import RowColumns
+from otbench.results.schema import RowColumns, names_of
 from otbench.results.store import Results, Row, is_cell_column
+from otbench.types import skill
 
-#: Each rung as a share of the exact W1, in the ladder's order.
+#: The rungs that tables show as shares of the exact W1, in the ladder's order.
 RUNGS = ("raw", "clip_bound", "spectral", "slope", "c_transform", "nearest")
 
-#: Quantities summarised over seeds: the rungs over primal, and what says whether the critic did the work.
+#: What the agreement table summarises: the rungs over primal, and what tells whether the critic did the work.
 SUMMARISED = (*(f"{rung}_over_w1" for rung in RUNGS), "skill", "cosine")
 
-#: Cell columns every summary shows, whether the experiment varies them or not.
+#: Columns that the agreement table shows whether the experiment varies them or not.
 ALWAYS = ("problem.name", "problem.dim", "population_overlap", "sampling.mode", "critic", "method.clip")
 
 
@@ -35,12 +36,11 @@ def load(path: str | Path) -> pd.DataFrame:
 
 
 def frame_of(rows: Sequence[Row]) -> pd.DataFrame:
-    """Rows as a frame: cell columns, measured columns, derived columns; in the order of the cells."""
+    """Rows as a frame with cell columns, measured columns and derived columns, sorted by the cells."""
     names = list(dict.fromkeys(name for row in rows for name in row))
-    measured = [field.alias or name for name, field in RowColumns.model_fields.items()]
     cell = sorted(name for name in names if is_cell_column(name) and name != "seed")
     cell = sorted(cell, key=lambda name: ("problem", "sampling", "method").index(name.split(".")[0]))
-    frame = typed_frame(rows, [*cell, *measured])
+    frame = typed_frame(rows, [*cell, *names_of(RowColumns)])
     order = [name for name in [*cell, "seed"] if frame[name].nunique(dropna=False) > 1]
     if order:
         frame = frame.sort_values(order, key=_sortable, kind="stable", ignore_index=True)
@@ -48,14 +48,14 @@ def frame_of(rows: Sequence[Row]) -> pd.DataFrame:
 
 
 def most_frequent(rows: pd.DataFrame) -> pd.DataFrame:
-    """The rows of the problem and sampling mode that most of them are of."""
+    """The rows of the problem and of the sampling mode that have the most rows."""
     for name in ("problem.name", "sampling.mode"):
         rows = rows[rows[name] == rows[name].mode().iloc[0]] if len(rows) else rows
     return rows
 
 
 def proportional(frame: pd.DataFrame) -> pd.DataFrame:
-    """The rows of trained clipped critics whose learning rate is in proportion to c, so that every box is reached."""
+    """The rows of trained clipped critics whose learning rate is proportional to c, so that all reach their box."""
     rows = frame[(frame["critic"] == "weight_clip") & (frame["status"] == "ok")]
     rows = rows[rows["method.lr_unit"] == "clip"] if len(rows) else rows.assign(**{"method.clip": np.nan})
     return rows
@@ -68,12 +68,12 @@ def cell_columns(frame: pd.DataFrame, *prefixes: str) -> list[str]:
 
 
 def typed_frame(rows: Sequence[Row], names: Sequence[str]) -> pd.DataFrame:
-    """The columns ``names`` of rows, each of the type its values have."""
+    """The columns ``names`` of rows as a frame, each with the type of its values."""
     return pd.DataFrame({name: _column([row.get(name) for row in rows]) for name in names})
 
 
 def _column(values: list[Any]) -> Any:
-    """Whole numbers stay whole where some are missing; other numbers are floats; text and flags stay."""
+    """A column's values with one type: whole numbers also where some are missing, else floats; text and flags stay."""
     types = set(map(type, values)) - {type(None)}
     if types == {int} and all(value is None or abs(int(value)) < 2**63 for value in values):
         return pd.array(values, dtype="Int64")
@@ -87,7 +87,7 @@ def _sortable(column: "pd.Series[Any]") -> "pd.Series[Any]":
 
 
 def _derived(frame: pd.DataFrame) -> pd.DataFrame:
-    """The columns that follow from others. A bound is 0 where raw <= 0 or its constant is infinite."""
+    """The columns that follow from others; a bound is 0 where raw <= 0 or its constant is infinite."""
     ok, raw, primal = frame["status"] == "ok", frame["raw"], frame["primal"]
     rows = pd.DataFrame(index=frame.index)
     steps = frame.get("method.steps", pd.Series(np.nan, frame.index))
@@ -101,48 +101,43 @@ def _derived(frame: pd.DataFrame) -> pd.DataFrame:
         value = rows[rung] if rung in rows else frame[rung]
         rows[f"{rung}_over_w1"] = (value / primal).where(primal > 0)
     rows["k_eff"] = (1 / frame["scale"]).where(frame["scale"] > 0)
-    room = primal - frame["nearest"]
-    rows["skill"] = ((frame["c_transform"] - frame["nearest"]) / room).where(room > 1e-6 * primal)
+    rows["skill"] = skill(frame["c_transform"], frame["nearest"], primal)
     depth = pd.to_numeric(frame.get("method.depth", pd.Series(np.nan, frame.index)), errors="coerce").astype("float64")
     known = (frame["clip_constant"] > 0) & depth.notna()
     roots = [_root(k, n + 1) for k, n in zip(frame["clip_constant"][known], depth[known], strict=True)]
     rows["c_over_c_star"] = pd.Series(roots, frame.index[known], dtype=np.float64)
     rows["slope_half_ratio"] = (frame["slope_half"] / rows["slope"]).where(rows["slope"] > 0)
     rows["sampling_error"] = primal - frame["population_w1"]
-    alive = (frame["grad_norm_max"] > 0) & (raw > 0)  # a critic without gradient, or upside down, drives no generator
+    alive = (frame["grad_norm_max"] > 0) & (raw > 0)  # without a gradient, or upside down, it drives no generator
     rows["dead"] = (~alive).astype("float64").where(frame["method.name"] == "weight_clip")
     return rows
 
 
 @cache
 def _root(constant: float, layers: float) -> float:
-    """constant ** (1 / layers), rounded correctly: processors' own powers differ in the last bit, and with them the
-    bytes of a table."""
+    """constant ** (1 / layers), rounded correctly: the powers of processors differ in the last bit, and with them the
+    bytes of a table would."""
     return float(Decimal(constant) ** (1 / Decimal(layers)))
 
 
 def _bound(raw: "pd.Series[Any]", constant: "pd.Series[Any]") -> "pd.Series[Any]":
-    """raw / constant as a lower bound of W1 >= 0."""
+    """raw / constant as a lower bound of W1; 0 where raw <= 0, and empty where either is unknown."""
     bound = (raw / constant.where(constant > 0)).where(raw > 0, 0.0).fillna(0.0)
     return bound.where(raw.notna() & constant.notna())
 
 
-def matrix(frame: pd.DataFrame, timings: pd.DataFrame) -> pd.DataFrame:
-    """Every row with every column."""
-    return frame
-
-
-def agreement(frame: pd.DataFrame, timings: pd.DataFrame) -> pd.DataFrame:
-    """Each rung over the exact W1, skill and cosine: median and quartiles over seeds, a line a cell otherwise."""
+def agreement(frame: pd.DataFrame) -> pd.DataFrame:
+    """Medians and quartiles over seeds of each rung over the exact W1, of skill and of cosine, one line per cell
+    otherwise."""
     varying = [name for name in cell_columns(frame) if frame[name].nunique() > 1]
     keys = [*ALWAYS, *(name for name in varying if name not in ALWAYS and name != "seed")]
     return _summary(frame, [name for name in keys if name in frame], SUMMARISED)
 
 
-def clip(frame: pd.DataFrame, timings: pd.DataFrame) -> pd.DataFrame:
-    """Per problem, dimension and clip value, over overlaps and seeds: what is printed, what it is worth, and K.
+def clip(frame: pd.DataFrame) -> pd.DataFrame:
+    """What clipped critics print and what it is worth, by problem, dimension and clip value; medians and quartiles.
 
-    The overlap of shared mass is summed over; every other field that varies has a line of its own.
+    Seeds and the overlaps of shared mass are pooled; every other field that varies has lines of its own.
     """
     trained = frame[frame["critic"] == "weight_clip"]
     varying = [name for name in cell_columns(trained, "problem.", "method.") if trained[name].nunique() > 1]
@@ -155,8 +150,8 @@ def clip(frame: pd.DataFrame, timings: pd.DataFrame) -> pd.DataFrame:
     return _summary(trained, [name for name in dict.fromkeys(keys) if name in trained], columns)
 
 
-def exact(frame: pd.DataFrame, timings: pd.DataFrame) -> pd.DataFrame:
-    """A line a sample: the exact value, its certificate, the closed forms and the sampling error."""
+def exact(frame: pd.DataFrame) -> pd.DataFrame:
+    """One line per sample: the exact value, its certificate, the closed forms and the sampling error."""
     points = [name for name in cell_columns(frame, "problem.", "sampling.") if frame[name].notna().any()]
     points = [name for name in points if not name.endswith(".version")]
     columns = [
@@ -168,13 +163,14 @@ def exact(frame: pd.DataFrame, timings: pd.DataFrame) -> pd.DataFrame:
     return drawn[[*points, *columns]].drop_duplicates([*points, "seed"], ignore_index=True)
 
 
-def saturation(frame: pd.DataFrame) -> pd.DataFrame:
-    """The old loss beside the new: closed forms, a discriminator's estimate, a critic's ladder, and what a generator
-    with parameter theta receives from each; medians and quartiles over seeds, a line a law and critic.
+def losses(frame: pd.DataFrame) -> pd.DataFrame:
+    """The loss of classical GANs, which saturates, beside that of WGANs; one line per law and critic.
 
-    ``theta`` is the segments' and the translation's parameter. ``population_kl`` is infinite for laws whose supports
-    differ. ``raw_gradient_over_slope`` = raw_gradient / slope_constant: what is left of the gradient once the critic
-    is divided by its own largest slope, at most 1 in size where every point moves at unit speed.
+    It has the closed forms, a discriminator's estimate, a critic's ladder, and what a generator with the parameter
+    theta receives from each; medians and quartiles over seeds. ``theta`` is the parameter of the segments and of the
+    translation. ``population_kl`` is infinite for laws whose supports differ. ``raw_gradient_over_slope`` is
+    raw_gradient / slope_constant, which is left of the gradient once the critic is divided by its largest slope: at
+    most 1 in size where every point moves at unit speed.
     """
     rows = frame[frame["problem.name"].isin(frame[frame["js"].notna()]["problem.name"])].copy()
     none = pd.Series(np.nan, rows.index)
@@ -195,7 +191,7 @@ def saturation(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def timing(frame: pd.DataFrame, timings: pd.DataFrame) -> pd.DataFrame:
-    """Wall seconds a critic by phase, and microseconds a training step: medians and quartiles over cells."""
+    """Wall seconds per critic by phase, and microseconds per training step; medians and quartiles over cells."""
     if timings.empty:
         return pd.DataFrame()
     rows = frame.merge(timings.drop(columns="schema").drop_duplicates("key", keep="last"), on="key")
@@ -207,19 +203,9 @@ def timing(frame: pd.DataFrame, timings: pd.DataFrame) -> pd.DataFrame:
     return _summary(rows, [name for name in keys if name in rows], columns)
 
 
-#: Every table by its file name; a table is a function of the rows' frame and the timings' frame.
-TABLES: dict[str, Callable[[pd.DataFrame, pd.DataFrame], pd.DataFrame]] = {
-    "matrix": matrix,
-    "agreement": agreement,
-    "clip": clip,
-    "exact": exact,
-    "timing": timing,
-}
-
-
 def _summary(frame: pd.DataFrame, keys: list[str], columns: Sequence[str]) -> pd.DataFrame:
-    """Count, divergences, then median and quartiles of each column for every combination of keys; where cells failed,
-    how many: they have no number that could enter a median."""
+    """Median and quartiles of each column for every combination of ``keys``, after the number of cells, how many of
+    them diverged or were refused, and, if any did, how many failed: those have no number that could enter a median."""
     if frame.empty:
         return pd.DataFrame(columns=[*keys, "cells", "diverged"])
     grouped = frame.groupby(keys, dropna=False, sort=False)
@@ -234,6 +220,6 @@ def _summary(frame: pd.DataFrame, keys: list[str], columns: Sequence[str]) -> pd
 
 
 def to_csv(name: str, table: pd.DataFrame) -> bytes:
-    """The table's file: full precision for rows and samples, six digits for summaries."""
+    """The bytes of a table's file: with full precision for rows and samples, with six digits for summaries."""
     digits = None if name in {"matrix", "exact"} else "%.6g"
     return table.to_csv(index=False, float_format=digits, lineterminator="\n").encode()

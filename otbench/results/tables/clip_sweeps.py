@@ -1,15 +1,15 @@
-"""Sweeps of the clip value → tables: how sharp the printed value's edge is, and how flat what it is worth."""
+"""The table of sweeps of the clip value: how steeply the printed value depends on it, and what it is worth."""
 
 import numpy as np
 import pandas as pd
 
-#: What a sweep is told apart by, seeds, points and the clip value itself apart.
-ARM = [
+#: The columns that tell one sweep from another, besides seeds and the clip value itself.
+SWEEP = [
     "problem.name", "problem.dim", "method.depth", "method.widths", "method.lr_unit", "method.eps", "method.init",
     "method.biases", "method.clip_parameters",
 ]  # fmt: skip
 
-#: raw/W1 within this factor of 1 is a printed value one may call W1.
+#: A printed value within this factor of W1 is near enough to be called W1.
 NEAR = 2.0
 
 
@@ -20,18 +20,21 @@ def is_sweep(frame: pd.DataFrame) -> bool:
 
 
 def exponents(frame: pd.DataFrame) -> pd.DataFrame:
-    """A line a sweep: the exponent of raw against c over 0.1 c* to 10 c* (median, least and largest over seeds; theory:
-    the number of layers), the factor of c within which 1/2 <= raw/W1 <= 2 and the c/c* at which raw = W1, and over
-    the whole sweep the range of slope/W1 and cosine, and the share of dead critics (no gradient, or raw <= 0).
+    """One line per sweep: how raw grows with c, where it passes W1, and what the critics are worth.
+
+    ``exponent`` is that of raw against c over 0.1 c* to 10 c*, median, least and largest over seeds; in theory it is
+    the number of layers. ``edge_factor`` is the factor of c within which 1/2 <= raw/W1 <= 2, and
+    ``c_over_c_star_at_w1`` is where raw = W1. Over the whole sweep there are the ranges of slope/W1 and of cosine, and
+    the share of dead critics, which have no gradient or raw <= 0.
     """
     rows = frame[(frame["critic"] == "weight_clip") & frame["method.clip_over_c_star"].notna()]
     rows = rows.assign(ratio=rows["method.clip_over_c_star"].astype(float))
-    varying = [str(name) for name in rows if str(name).startswith("problem.") and name not in ARM]
+    varying = [str(name) for name in rows if str(name).startswith("problem.") and name not in SWEEP]
     varying = [name for name in varying if rows[name].nunique() > 1 and name != "problem.version"]
     lines = []
-    for arm, part in rows.groupby([*ARM, *varying], dropna=False, sort=False):
+    for arm, part in rows.groupby([*SWEEP, *varying], dropna=False, sort=False):
         if part["ratio"].nunique() > 2:
-            named: dict[str, object] = dict(zip([*ARM, *varying], arm, strict=True))
+            named: dict[str, object] = dict(zip([*SWEEP, *varying], arm, strict=True))
             lines.append(named | _sweep(part))
     return pd.DataFrame(lines)
 

@@ -1,4 +1,4 @@
-"""Published scores of the W1 benchmark's pairs beside our own: kept in the results folder, compared in tables."""
+"""The tables of the W1 benchmark's pairs: its published scores, kept in the results folder, beside our own."""
 
 import io
 from pathlib import Path
@@ -9,14 +9,13 @@ import pandas as pd
 from otbench.errors import InputError
 from otbench.files import write_atomically
 
-#: The file of published scores in a results folder, a line a pair and method.
+#: The file of published scores in a results folder, with one line per pair and method.
 SCORES_FILE = "published_scores.csv"
 
-#: Its columns: the pair, the method, and the scores on 4096 points (cost of "true": E|T(Y) - Y|).
+#: Its columns: the pair, the method, and the scores on 4096 points; the cost of the method "true" is E|T(Y) - Y|.
 SCORE_COLUMNS = ["dim", "funnels", "method", "cos", "l2", "cost"]
 
-
-#: Methods of that file which are no critics.
+#: The methods of that file that are no critics.
 REFERENCES = ("true", "dot")
 
 PAIR = ["dim", "funnels"]
@@ -25,10 +24,10 @@ PAIR = ["dim", "funnels"]
 def keep_scores(folder: Path, pairs: Path, scores: Path | None) -> None:
     """Copy published scores into the results folder, so that its tables need no other file.
 
-    ``scores`` None: metrics.csv beside ``pairs``, nothing where there is none.
+    Where ``scores`` is None, they are read from metrics.csv beside ``pairs``, if there is such a file.
 
     Raises:
-        InputError: a file that is not such a table.
+        InputError: the file is no table of scores.
     """
     file = pairs.parent / "metrics.csv" if scores is None else scores
     if scores is not None or file.is_file():
@@ -36,7 +35,7 @@ def keep_scores(folder: Path, pairs: Path, scores: Path | None) -> None:
 
 
 def read_scores(file: Path) -> pd.DataFrame:
-    """The table of published scores; InputError where it is none."""
+    """The table of published scores in a file; InputError where it holds none."""
     try:
         table: pd.DataFrame = pd.read_csv(io.BytesIO(file.read_bytes()))
     except OSError as error:
@@ -55,12 +54,12 @@ def read_scores(file: Path) -> pd.DataFrame:
 
 
 def published(frame: pd.DataFrame, scores: pd.DataFrame) -> pd.DataFrame:
-    """A line a pair: our re-trained critic (median and range over seeds), the published one, the difference, and the
-    clip value that a sweep puts first.
+    """One line per pair: our re-trained critic, the published one, their difference, and the best of a sweep.
 
-    The critic re-trained as published is the one trained longest; the others are the sweep. ``l2`` is the mean of
-    |grad f - r|^2 over points of P with r the true gradient, ``l2_repaired`` the least over multiples of f: what is
-    lost to scale is l2 - l2_repaired, to shape l2_repaired. ``sweep_clip`` has the largest median cosine.
+    The critic that is trained longest is the one re-trained as published, with medians and the range over seeds; the
+    others are the sweep. ``l2`` is the mean of |grad f - r|^2 over points of P, with r the true gradient, and
+    ``l2_repaired`` the least over multiples of f: l2 - l2_repaired is lost to scale, and l2_repaired to shape.
+    ``sweep_clip`` is the clip value with the largest median cosine.
     """
     rows = frame[(frame["critic"] == "weight_clip") & (frame["status"] == "ok")]
     rows = rows.rename(columns={"problem.dim": "dim", "problem.funnels": "funnels"})
@@ -87,7 +86,7 @@ def published(frame: pd.DataFrame, scores: pd.DataFrame) -> pd.DataFrame:
 
 
 def methods(frame: pd.DataFrame, scores: pd.DataFrame) -> pd.DataFrame:
-    """Our critic beside every published method: cos, l2 and cost, a line a pair and method, the best cosine first."""
+    """Our critic beside every published method, with cos, l2 and cost: one line per pair and method, the best first."""
     ours = published(frame, scores)[[*PAIR, "cos", "l2", "cost"]].assign(method="weight_clip (otbench)")
     both = pd.concat([ours, scores.merge(ours[PAIR])])[SCORE_COLUMNS]
     both["critic"] = ~both["method"].isin(REFERENCES)

@@ -1,15 +1,16 @@
-"""A rule for the scale of a clipped critic: what its printed value must be divided by, before it is trained.
+"""A rule that predicts the scale of a clipped critic, by which its printed value must be divided, before training.
 
-The largest slope a clipped network can have, K(c) = c^L sqrt(d) prod h, is far from what training finds. The rule
-corrects it by what is known to act, fitted on measured critics and held to problems and dimensions left out:
+The largest slope that a clipped network can have, K(c) = c^L sqrt(d) prod h, is far from what training finds. The rule
+corrects it by what is known to matter. It is fitted on measured critics, and tested on problems and dimensions that
+are left out of the fit:
 
     log scale = sum_l log g_l + b_0 + b_1 L + b_2 q log a + b_3 (1 - q) log d
 
-with g_l the gain of layer l: min(c, kappa lr steps) sqrt(in out), entries that reached the box or as far as the rate
-takes them, all aligned; combined with rho sigma (sqrt in + sqrt out), the random start of standard deviation sigma. q
-is the share of W1 that a shift of the means makes up, a = |shift|_1 / (sqrt d |shift|_2) how far it points along a
-diagonal: the box is an l-infinity ball, so a shift along an axis loses sqrt d. b_1 near log(1/2) says that half of the
-units are active.
+g_l is the gain of layer l. It combines min(c, kappa lr steps) sqrt(in out), of entries that are aligned and have come
+to the box or as far as the rate takes them, with rho sigma (sqrt in + sqrt out), of the random start with standard
+deviation sigma. q is the share of W1 that a shift of the means makes up, and a = |shift|_1 / (sqrt d |shift|_2) tells
+how far it points along a diagonal: the box is an l-infinity ball, so that a shift along an axis loses sqrt d. b_1 near
+log(1/2) says that half of the units are active.
 """
 
 import itertools
@@ -24,23 +25,26 @@ from otbench.errors import InputError
 
 Floats = NDArray[np.float64]
 
-#: What is predicted: all are in units of the critic per unit of the data.
+#: The columns that are predicted, all in units of the critic per unit of the data.
 TARGETS = ("slope_constant", "raw_over_w1", "grad_norm_mean", "k_eff")
 
-#: Values of kappa and rho a fit chooses from.
+#: The values of kappa and rho from which a fit chooses.
 KAPPAS, RHOS = (0.5, 0.7, 1.0, 1.4, 2.0), (0.5, 1.0, 2.0)
 
-#: Critics a fit takes at least.
+#: The fewest critics on which a rule is fitted.
 FEWEST = 20
 
-#: The linear part's terms.
+#: The terms of the linear part.
 TERMS = ("constant", "layers", "diagonal", "isotropic")
 
 
 @dataclass(frozen=True, eq=False)
 class Setting:
-    """What the rule looks at, one entry a critic: dim, clip, lr (absolute), steps and eps (k,), the widths of each,
-    whether weights start in the box; of the samples ``shift_share`` q, ``diagonality`` a and ``spread``."""
+    """What the rule looks at, with one entry per critic in arrays (k,).
+
+    Of the critics there are dim, widths, clip, the absolute learning rate lr, steps, eps, and whether their weights
+    start in the box; of the samples ``shift_share`` q, ``diagonality`` a and ``spread``.
+    """
 
     dim: Floats
     widths: list[tuple[int, ...]]
@@ -54,14 +58,14 @@ class Setting:
     spread: Floats
 
     def take(self, which: NDArray[np.bool_]) -> "Setting":
-        """The critics of ``which``."""
+        """The settings of the critics that are flagged in ``which`` (k,)."""
         index = np.flatnonzero(which)
         parts = {part.name: getattr(self, part.name)[index] for part in fields(self) if part.name != "widths"}
         return Setting(**parts, widths=[self.widths[k] for k in index])
 
     @cached_property
     def layers(self) -> tuple[Floats, Floats, NDArray[np.bool_]]:
-        """(k, L) fan-in and fan-out of every layer, 1 and False where a critic has fewer."""
+        """Fan-in and fan-out of every layer, and whether there is one, each (k, L); a missing layer is 1 x 1."""
         most = max(len(w) for w in self.widths) + 1
         fans = np.ones((2, len(self.widths), most))
         for k, (dim, widths) in enumerate(zip(self.dim, self.widths, strict=True)):
@@ -72,14 +76,14 @@ class Setting:
 
     @cached_property
     def start(self) -> Floats:
-        """(k, L) standard deviation of the weights before training: U(±min(c, 1/sqrt fan_in)), or U(±c)."""
+        """The standard deviation (k, L) of the weights before training: of U(±min(c, 1/sqrt fan_in)), or of U(±c)."""
         fan_in, _, _ = self.layers
         clip = self.clip[:, None]
         sigma: Floats = np.where(self.starts_in_box[:, None], clip, np.minimum(clip, fan_in**-0.5)) / np.sqrt(3)
         return sigma
 
     def stalled(self) -> NDArray[np.bool_]:
-        """Critics whose first gradients are below the optimiser's eps: RMSProp then hardly moves them."""
+        """Flags (k,) of critics whose first gradients are below the optimiser's eps: RMSProp hardly moves them."""
         fan_in, fan_out, there = self.layers
         sigma = self.start
         gain = np.where(there, np.log(sigma * (np.sqrt(fan_in) + np.sqrt(fan_out))), 0.0).sum(1)
@@ -90,8 +94,8 @@ class Setting:
 
 @dataclass(frozen=True, eq=False)
 class ScaleRule:
-    """A fitted rule for one target: kappa, rho, the coefficients of ``TERMS``, and the quantiles 0.05, 0.5, 0.95 of
-    log(measured / predicted)."""
+    """A fitted rule for one target: kappa, rho, the coefficients of ``TERMS``, and as ``errors`` the quantiles 0.05,
+    0.5 and 0.95 of log(measured / predicted)."""
 
     kappa: float
     rho: float
@@ -99,19 +103,19 @@ class ScaleRule:
     errors: Floats
 
     def log_scale(self, setting: Setting) -> Floats:
-        """log of the predicted scale (k,)."""
+        """The logarithm of the predicted scale (k,)."""
         predicted: Floats = _log_gain(setting, self.kappa, self.rho) + _terms(setting) @ self.coefficients
         return predicted
 
 
 def fit(setting: Setting, measured: Floats) -> ScaleRule:
-    """Least squares of the logarithms for every kappa and rho; those of the smallest median error are taken."""
+    """The rule of the smallest median error, over all kappa and rho, by least squares of the logarithms."""
     found, terms = [], _terms(setting)
     for kappa, rho in itertools.product(KAPPAS, RHOS):
         left = np.log(measured) - _log_gain(setting, kappa, rho)
         coefficients = np.linalg.lstsq(terms, left, rcond=None)[0]
         errors = left - terms @ coefficients
-        sure = np.abs(errors) <= 3 * np.median(np.abs(errors))  # a second look without those that did not train
+        sure = np.abs(errors) <= 3 * np.median(np.abs(errors))  # fitted again without critics that did not train
         coefficients = np.linalg.lstsq(terms[sure], left[sure], rcond=None)[0]
         errors = left - terms @ coefficients
         quantiles = np.quantile(errors, [0.05, 0.5, 0.95])
@@ -142,13 +146,13 @@ def settings_of(rows: pd.DataFrame) -> Setting:
 
 
 def fitted_rows(frame: pd.DataFrame) -> pd.DataFrame:
-    """The rows a rule is fitted on: trained clipped critics whose training was not stalled by eps."""
+    """The rows on which a rule is fitted: trained clipped critics whose training was not stalled by eps."""
     rows = frame[(frame["critic"] == "weight_clip") & (frame["status"] == "ok") & (frame["primal"] > 0)]
     return rows[~settings_of(rows).stalled()] if len(rows) else rows
 
 
 def rule_table(frame: pd.DataFrame) -> pd.DataFrame:
-    """A line a target: the rule fitted on all rows, and the ranges of what it was fitted on."""
+    """One line per target: the rule fitted on all rows, and the ranges of what it was fitted on."""
     rows = fitted_rows(frame)
     if len(rows) < FEWEST:
         return pd.DataFrame()
@@ -175,8 +179,11 @@ def rule_table(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def held_out(frame: pd.DataFrame) -> pd.DataFrame:
-    """The error factor max(measured/predicted, predicted/measured) of rules fitted without a problem, or without a
-    dimension, on what was left out: median and 90 % quantile, beside those of K(c) itself; "all" pools the folds."""
+    """The errors of rules that were fitted without one problem, or without one dimension, on what was left out.
+
+    An error is the factor max(measured/predicted, predicted/measured). There are its median and its 90 % quantile,
+    beside those of K(c) itself; the value "all" pools everything that was left out.
+    """
     rows = fitted_rows(frame)
     if len(rows) < FEWEST:
         return pd.DataFrame()
@@ -204,7 +211,7 @@ def held_out(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def read_rule(table: pd.DataFrame, target: str) -> tuple[ScaleRule, "pd.Series[float]"]:
-    """The rule of one target from its table, and its line, which says what it was fitted on."""
+    """The rule of one target from the rules' table, and its line there, which tells what it was fitted on."""
     lines = table[table["target"] == target]
     if len(lines) != 1:
         raise InputError(f"the rule's table has {len(lines)} lines for {target}: write it anew with `otbench tables`")
@@ -214,7 +221,7 @@ def read_rule(table: pd.DataFrame, target: str) -> tuple[ScaleRule, "pd.Series[f
 
 
 def _measured(rows: pd.DataFrame, target: str) -> tuple[NDArray[np.bool_], Floats]:
-    """Where the target is a positive number, and the target."""
+    """Flags (k,) of rows in which the target is a positive number, and the target (k,)."""
     measured = rows[target].to_numpy(dtype=np.float64, na_value=np.nan)
     return np.asarray(measured > 0), measured
 
@@ -227,6 +234,7 @@ def _fold(setting: Setting, measured: Floats, inside: NDArray[np.bool_], outside
 
 
 def _log_gain(setting: Setting, kappa: float, rho: float) -> Floats:
+    """sum_l log g_l (k,)."""
     fan_in, fan_out, there = setting.layers
     reached = np.minimum(setting.clip, kappa * setting.lr * setting.steps)[:, None] * np.sqrt(fan_in * fan_out)
     start = rho * setting.start * (np.sqrt(fan_in) + np.sqrt(fan_out))
@@ -235,6 +243,7 @@ def _log_gain(setting: Setting, kappa: float, rho: float) -> Floats:
 
 
 def _terms(setting: Setting) -> Floats:
+    """The values (k, 4) of ``TERMS``."""
     share, layers = setting.shift_share, np.array([len(w) + 1.0 for w in setting.widths])
     parts = [np.ones(len(layers)), layers, share * np.log(setting.diagonality), (1 - share) * np.log(setting.dim)]
     return np.stack(parts, axis=1)

@@ -1,4 +1,4 @@
-"""Measurements → tables: what was measured, and how speed scales with the number of critics; pure functions."""
+"""The tables of a timing experiment: what was measured, and how speed scales with the number of critics."""
 
 from collections.abc import Callable, Sequence
 
@@ -7,12 +7,12 @@ import pandas as pd
 from otbench.results.store import Row
 from otbench.results.tables.cells import typed_frame
 
-#: A time is believed when its quartiles lie within this share of the median and the load within the cores.
+#: A time is believed where its quartiles are no further apart than this share of the median.
 STEADY = 0.25
 
 
 def timing_frame(rows: Sequence[Row], meta: dict[str, object]) -> pd.DataFrame:
-    """Measurements with ``timing_valid``: IQR/median <= 25 % and no more load than cores."""
+    """The measurements, with ``timing_valid`` where quartiles are close and the load was no more than the cores."""
     frame = typed_frame(rows, list(dict.fromkeys(name for row in rows for name in row)))
     frame = frame.sort_values(["kind", "machine", "key"], key=_numbers_in_order, ignore_index=True)
     machines = meta.get("machines", {})
@@ -21,22 +21,22 @@ def timing_frame(rows: Sequence[Row], meta: dict[str, object]) -> pd.DataFrame:
     steady = pd.Series(True, frame.index)
     for name in ("seconds_per_step", "plain_seconds_per_step", "product_seconds", "exact_seconds", "arrival_seconds"):
         if f"{name}_median" in frame:
-            spread = (frame[f"{name}_q3"] - frame[f"{name}_q1"]) / frame[f"{name}_median"]
-            steady &= ~(spread > STEADY)
+            width = (frame[f"{name}_q3"] - frame[f"{name}_q1"]) / frame[f"{name}_median"]
+            steady &= ~(width > STEADY)
     frame["timing_valid"] = steady & (frame["load"].astype(float) <= cores)
     return frame
 
 
 def timing(frame: pd.DataFrame) -> pd.DataFrame:
-    """Every measurement, the columns no row of it uses left out.
+    """Every measurement, without the columns that are empty in all of them.
 
-    ``timing_valid`` says whether a time is to be believed, ``peak_memory_bytes`` is empty where it cannot be measured.
+    ``timing_valid`` says whether a time can be believed; ``peak_memory_bytes`` is empty where it cannot be measured.
     """
     return frame.drop(columns=["schema", "key"]).dropna(axis=1, how="all")
 
 
 def scaling(frame: pd.DataFrame) -> pd.DataFrame:
-    """Critic-steps a second against critics in the batch, for every engine and width, beside the plain loop."""
+    """Critic-steps per second against critics in the batch, for every engine and width, beside the plain loop."""
     rows = frame[frame["kind"] == "training"].copy()
     rows["critic_steps_per_second"] = rows["critics"] / rows["seconds_per_step_median"]
     rows["times_plain"] = rows["critic_steps_per_second"] * rows["plain_seconds_per_step_median"]
@@ -54,5 +54,5 @@ TIMING_TABLES: dict[str, Callable[[pd.DataFrame], pd.DataFrame]] = {"timing": ti
 
 
 def _numbers_in_order(column: "pd.Series[str]") -> "pd.Series[str]":
-    """Keys as text in which numbers are padded, so that 1024 comes after 64."""
+    """Keys with their numbers padded, so that 1024 comes after 64 when they are sorted as text."""
     return column.map(lambda text: " ".join(word.zfill(9) if word.isdigit() else word for word in text.split()))

@@ -1,4 +1,4 @@
-"""Measure generators in training: at every reading what the critic prints, what it is worth, and the exact W1."""
+"""The measurement of generators in training: what critics print, what that is worth, and the exact W1, over time."""
 
 import time
 from collections.abc import Iterator
@@ -9,18 +9,18 @@ from otbench.errors import UncertifiedError
 from otbench.methods.functions import on_union
 from otbench.methods.mlp import Mlp
 from otbench.methods.training.clipped import check_device, one_thread
-from otbench.results.schema import SCHEMA
+from otbench.results.schema import OF_WEIGHTS, SCHEMA, as_columns
 from otbench.results.store import Row
 from otbench.studies.gan.plan import GeneratorPlan, record_key
 from otbench.studies.gan.targets import Target, target
 from otbench.studies.gan.training import Gans
 from otbench.transport.bounds import Ladder
 from otbench.transport.exact import cost_matrix, solve_cost, solve_exact
-from otbench.types import Array
+from otbench.types import Array, Bounds, ExactSolution, Proof
 
 
 def measure(plan: GeneratorPlan, name: str, device: str) -> list[Row]:
-    """The records of the job of that name: a reading of every clip value's GAN, one reading after another."""
+    """The records of the job of that name: at one reading after another, those of the GANs of all clip values."""
     check_device(device)
     job = plan.jobs()[name]
     goal = target(job.dataset, plan.n, job.seed)
@@ -45,7 +45,7 @@ def measure(plan: GeneratorPlan, name: str, device: str) -> list[Row]:
 
 
 def _readings(gans: Gans, goal: Target) -> Iterator[Row]:
-    """What is read of each GAN, clip value after clip value."""
+    """What is read of each GAN now, one clip value after another."""
     for k, (critic, points) in enumerate(zip(gans.read(), gans.generated(), strict=True)):
         loss = gans.printed[k] if gans.printed else None
         yield _reading(critic, points, goal) | {"printed": loss if loss is not None and np.isfinite(loss) else None}
@@ -54,9 +54,9 @@ def _readings(gans: Gans, goal: Target) -> Iterator[Row]:
 def _reading(critic: Mlp, points: Array, goal: Target) -> Row:
     """The ladder of one critic on held-out and generated points, with the exact W1 and its certificate.
 
-    A GAN whose points or values are not finite has status "diverged", one whose W1 cannot be proved "refused".
+    The status is "diverged" where points or values are not finite, and "refused" where W1 cannot be proved.
     """
-    blank: Row = dict.fromkeys(MEASURED)
+    blank = _ladder(None, None) | {"modes": None, "seconds_exact": None}
     if not np.isfinite(points).all():
         return blank | {"status": "diverged"}
     fx, fy, *_ = on_union(critic, goal.held_out, points)
@@ -73,26 +73,13 @@ def _reading(critic: Mlp, points: Array, goal: Target) -> Row:
     bounds = Ladder(cost, a, b).bounds(fx, fy)
     return {
         "status": "ok",
-        "raw": bounds.raw,
-        "raw_error": bounds.raw_error,
-        "slope_constant": bounds.slope_constant if np.isfinite(bounds.slope_constant) else None,
-        "scale": bounds.scale,
-        "c_transform": bounds.c_transform,
-        "nearest": bounds.nearest,
-        "primal": exact.w1,
-        "primal_lower": exact.lower,
-        "primal_upper": exact.upper,
-        "longest_move": exact.longest_move,
-        "gap": exact.gap,
-        "violation": exact.violation,
-        "marginal_error": exact.marginal_error,
+        **_ladder(exact, bounds),
         "modes": goal.modes(points) if goal.modes else None,
         "seconds_exact": seconds,
     }
 
 
-#: The columns a reading measures.
-MEASURED = (
-    "raw", "raw_error", "slope_constant", "scale", "c_transform", "nearest", "primal", "primal_lower", "primal_upper",
-    "longest_move", "gap", "violation", "marginal_error", "modes", "seconds_exact",
-)  # fmt: skip
+def _ladder(exact: ExactSolution | None, bounds: Bounds | None) -> Row:
+    """The columns of a ladder and of the exact value below which it stands; None where they are not known."""
+    columns = as_columns(Bounds, bounds) | as_columns(Proof, exact)
+    return {name: value for name, value in columns.items() if name not in OF_WEIGHTS}

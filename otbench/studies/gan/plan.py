@@ -1,4 +1,4 @@
-"""The declaration of a generator experiment: which data, clip values, rates and seeds, and how long."""
+"""The plan of a study of generators: which data, clip values, learning rates and seeds, and how long they train."""
 
 import hashlib
 from collections.abc import Iterator
@@ -14,8 +14,8 @@ Width = Annotated[int, Field(ge=1)]
 
 
 @dataclass(frozen=True)
-class Job:
-    """One data set, rate and seed: a GAN for every clip value, trained side by side on common random numbers."""
+class GanBatch:
+    """A job: the GANs of one data set, learning rate and seed, one per clip value, trained on common random numbers."""
 
     dataset: str
     lr: float
@@ -23,10 +23,11 @@ class Job:
 
 
 class GeneratorPlan(StudyPlan):
-    """The loop of Arjovsky, Chintala, Bottou 2017, Algorithm 1, read every ``every`` iterations.
+    """The training of Arjovsky, Chintala, Bottou 2017, Algorithm 1, which is read after every ``every`` iterations.
 
-    An iteration is ``critic_steps`` steps of the critic, clipped after each, and one of the generator on the loss
-    -mean f(g(z)); RMSProp with rate ``lr`` for both. A reading is of ``n`` generated points against ``n`` held out.
+    An iteration has ``critic_steps`` steps of the critic, which is clipped after each, and one step of the generator on
+    the loss -mean f(g(z)), all by RMSProp with the rate ``lr``. A reading compares ``n`` generated points with ``n``
+    points that were held out.
     """
 
     kind: ClassVar[str] = "generator table"
@@ -34,7 +35,7 @@ class GeneratorPlan(StudyPlan):
     source: ClassVar[str] = "Arjovsky, Chintala, Bottou 2017, Algorithm 1"
 
     datasets: list[Literal["ring", "swiss_roll", "digits"]] = Field(min_length=1)
-    clip: list[Annotated[float, Field(gt=0)]] = Field(min_length=2, description="never alone: see Engine")
+    clip: list[Annotated[float, Field(gt=0)]] = Field(min_length=2, description="none is trained alone")
     lr: list[Annotated[float, Field(gt=0)]] = Field(min_length=1)
     seeds: list[Annotated[int, Field(ge=0, lt=2**63)]] = Field(min_length=1)
     iterations: int = Field(3000, ge=1)
@@ -47,17 +48,18 @@ class GeneratorPlan(StudyPlan):
     n: int = Field(512, ge=2, le=898)
 
     def readings(self) -> range:
-        """The iterations after which everything is read, 0 among them."""
+        """The iterations after which everything is read; the first reading is before any."""
         return range(0, self.iterations + 1, self.every)
 
-    def jobs(self) -> dict[str, Job]:
-        """Every job by its name, data set after data set."""
+    def jobs(self) -> dict[str, GanBatch]:
+        """Every job by its name, one data set after another."""
         axes = {"datasets", "clip", "lr", "seeds"}
         shared = hashlib.sha256(dump([self.version, self.model_dump(exclude=axes)])).hexdigest()[:12]
-        jobs = [Job(name, lr, seed) for name in self.datasets for lr in self.lr for seed in self.seeds]
+        jobs = [GanBatch(name, lr, seed) for name in self.datasets for lr in self.lr for seed in self.seeds]
         return {f"{job.dataset} lr={job.lr:g} seed={job.seed} plan={shared}": job for job in jobs}
 
     def records(self, device: str) -> dict[str, list[str]]:
+        """The jobs in order, each with the keys of its records."""
         return {name: [record_key(name, *point) for point in self._points()] for name in self.jobs()}
 
     def _points(self) -> Iterator[tuple[float, int]]:

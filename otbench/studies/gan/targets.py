@@ -1,4 +1,4 @@
-"""What generators learn to draw: a ring of Gaussians, a swiss roll, digits; split into seen and held out."""
+"""The data that generators learn to draw, a ring of Gaussians, a swiss roll or digits, and points held out of them."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,19 +9,20 @@ from scipy.spatial.distance import cdist
 from otbench.methods.training.minibatch import stream_seed
 from otbench.types import Array
 
-#: Points of a law a generator's critic sees: so many that they stand for the law.
+#: The points of a law that critics see: so many that they stand for the law.
 SEEN = 8192
 
-#: The ring: modes, radius, standard deviation a coordinate.
+#: The ring's number of modes, its radius, and the standard deviation of a mode per coordinate.
 MODES, RADIUS, DEVIATION = 8, 2.0, 0.1
 
-#: A mode is found when it has this share of the points it would have if all modes had equally many.
+#: A mode is found where it has this share of the points that it would have if all modes had equally many.
 FAIR_SHARE = 0.25
 
 
 @dataclass(frozen=True, eq=False)
 class Target:
-    """Points to learn from and points held out, each (., d), and how many modes a sample (n, d) has found."""
+    """Points to learn from and points held out, each (., d), and a function that counts the modes that a sample (n, d)
+    has found; None where there are no modes."""
 
     seen: Array
     held_out: Array
@@ -38,13 +39,13 @@ def target(name: str, n: int, seed: int) -> Target:
 
 
 def ring(rng: np.random.Generator, n: int) -> Array:
-    """n points of eight equal Gaussians on a circle (n, 2)."""
+    """n points (n, 2) of a mixture of eight equal Gaussians on a circle."""
     noise: Array = DEVIATION * rng.standard_normal((n, 2))
     return _centres()[rng.integers(0, MODES, n)] + noise
 
 
 def ring_modes(points: Array) -> int:
-    """How many of the Gaussians hold a quarter of their fair share of points (n, 2) within 3 standard deviations."""
+    """How many of the Gaussians have a quarter of their fair share of the points (n, 2) within 3 deviations."""
     near = cdist(points, _centres()) <= 3 * DEVIATION
     return int((near.sum(axis=0) >= FAIR_SHARE * len(points) / MODES).sum())
 
@@ -65,8 +66,10 @@ def swiss_roll(rng: np.random.Generator, n: int) -> Array:
 
 
 def _digits(rng: np.random.Generator, n: int) -> Target:
-    """Half of scikit-learn's digits to learn from, n of the other half held out; a point's mode is the digit of its
-    nearest neighbour among those seen."""
+    """Half of scikit-learn's digits to learn from, and n of the other half held out.
+
+    The mode of a point is the digit of its nearest neighbour among those seen.
+    """
     from sklearn.datasets import load_digits
 
     images, labels = load_digits(return_X_y=True)

@@ -1,4 +1,4 @@
-"""GANs in training: a clipped critic and a generator for every clip value, all stepped together."""
+"""The training of GANs: a clipped critic and a generator for every clip value, all of which take steps together."""
 
 import itertools
 import time
@@ -12,21 +12,21 @@ from otbench.methods.mlp import Mlp
 from otbench.methods.training.minibatch import stream_seed
 from otbench.methods.training.network import Stack, initial_parameters
 from otbench.methods.training.optimisers import RMSProp
-from otbench.studies.gan.plan import GeneratorPlan, Job
+from otbench.studies.gan.plan import GanBatch, GeneratorPlan
 from otbench.types import Array
 
-#: RMSProp's, as torch has them.
-SMOOTHING, EPS = 0.99, 1e-8
+#: The parameters of RMSProp, as in torch.
+SMOOTHING, RMSPROP_EPS = 0.99, 1e-8
 
 
 class Gans:
-    """E pairs of a critic and a generator, one a clip value, which differ in nothing else.
+    """E pairs of a critic and a generator, one per clip value, which differ in nothing else.
 
     First weights, minibatches and latent points follow from the seed alone. ``seconds_critic`` and
-    ``seconds_generator`` are wall time since the start of all E, data apart.
+    ``seconds_generator`` are the wall time that the steps of all E have taken so far, without drawing their data.
     """
 
-    def __init__(self, plan: GeneratorPlan, job: Job, seen: Array, device: str) -> None:
+    def __init__(self, plan: GeneratorPlan, job: GanBatch, seen: Array, device: str) -> None:
         self.plan, self.clips, self.device = plan, plan.clip, device
         self.seen = torch.from_numpy(seen).float().to(device)
         dim, seeds = seen.shape[1], (stream_seed(part, job.seed) for part in ("critic", "generator"))
@@ -35,7 +35,7 @@ class Gans:
         self.optimise_critics, self.optimise_generators = (
             self._rmsprop(stack, job.lr) for stack in (self.critics, self.generators)
         )
-        self.box = self.critics.spread(torch.tensor(plan.clip, device=device))
+        self.box = self.critics.per_parameter(torch.tensor(plan.clip, device=device))
         self.pull = torch.full((len(plan.clip), 2 * plan.batch, 1), 1 / plan.batch, device=device)
         self.pull[:, : plan.batch] *= -1
         self.rng = np.random.default_rng(stream_seed("steps", job.seed) % 2**64)
@@ -52,14 +52,14 @@ class Gans:
 
     @staticmethod
     def _rmsprop(stack: Stack, lr: float) -> RMSProp:
-        rate, eps = (torch.full_like(stack.parameters, value) for value in (lr, EPS))
+        rate, eps = (torch.full_like(stack.parameters, value) for value in (lr, RMSPROP_EPS))
         return RMSProp(stack.parameters, rate, eps, SMOOTHING)
 
     def _clip(self) -> None:
         torch.clamp(self.critics.parameters, -self.box, self.box, out=self.critics.parameters)
 
     def run(self, iterations: int) -> None:
-        """So many iterations; ``printed`` is the last one's critic loss -mean f(x) + mean f(g(z)) on its minibatch."""
+        """Do so many iterations; ``printed`` is then every critic's last minibatch loss -mean f(x) + mean f(g(z))."""
         for left in range(iterations, 0, -1):
             of_critic, of_generator = self._draw()
             start = time.perf_counter()
@@ -79,7 +79,10 @@ class Gans:
         self.printed = loss.tolist() if iterations else None
 
     def _draw(self) -> tuple[list[tuple[Tensor, Tensor]], Tensor]:
-        """Real and latent minibatches of the critic's steps, and the generator's latent one; common to all pairs."""
+        """The real and latent minibatches of one iteration's critic steps, and the latent one of its generator step.
+
+        They are the same for all pairs.
+        """
         plan = self.plan
         rows = torch.from_numpy(self.rng.integers(0, len(self.seen), (plan.critic_steps, plan.batch)))
         latent = self.rng.standard_normal((plan.critic_steps + 1, plan.batch, plan.latent))
@@ -88,11 +91,11 @@ class Gans:
         return pairs, self._shared(latent[-1])
 
     def _shared(self, points: Array | Tensor) -> Tensor:
-        """Points (k, .) as every pair sees them (E, k, .)."""
+        """Points (k, d) as a view (E, k, d) that shows them to every pair."""
         return torch.as_tensor(points, dtype=torch.float32, device=self.device).expand(len(self.clips), -1, -1)
 
     def generated(self) -> Array:
-        """g(z) (E, n, d) at latent points that stay the same throughout, as float64."""
+        """The generated points g(z) (E, n, d), float64, at latent points that are always the same."""
         points: Array = self.generators.values(self.fixed_latent).double().cpu().numpy()
         return points
 

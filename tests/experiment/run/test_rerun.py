@@ -9,7 +9,8 @@ from small import lines, write_block, write_lines
 
 from otbench.deadline import TimeLimitError, check_deadline, limited
 from otbench.experiment.declaration import load_experiment
-from otbench.experiment.run.attempt import Attempt, spread
+from otbench.experiment.run.attempt import attempt
+from otbench.experiment.run.tasks import share_out
 from otbench.experiment.run.workers import Failure
 from otbench.methods import METHODS
 from otbench.report.check.rules import check_results
@@ -120,11 +121,11 @@ def test_time_up_does_not_outlive_its_cell() -> None:
         check_deadline()
 
 
-def test_tasks_are_spread_until_every_worker_has_some_and_no_sample_is_split(tmp_path: Path) -> None:
+def test_tasks_are_shared_out_until_every_worker_has_some_and_no_sample_is_split(tmp_path: Path) -> None:
     file = write_block(tmp_path, method='[{ name = "zero" }, { name = "linear" }]', seeds=str(list(range(20))))
     cells = load_experiment(str(file)).cells
     groups = [list(cells[k : k + 2]) for k in range(0, 40, 2)]
-    tasks = spread([groups], 2)
+    tasks = share_out([groups], 2)
     assert [group for task in sorted(tasks, key=str) for group in task] != []
     assert sorted(map(str, groups)) == sorted(str(group) for task in tasks for group in task)
     sizes = [len(task) for task in tasks]
@@ -133,6 +134,6 @@ def test_tasks_are_spread_until_every_worker_has_some_and_no_sample_is_split(tmp
 
 def test_want_of_memory_says_so(tmp_path: Path) -> None:
     file = write_block(tmp_path, method='{ name = "hostile", does = "memory" }')
-    outcome = Attempt(tmp_path / ".exact", "cpu")([load_experiment(str(file)).cells])
+    outcome = attempt([load_experiment(str(file)).cells], tmp_path / ".exact", "cpu")
     assert isinstance(outcome, Failure)
     assert outcome.reason.startswith("out of memory: Unable to allocate 8.00 TiB")

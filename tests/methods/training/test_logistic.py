@@ -15,7 +15,7 @@ from otbench.experiment.run.runner import run_experiment
 from otbench.methods import Discriminator, WeightClip, method
 from otbench.methods.training.clipped import train
 from otbench.methods.training.logistic import train_discriminators
-from otbench.methods.training.minibatch import STEPS_A_BLOCK, MinibatchSource
+from otbench.methods.training.minibatch import STEPS_PER_BLOCK, MinibatchSource
 from otbench.methods.training.network import initial_parameters
 from otbench.problems import problem
 from otbench.report.check.rules import check_results, divergences
@@ -37,10 +37,10 @@ def plain_discriminator(pair, recipe, seed):
     optimiser, loss = torch.optim.Adam(network.parameters(), lr=recipe.lr, betas=recipe.betas), nn.BCEWithLogitsLoss()
     real = torch.cat([torch.ones(recipe.batch, 1), torch.zeros(recipe.batch, 1)])
     for step in range(recipe.steps):
-        if step % STEPS_A_BLOCK == 0:
-            source.draw(step, STEPS_A_BLOCK)
+        if step % STEPS_PER_BLOCK == 0:
+            source.draw(step, STEPS_PER_BLOCK)
         optimiser.zero_grad()
-        (2 * loss(network(source.points(step % STEPS_A_BLOCK)[0]), real)).backward()
+        (2 * loss(network(source.points(step % STEPS_PER_BLOCK)[0]), real)).backward()
         optimiser.step()
     return network
 

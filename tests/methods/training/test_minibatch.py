@@ -8,12 +8,13 @@ from hypothesis import strategies as st
 from scipy.stats import chisquare
 
 from otbench.methods.training.minibatch import (
-    MinibatchSource,
     random_bits,
+    sample_source,
     stream_seed,
     uniform_indices,
     weighted_indices,
 )
+from otbench.methods.training.source import PointSource
 from otbench.types import Array, SamplePair
 
 law = settings(max_examples=40, deadline=None)
@@ -28,8 +29,8 @@ PUBLISHED = [
 ]
 
 
-def source(pairs: list[SamplePair], seeds: list[int], batch: int | str) -> MinibatchSource:
-    return MinibatchSource(pairs, seeds, batch, torch.zeros(1, dtype=torch.float64))
+def source(pairs: list[SamplePair], seeds: list[int], batch: int | str) -> PointSource:
+    return sample_source(pairs, seeds, batch, torch.zeros(1, dtype=torch.float64))
 
 
 def numbered(n: int, m: int, a: Array | None = None, b: Array | None = None) -> SamplePair:

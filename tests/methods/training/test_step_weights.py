@@ -8,8 +8,9 @@ from torch import Tensor
 
 from otbench.methods import WeightClip
 from otbench.methods.training.clipped import train
-from otbench.methods.training.minibatch import MinibatchSource
+from otbench.methods.training.minibatch import sample_source
 from otbench.methods.training.population import PopulationSource
+from otbench.methods.training.source import equal_pull
 from otbench.problems import problem
 from otbench.types import SamplePair
 
@@ -30,7 +31,7 @@ def shares(size: int, dtype: torch.dtype) -> Tensor:
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
 @pytest.mark.parametrize("size", SIZES)
 def test_a_minibatchs_weights_are_the_shares_rounded_once(size: int, dtype: torch.dtype) -> None:
-    source = MinibatchSource([samples(5, 7), samples(5, 7, 1)], [0, 1], size, torch.zeros((), dtype=dtype))
+    source = sample_source([samples(5, 7), samples(5, 7, 1)], [0, 1], size, torch.zeros((), dtype=dtype))
     assert torch.equal(source.pull[:, : 2 * size], shares(size, dtype)[None, :, None].expand(2, -1, 1))
 
 
@@ -46,7 +47,7 @@ def test_of_whole_samples_they_are_the_samples_own(dtype: torch.dtype) -> None:
     rng = np.random.default_rng(3)
     a, b = rng.dirichlet(np.ones(5)), rng.dirichlet(np.ones(7))
     pair = SamplePair(rng.standard_normal((5, 2)), rng.standard_normal((7, 2)), a, b)
-    pull = MinibatchSource([pair], [0], "full", torch.zeros((), dtype=dtype)).pull[0, :12, 0]
+    pull = sample_source([pair], [0], "full", torch.zeros((), dtype=dtype)).pull[0, :12, 0]
     assert torch.equal(pull, torch.from_numpy(np.concatenate([-pair.a, pair.b])).to(dtype))
 
 
@@ -71,7 +72,7 @@ def test_the_engine_is_the_plain_loop_at_any_batch(batch: int | str, n: int, m: 
 
 
 def test_shares_rounded_to_float32_would_be_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
-    pull = MinibatchSource._pull
-    monkeypatch.setattr(MinibatchSource, "_pull", lambda *of: pull(*of).float().to(of[-1].dtype))
+    rounded = lambda *of: equal_pull(*of).float().to(of[-1].dtype)  # noqa: E731
+    monkeypatch.setattr("otbench.methods.training.minibatch.equal_pull", rounded)
     with pytest.raises(AssertionError):
         test_the_engine_is_the_plain_loop_at_any_batch(100, 64, 51, "float64")

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from small import lines, write_lines
 
-from otbench.report.check.rules import RULES, agreement, declaration
+from otbench.report.check.rules import RULES, declaration, promises_kept
 from otbench.results.store import Results
 from otbench.results.tables.cells import frame_of
 
@@ -47,11 +47,11 @@ def test_an_empty_value_is_a_violation_where_it_must_be_there(names, rule, copy)
 def test_a_diverged_critic_keeps_no_promise(copy):
     promise = {"ratio": "slope_over_w1", "at_least": 0.999, "where": {"method.name": "potential"}}
     rows = lines(copy.rows_file)
-    assert not list(agreement(frame_of(rows), [promise]))
+    assert not list(promises_kept(frame_of(rows), [promise]))
     potentials = [row for row in rows if row["method.name"] == "potential"]
     for row in potentials[: len(potentials) // 2 + 1]:
         row["status"] = "diverged"
-    (violation,) = agreement(frame_of(rows), [promise])
+    (violation,) = promises_kept(frame_of(rows), [promise])
     assert violation.observed.startswith("0 over ")
 
 

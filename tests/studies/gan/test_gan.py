@@ -12,7 +12,7 @@ from otbench.errors import InputError
 from otbench.experiment.declaration import load_experiment
 from otbench.results.schema import MEASUREMENTS
 from otbench.studies.dispatch import measure
-from otbench.studies.gan.plan import GeneratorPlan, Job
+from otbench.studies.gan.plan import GanBatch, GeneratorPlan
 from otbench.studies.gan.targets import MODES, ring, ring_modes, swiss_roll, target
 from otbench.studies.gan.training import Gans
 
@@ -31,7 +31,7 @@ def test_the_stacked_loop_is_the_plain_one():
     """Arjovsky, Chintala, Bottou 2017, Algorithm 1, with torch's modules, autograd and RMSprop, a GAN at a time."""
     plan = small_plan(clip=[0.02, 0.1])
     seen = ring(np.random.default_rng(0), 500)
-    gans, twin = (Gans(plan, Job("ring", 2e-3, 5), seen, "cpu") for _ in range(2))
+    gans, twin = (Gans(plan, GanBatch("ring", 2e-3, 5), seen, "cpu") for _ in range(2))
     draws = [twin._draw() for _ in range(6)]
     for k, clip in enumerate(plan.clip):
         critic, generator = network(twin.critics, k), network(twin.generators, k)

@@ -1,4 +1,4 @@
-"""The old loss against the new, as two laws are moved through each other: values, and what a generator receives."""
+"""The picture of the losses of GANs and WGANs as two laws move through each other: values and their gradients."""
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -8,11 +8,11 @@ from matplotlib.figure import Figure
 
 from otbench.report.figures.style import COLOURS, MARKERS
 
-TITLES = {"segments": "parallel segments", "translation": "shifted Gaussians"}
+FAMILIES = {"segments": "parallel segments", "translation": "shifted Gaussians"}
 
 
-def saturation(table: pd.DataFrame) -> Figure:
-    """Values (above) and their gradients (below) against theta, a column a family; medians, quartiles shaded."""
+def losses(table: pd.DataFrame) -> Figure:
+    """Values, and below them their gradients, against theta, one column per family; medians with quartiles shaded."""
     table = table[table["theta"].notna()]
     families = sorted(table["problem.name"].unique())
     size = (4.5 * len(families), 5.8)
@@ -25,7 +25,7 @@ def saturation(table: pd.DataFrame) -> Figure:
         _marked(above, wgan, "c_transform", 2, "clipped critic, c-transform")
         _jensen_shannon(above, gan)
         _marked(above, gan, "js", 1, "discriminator, JS estimate (nats)")
-        above.set(title=TITLES.get(name, name))
+        above.set(title=FAMILIES.get(name, name))
         _marked(below, wgan, "raw_gradient_over_slope", 0, "")
         _marked(below, gan, "js_gradient", 1, "")
         below.axhline(0, color="black", linewidth=0.8, linestyle=":")
@@ -37,7 +37,7 @@ def saturation(table: pd.DataFrame) -> Figure:
 
 
 def _jensen_shannon(axes: Axes, rows: pd.DataFrame) -> None:
-    """The closed form, broken where it jumps: a law and itself are one point of a singular family."""
+    """The closed form, with a gap where it jumps: in a family of singular laws a single point has JS 0."""
     theta, value = rows["theta"].to_numpy(), rows["population_js"].to_numpy(dtype=float)
     if np.ptp(value[theta != 0]) == 0:
         value = np.where(theta == 0, np.nan, value)
