@@ -1,11 +1,15 @@
 """A results folder as it is read: its rows, their frame and its tables, each worked out once."""
 
+from collections import defaultdict
+from collections.abc import Iterator
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from otbench.results.store import Results, Row
+from otbench.errors import ResultsError
+from otbench.results.store import Results, Row, keys_digest
 from otbench.results.tables.cells import TABLES, frame_of, saturation
 from otbench.results.tables.clip_sweeps import exponents, is_sweep
 from otbench.results.tables.gan import CURVE_TABLES, curve_frame
@@ -51,6 +55,15 @@ class Stored:
         return pd.DataFrame.from_records(self.results.timings())
 
     @cached_property
+    def missing(self) -> int | None:
+        """How many declared cells have no row, 0 where nothing is declared; None where planned measurements are missing,
+        of which nothing says how many."""
+        if self.measurements:
+            return None if any(True for _ in unplanned(self.measurements, self.meta)) else 0
+        declared = self.meta.get("cells")
+        return max(0, declared - len(self.rows)) if isinstance(declared, int) else 0
+
+    @cached_property
     def tables(self) -> dict[str, pd.DataFrame]:
         """Every table by name."""
         if self.measurements:
@@ -66,3 +79,29 @@ class Stored:
             scores = read_scores(self.results.folder / SCORES_FILE)
             tables |= {"published": published(self.frame, scores), "methods": methods(self.frame, scores)}
         return tables
+
+
+def load(path: str | Path) -> pd.DataFrame:
+    """What a results folder holds as a frame with its derived columns: a line per cell; of generators in training, a
+    line per reading of a GAN (``otbench.results.tables.gan``); of a timing experiment, a line per measurement.
+
+    Derived for cells: ``critic`` (the method, or "untrained"), the rungs ``clip_bound``, ``spectral``, ``slope``, every
+    rung ``_over_w1``, ``k_eff``, ``skill``, ``c_over_c_star``, ``slope_half_ratio``, ``sampling_error``.
+
+    Raises:
+        ResultsError: no such folder, nothing in it, another schema, or a damaged file.
+    """
+    folder = Path(path)
+    if not folder.is_dir():
+        raise ResultsError(f"no rows in {folder}: there is no such folder; `otbench run {folder.name}` makes it")
+    return Stored(Results(folder)).frame
+
+
+def unplanned(measured: list[Row], meta: dict[str, Any]) -> Iterator[tuple[str, int]]:
+    """Where the measurements there are not those planned: the machine, or "everywhere", and how many it has."""
+    planned, made = meta.get("planned", {}), defaultdict(list)
+    for row in measured:
+        made["everywhere" if row["kind"] == "generator" else str(row["machine"])].append(str(row["key"]))
+    for scope, keys in sorted(made.items()):
+        if keys_digest(keys) != planned.get(scope):
+            yield scope, len(keys)

@@ -3,14 +3,13 @@
 from collections.abc import Callable, Sequence
 from decimal import Decimal
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from otbench.results.schema import RowColumns
-from otbench.results.store import Results, Row, is_cell_column
+from otbench.results.store import Row, is_cell_column
 
 #: Each rung as a share of the exact W1, in the ladder's order.
 RUNGS = ("raw", "clip_bound", "spectral", "slope", "c_transform", "nearest")
@@ -20,18 +19,6 @@ SUMMARISED = (*(f"{rung}_over_w1" for rung in RUNGS), "skill", "cosine")
 
 #: Cell columns every summary shows, whether the experiment varies them or not.
 ALWAYS = ("problem.name", "problem.dim", "population_overlap", "sampling.mode", "critic", "method.clip")
-
-
-def load(path: str | Path) -> pd.DataFrame:
-    """The rows of a results folder as a frame, one row a cell, with the derived columns.
-
-    Derived: ``critic`` (the method, or "untrained"), the rungs ``clip_bound``, ``spectral``, ``slope``, every rung
-    ``_over_w1``, ``k_eff``, ``skill``, ``c_over_c_star``, ``slope_half_ratio``, ``sampling_error``.
-
-    Raises:
-        ResultsError: no rows there, another schema, or a damaged file.
-    """
-    return frame_of(Results(path).rows())
 
 
 def frame_of(rows: Sequence[Row]) -> pd.DataFrame:
@@ -135,8 +122,8 @@ def matrix(frame: pd.DataFrame, timings: pd.DataFrame) -> pd.DataFrame:
 def agreement(frame: pd.DataFrame, timings: pd.DataFrame) -> pd.DataFrame:
     """Each rung over the exact W1, skill and cosine: median and quartiles over seeds, a line a cell otherwise."""
     varying = [name for name in cell_columns(frame) if frame[name].nunique() > 1]
-    keys = [*ALWAYS, *(name for name in varying if name not in ALWAYS and name != "seed")]
-    return _summary(frame, [name for name in keys if name in frame], SUMMARISED)
+    keys = [name for name in [*ALWAYS, *(n for n in varying if n not in ALWAYS and n != "seed")] if name in frame]
+    return _summary(frame, [*keys, *_also_apart(frame, keys, ["seed"])], SUMMARISED)
 
 
 def clip(frame: pd.DataFrame, timings: pd.DataFrame) -> pd.DataFrame:
@@ -152,7 +139,21 @@ def clip(frame: pd.DataFrame, timings: pd.DataFrame) -> pd.DataFrame:
         "raw_over_w1", "slope_over_w1", "clip_constant", "c_over_c_star", "saturation_start", "saturation",
         "grad_norm_mean", "cosine", "dead", "slope_half_ratio",
     )  # fmt: skip
-    return _summary(trained, [name for name in dict.fromkeys(keys) if name in trained], columns)
+    keys = [name for name in dict.fromkeys(keys) if name in trained]
+    return _summary(trained, [*keys, *_also_apart(trained, keys, ["seed", "problem.overlap"])], columns)
+
+
+def _also_apart(frame: pd.DataFrame, keys: list[str], pooled: list[str]) -> list[str]:
+    """The cell columns, those that may be ``pooled`` apart, in which cells with equal ``keys`` differ still: a size that
+    is left out in some, a second sample size."""
+    found: list[str] = []
+    groups = frame.groupby(keys, dropna=False).ngroups if len(frame) else 0
+    for name in cell_columns(frame) if len(frame) else []:
+        if name not in keys and name not in pooled:
+            more = frame.groupby([*keys, *found, name], dropna=False).ngroups
+            found += [name] * (more > groups)
+            groups = max(groups, more)
+    return found
 
 
 def exact(frame: pd.DataFrame, timings: pd.DataFrame) -> pd.DataFrame:

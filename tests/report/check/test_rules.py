@@ -14,9 +14,9 @@ from otbench.files import dump
 from otbench.report.check.proof_rules import PROOF
 from otbench.report.check.rules import RULES, Violation, check_results, complete, keys, tables
 from otbench.report.markdown import write_tables
-from otbench.results.folder import Stored
+from otbench.results.folder import Stored, load
 from otbench.results.store import Results
-from otbench.results.tables.cells import RUNGS, frame_of, load
+from otbench.results.tables.cells import RUNGS, frame_of
 
 Where = Callable[[Line], bool]
 
