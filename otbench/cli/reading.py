@@ -205,7 +205,7 @@ def _print_verdict(verdict: dict[str, Any], unreadable: dict[str, str], as_json:
         return
     for name, rules in verdict.items():
         bad = sum(map(len, rules.values()))
-        print(f"{name}: {len(rules)} rules, {many(bad, 'violation')}")
+        print(f"{name}: {many(len(rules), 'rule')}, {many(bad, 'violation')}")
         for violation in [v for found in rules.values() for v in found]:
             print(f"  {violation}")
 

@@ -1,5 +1,7 @@
 """The command line: what every command prints, writes and returns."""
 
+import json
+import shutil
 import subprocess
 import time
 from collections.abc import Callable
@@ -7,7 +9,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
-from command_line import Otbench, run_alone
+from command_line import Otbench, assert_one_line, run_alone
 from small import change, declare, lines, python
 
 from otbench.methods import METHODS
@@ -70,8 +72,9 @@ def test_check_says_yes_with_0_and_no_with_1(otbench: Otbench, copy: Results) ->
     change(copy, lambda row: row["method.name"] == "potential", cosine=1.5)
     done = otbench("check", "small", "--results", copy.folder.parent)
     assert done.code == 1
-    assert done.out.startswith("small: 14 rules, 3 violations\n  cosine <= 1: name shared_mass, dim 2, name potential")
-    assert "tables re-derive: matrix.csv: observed other bytes" in done.out
+    assert done.out.startswith("small: 14 rules, 3 violations\n  cosine <= 1: problem shared_mass, dim 2, method pot")
+    assert ", column cosine: observed 1.5, must be <= 1" in done.out
+    assert "  tables re-derive: matrix.csv, line " in done.out
 
 
 def test_check_writes_junit_and_a_page_for_ci(
@@ -80,8 +83,8 @@ def test_check_writes_junit_and_a_page_for_ci(
     Path("page.md").write_text("before\n")
     monkeypatch.setenv("GITHUB_STEP_SUMMARY", "page.md")
     change(copy, lambda row: row["method.name"] == "potential", cosine=1.5)
-    assert otbench("check", "--results", copy.folder.parent, "--junit", "out/junit.xml").code == 1
-    suite = ElementTree.parse("out/junit.xml").getroot().find("testsuite")
+    assert otbench("check", "--results", copy.folder.parent, "--junit", "junit.xml").code == 1
+    suite = ElementTree.parse("junit.xml").getroot().find("testsuite")
     assert suite is not None
     cases = {case.get("name"): case.find("failure") for case in suite.findall("testcase")}
     failed = {name: case.text for name, case in cases.items() if case is not None}
@@ -92,6 +95,55 @@ def test_check_writes_junit_and_a_page_for_ci(
     assert page.startswith("before\n## otbench check\n")
     assert "| small | 14 | 3 |" in page
     assert "cosine &lt;= 1" in page
+
+
+def two_more(copy: Results) -> Path:
+    """Three copies of results in one folder; the first has a line that is no row."""
+    folder = copy.folder.parent
+    for name in ("b", "c"):
+        shutil.copytree(copy.folder, folder / name)
+    change(Results(folder / "b"), lambda row: row["method.name"] == "potential", cosine=1.5)
+    copy.folder.rename(folder / "a")
+    with (folder / "a" / "rows.jsonl").open("a") as handle:
+        handle.write("no row\n")
+    return folder
+
+
+def test_a_folder_that_cannot_be_read_hides_no_other_s_verdict(otbench: Otbench, copy: Results) -> None:
+    folder = two_more(copy)
+    done = otbench("check", "--results", folder, "--junit", "junit.xml")
+    assert (done.code, done.err.count("\n")) == (2, 1)
+    assert done.err.startswith(f"otbench: {folder}/a/rows.jsonl, line 114, is not a row")
+    assert [line.partition(":")[0] for line in done.out.splitlines() if line[0] != " "] == ["b", "c"]
+    assert "  cosine <= 1: " in done.out
+    suites = {suite.get("name"): suite for suite in ElementTree.parse("junit.xml").getroot()}
+    assert [suites["a"].get("errors"), suites["b"].get("failures"), suites["c"].get("failures")] == ["1", "2", "0"]
+    (error,) = suites["a"].iter("error")
+    assert "line 114, is not a row" in str(error.get("message"))
+    told = json.loads(otbench("check", "--results", folder, "--json").out)
+    assert "line 114, is not a row" in told["a"]["unreadable"]
+    (found,) = told["b"]["rules"]["ranges"]
+    assert (found["column"], found["observed"], found["bound"]) == ("cosine", "1.5", "<= 1.000000001")
+
+
+def test_a_quote_from_a_folder_that_cannot_be_read_is_named_and_the_others_are_checked(
+    otbench: Otbench, copy: Results
+) -> None:
+    folder = two_more(copy)
+    quote = "<!--quote {}/matrix key count as d-->{}<!--/-->\n"
+    Path("text.md").write_text(quote.format("a", 113) + quote.format("c", 113) + quote.format("c", 112))
+    done = otbench("check", "c", "a", "--results", folder, "--readme", "text.md")
+    assert done.code == 2
+    assert f"quoted number: text.md, line 1: observed 113, must be re-derived from {folder}/a, which can" in done.out
+    assert "quoted number: text.md, line 3: observed 112, must be 113" in done.out
+    assert "text.md: 1 rule, 2 violations\n" in done.out
+
+
+@pytest.mark.parametrize("file", ["nowhere/junit.xml", "/nowhere/at/all.xml"])
+def test_junit_goes_into_a_folder_that_is_there_or_nowhere(file: str, otbench: Otbench, copy: Results) -> None:
+    done = otbench("check", "--results", copy.folder.parent, "--junit", file)
+    assert_one_line(done, f"--junit {file}: there is no folder {Path(file).parent}; make it, or name another file")
+    assert not Path(file).parent.exists()
 
 
 def test_check_without_names_reads_the_quotes_of_the_readme(otbench: Otbench, copy: Results) -> None:
@@ -108,7 +160,8 @@ def test_tables_verifies_and_repairs(otbench: Otbench, copy: Results) -> None:
     (copy.tables / "clip.csv").write_text("tampered")
     done = otbench("tables", "--verify", *where)
     assert (done.code, done.out.splitlines()[-1]) == (1, "small: differs")
-    assert "clip.csv: observed other bytes" in done.out
+    assert "clip.csv, line 1 (problem.name, problem.dim, " in done.out
+    assert "): observed tampered, must be problem.name" in done.out
     assert (copy.tables / "clip.csv").read_text() == "tampered"
     assert otbench("tables", *where) == (0, "small: 1 table changed\n", "")
     assert otbench("tables", "--format", "latex", *where).code == 0

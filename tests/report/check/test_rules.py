@@ -1,7 +1,9 @@
 """The checker finds nothing in true results, and every rule of it finds the fault planted against it."""
 
+import csv
 import json
 import random
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -160,8 +162,10 @@ def test_a_planted_fault_is_reported_by_its_rule(
     for violation in reported:
         assert violation.observed
         assert violation.bound
-        text = str(violation)
-        assert text == f"{part}: {violation.cell}: observed {violation.observed}, must be {violation.bound}"
+        where = f"{violation.cell}, column {violation.column}" if violation.column else violation.cell
+        assert str(violation) == f"{part}: {where}: observed {violation.observed}, must be {violation.bound}"
+        if rule != "complete":
+            assert re.search(r" \[[0-9a-f]{12}\]$", violation.cell), "the cell is not named"
 
 
 @pytest.mark.parametrize("unit", [1e-14, 1e-9, 1.0, 1e9])
@@ -195,9 +199,9 @@ def test_a_violation_says_what_was_seen_what_is_allowed_and_in_which_cell(copy: 
     index = change(copy, trained, c_transform=5.0)
     row = lines(copy.rows_file)[index]
     (violation,) = [v for v in broken("ladder", copy) if v.rule == "c_transform <= primal"]
-    assert violation.observed == "5"
+    assert (violation.observed, violation.column) == ("5", "c_transform")
     assert float(violation.bound.removeprefix("<= ")) == pytest.approx(row["primal"], rel=1e-8)
-    place = f"name shared_mass, dim 2, name weight_clip, clip {row['method.clip']}, seed {row['seed']}"
+    place = f"problem shared_mass, dim 2, method weight_clip, clip {row['method.clip']}, seed {row['seed']}"
     assert violation.cell == f"{place} [{row['key'][:12]}]"
 
 
@@ -211,7 +215,7 @@ def test_a_row_that_stands_twice_is_seen(copy: Results) -> None:
     rows = lines(copy.rows_file)
     write_lines(copy.rows_file, [*rows, rows[5]])
     found = found_after(copy)
-    assert [v.rule for v in found["keys"]] == ["one row a cell"]
+    assert [v.rule for v in found["keys"]] == ["one row per cell"]
     assert [v.observed for v in found["complete"]] == ["114 rows"]
 
 
@@ -223,10 +227,18 @@ def test_rows_without_their_declaration_are_incomplete(copy: Results) -> None:
 @pytest.mark.parametrize("name", ["matrix", "agreement", "clip", "exact", "timing"])
 def test_a_changed_byte_and_a_missing_table_are_seen(name: str, copy: Results) -> None:
     file = copy.tables / f"{name}.csv"
+    right = list(csv.reader(file.read_text().splitlines()))
     data = bytearray(file.read_bytes())
     data[len(data) // 2] ^= 1
     file.write_bytes(data)
-    assert [(v.cell, v.observed) for v in check_results(copy)["tables"]] == [(f"{name}.csv", "other bytes")]
+    (found,) = check_results(copy)["tables"]
+    number, k = next(
+        (number, k) for number, (one, other) in enumerate(zip(csv.reader(data.decode().splitlines()), right, strict=True))
+        for k, pair in enumerate(zip(one, other, strict=True)) if pair[0] != pair[1]
+    )  # fmt: skip
+    assert found.cell.startswith(f"{name}.csv, line {number + 1} (")
+    assert (found.column, found.bound) == (right[0][k], right[number][k])
+    assert found.observed != found.bound
     file.unlink()
     assert [(v.cell, v.observed) for v in check_results(copy)["tables"]] == [(f"{name}.csv", "missing")]
 
