@@ -140,6 +140,8 @@ def run(
         _say_what_would_run(declared, folder, todo, place, anew)
         if cells is not None and not anew:
             _list_cells(cells)
+        if scores:
+            print(f"the published scores in {scores} are kept with them")
         return
     if anew:
         preflight(todo, place)  # nothing is set aside for a run that cannot begin
