@@ -46,7 +46,7 @@ CLASHES = {
 def main() -> None:
     """Run the command line; every error a user can cause is one line on stderr and exit status 2."""
     try:
-        app()
+        app(prog_name="otbench")
     except OtbenchError as error:
         print(f"otbench: {error}", file=sys.stderr)
         sys.exit(2)

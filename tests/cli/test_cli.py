@@ -1,10 +1,12 @@
 """The command line: what every command prints, writes and returns."""
 
 import json
+import platform
 import shutil
 import subprocess
 import time
 from collections.abc import Callable
+from importlib import metadata
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -14,10 +16,12 @@ from small import change, declare, lines, python
 
 from otbench.methods import METHODS
 from otbench.problems import PROBLEMS
+from otbench.results.schema import SCHEMA
 from otbench.results.store import Results
 
 ZERO = '{ name = "zero" }'
 
+EXPERIMENTS = sorted((Path(__file__).parent.parent.parent / "experiments").glob("*.toml"))
 
 
 def test_a_run_writes_rows_and_tables_and_shows_the_headline(otbench: Otbench) -> None:
@@ -218,3 +222,87 @@ def test_help_and_a_check_cost_no_more_than_the_libraries_of_reading(tmp_path: P
     libraries, shown, checked = map(min, zip(*turns, strict=True))
     assert shown <= 0.8 * libraries  # it loads not even these
     assert checked <= 3 * libraries
+
+
+def test_a_file_here_is_run_and_shown_by_its_name_and_by_its_path(otbench: Otbench) -> None:
+    declare(Path(), name="mine")
+    assert otbench("run", "mine", "--engine", "inline").code == 0
+    assert "mine: 0 cells run, 1 were done" in otbench("run", "mine.toml", "--engine", "inline").out
+    for command in ("show", "tables", "check", "figures"):
+        by_name, by_file = otbench(command, "mine"), otbench(command, "mine.toml")
+        assert by_name == by_file
+        assert by_name.code == 0
+    assert_one_line(otbench("run", "theirs"), "unknown experiment 'theirs'")
+
+
+def test_an_experiment_s_file_may_have_a_space_in_its_name(otbench: Otbench) -> None:
+    declare(Path(), name="my data", method='{ name = "weight_clip", steps = 2, batch = 4 }')
+    done = otbench("run", "my data.toml", "--engine", "inline", "--timeout", "60")
+    assert (done.code, "my data: 1 cells run" in done.out) == (0, True)
+    for command in ("show", "tables --verify", "check", "figures"):
+        word, *options = command.split()
+        assert otbench(word, "my data", *options).code == 0
+    key = lines(Path("results/my data/rows.jsonl"))[0]["key"]
+    assert otbench("run", "my data", "--engine", "inline", "--only", key).code == 0
+    for name in (" spaced", "spaced ", "a/b", "..", "a\nb"):
+        assert otbench("run", f"{name}.toml").code == 2
+
+
+def test_version_names_what_numbers_depend_on(otbench: Otbench) -> None:
+    done = otbench("--version")
+    assert done.code == 0
+    numbers = [metadata.version(name) for name in ("otbench", "torch", "POT")]
+    own, torch, pot = numbers
+    python_version = platform.python_version()
+    assert done.out == f"otbench {own} (row schema {SCHEMA}), Python {python_version}, torch {torch}, POT {pot}\n"
+
+
+def test_list_tells_types_defaults_and_choices(otbench: Otbench) -> None:
+    text = otbench("list").out
+    for line in ("clip: number > 0 = 0.01  c, the half side of the box",
+                 "widths: list of whole numbers = [64, 64]  hidden widths",
+                 'optimiser: "rmsprop" | "adam" | "sgd" = "rmsprop"',
+                 'batch: whole number or "full" = 64',
+                 "dim: whole number >= 1 (must be given)",
+                 "biases: true or false = true"):  # fmt: skip
+        assert f"           {line}" in text
+    told = json.loads(otbench("list", "--json").out)
+    assert told["experiment"].keys() >= {"quick", "matrix"}
+    for kind, known in (("problem", PROBLEMS), ("method", METHODS)):
+        assert told[kind].keys() == known.keys()
+        for name, described in known.items():
+            fields = told[kind][name]["fields"]
+            assert fields.keys() == described.model_fields.keys() - {"name"}
+            given = {"name": name} | {k: 64 if k == "dim" else "x.npy" for k, f in fields.items() if f["required"]}
+            if name != "arrays":  # the others can be made of what is said of them
+                made = described(**given)
+                for field, about in fields.items():
+                    value = getattr(made, field)
+                    assert about["required"] or list(value) == about["default"] if isinstance(value, tuple) else True
+                    assert not about["choices"] or value in about["choices"] or isinstance(value, int)
+
+
+@pytest.mark.parametrize(("words", "incomplete", "found"), [
+    (["run"], "mat", ["matrix"]),
+    (["run"], "", sorted(file.stem for file in EXPERIMENTS)),
+    (["show"], "ti", ["tiny"]),
+    (["check", "tiny"], "o", ["other"]),
+    (["show", "--results", "there"], "", ["far"]),
+])  # fmt: skip
+def test_a_shell_completes_names_of_experiments_and_of_results(
+    words: list[str], incomplete: str, found: list[str], otbench: Otbench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for folder in ("results/tiny", "results/other", "there/far"):
+        Path(folder).mkdir(parents=True)
+        (Path(folder) / "rows.jsonl").touch()
+    monkeypatch.setenv("_OTBENCH_COMPLETE", "complete_bash")
+    monkeypatch.setenv("COMP_WORDS", " ".join(["otbench", *words, incomplete]))
+    monkeypatch.setenv("COMP_CWORD", str(1 + len(words)))
+    assert sorted(otbench().out.split()) == found
+
+
+def test_advice_for_a_program_is_the_advice_in_words(otbench: Otbench) -> None:
+    options = ("advise", "--dim", "16", "--widths", "64,64")
+    told = json.loads(otbench(*options, "--json").out)
+    assert f"c* = {told['c_star']:.3g}: " in otbench(*options).out
+    assert f"best {told['best']:.2g}: " in otbench(*options).out
