@@ -2,6 +2,7 @@
 
 import dataclasses
 import sys
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from typing import Any
@@ -24,7 +25,7 @@ def audit(critic: Any, x: Any, y: Any, a: Any = None, b: Any = None, *, clip: fl
     Args:
         critic: a torch.nn.Module, read in float64 and evaluation mode from a copy (one that is float32 inside in
             float32, for which ``raw_error`` then allows); any function of a float64 (n, d) numpy array; or a critic
-            otbench trained. Large on x and small on y, as in raw = mean f(x) - mean f(y); ``reading`` says when not.
+            otbench trained. Large on x and small on y, as in raw = mean f(x) - mean f(y); a warning and ``reading`` say when not.
             Gradients, hence ``alignment``, are there for modules and otbench's own.
         x: points (n, d), or images (n, c, h, w): distances are of the flattened ones, a module or a function is handed
             images.
@@ -66,7 +67,10 @@ def audit(critic: Any, x: Any, y: Any, a: Any = None, b: Any = None, *, clip: fl
         saturation=getattr(function, "saturation", None),
     )
     rounding = ROUNDING * getattr(function, "eps", EPS["float64"]) / EPS["float64"]
-    return dataclasses.replace(bounds, raw_error=max(bounds.raw_error, float(rounding * np.abs(values).max())))
+    bounds = dataclasses.replace(bounds, raw_error=max(bounds.raw_error, float(rounding * np.abs(values).max())))
+    if bounds.raw < -bounds.raw_error:
+        warnings.warn(f"otbench.audit: {bounds.reading}", stacklevel=2)
+    return bounds
 
 
 def _flat(name: str, value: Any) -> tuple[Array, tuple[int, ...]]:
