@@ -3,15 +3,12 @@
 import json
 import platform
 import shutil
-import subprocess
-import time
-from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
-from command_line import Otbench, assert_one_line, run_alone
+from command_line import Otbench, assert_one_line
 from small import change, declare, lines, python
 
 from otbench.methods import METHODS
@@ -200,28 +197,31 @@ def test_being_stopped_is_one_line(otbench: Otbench, monkeypatch: pytest.MonkeyP
     assert "what was done is kept" in done.err
 
 
-#: What every command needs to read its options and a table: the libraries of the reading side, without torch and POT.
-READING = "import numpy, pandas, pydantic, typer"
+#: What takes long to load, and which of it a command needs: nothing for its help; no torch, POT or pictures to read.
+SLOW = ("numpy", "pandas", "pydantic", "scipy", "matplotlib", "torch", "ot", "sklearn", "distributed", "rich.progress")
+
+LOADED = """
+import sys
+from otbench.cli.run import main
+try:
+    main()
+except SystemExit as left:
+    assert not left.code, left.code
+print(*sorted(set(sys.modules) & set({slow})), file=sys.stderr)
+"""
 
 
-def test_help_and_a_check_cost_no_more_than_the_libraries_of_reading(tmp_path: Path, small_results: Path) -> None:
-    """A ratio, as the machine may be busy: each command beside a bare interpreter in the same minute, the best of
-    some turns. Loading torch or POT by accident costs several times as much."""
-
-    def seconds(work: Callable[[], subprocess.CompletedProcess[str]]) -> float:
-        start = time.perf_counter()
-        assert work().returncode == 0
-        return time.perf_counter() - start
-
-    parties: list[Callable[[], subprocess.CompletedProcess[str]]] = [
-        lambda: python(READING, cwd=tmp_path),
-        lambda: run_alone("--help", cwd=tmp_path),
-        lambda: run_alone("check", "--results", str(small_results.parent), cwd=tmp_path),
-    ]
-    turns = [[seconds(party) for party in parties] for _ in range(4)]
-    libraries, shown, checked = map(min, zip(*turns, strict=True))
-    assert shown <= 0.8 * libraries  # it loads not even these
-    assert checked <= 3 * libraries
+@pytest.mark.parametrize(("command", "needed"), [
+    ("--help", []),
+    ("check --json", ["numpy", "pandas", "pydantic"]),
+    ("show", ["numpy", "pandas", "pydantic"]),
+])  # fmt: skip
+def test_a_command_loads_only_what_it_needs(
+    command: str, needed: list[str], tmp_path: Path, small_results: Path
+) -> None:
+    where = [] if command == "--help" else ["--results", str(small_results.parent)]
+    done = python(LOADED.format(slow=SLOW), *command.split(), *where, cwd=tmp_path)
+    assert (done.returncode, done.stderr.split()) == (0, needed)
 
 
 def test_a_file_here_is_run_and_shown_by_its_name_and_by_its_path(otbench: Otbench) -> None:
