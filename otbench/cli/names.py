@@ -1,6 +1,7 @@
 """Commands on what can be declared: list | advise."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
@@ -59,7 +60,7 @@ def list_(json_: JsonOption = False) -> None:
     from otbench.methods import METHODS
     from otbench.problems import PROBLEMS
 
-    known = {"problem": PROBLEMS, "method": METHODS}
+    known: dict[str, Mapping[str, type[Spec]]] = {"problem": PROBLEMS, "method": METHODS}
     if json_:
         told = {kind: {name: _told(spec) for name, spec in specs.items()} for kind, specs in known.items()}
         print(json.dumps({"experiment": {name: str(file) for name, file in experiments().items()}, **told}, indent=1))

@@ -132,7 +132,7 @@ def _written(tables: "dict[str, pd.DataFrame]", format: Format) -> str:
     import pandas as pd
 
     from otbench.report.headline import labelled
-    from otbench.report.markdown import as_text, records
+    from otbench.report.markdown import as_text, latex, markdown, records
 
     if format is Format.JSON:
         return json.dumps({name: records(table) for name, table in tables.items()}, indent=1, allow_nan=False) + "\n"
@@ -140,9 +140,8 @@ def _written(tables: "dict[str, pd.DataFrame]", format: Format) -> str:
         named = [table.assign(experiment=name) for name, table in tables.items()]
         whole = pd.concat(named) if named else pd.DataFrame(columns=["experiment"])
         return as_text("headline", whole[["experiment", *(c for c in whole if c != "experiment")]], "csv").decode()
-    title = "### {}\n\n" if format is Format.MARKDOWN else "% {}\n"
-    parts = [title.format(name) + as_text(name, labelled(t), format.value).decode() for name, t in tables.items()]
-    return "\n".join(parts)
+    title, written = ("### {}\n\n", markdown) if format is Format.MARKDOWN else ("% {}\n", latex)
+    return "\n".join(title.format(name) + written(labelled(table)) for name, table in tables.items())
 
 
 def check(

@@ -19,6 +19,7 @@ from otbench.cli.options import (
 )
 from otbench.cli.reading import warn_of_missing
 
+
 def figures(experiments: ExperimentsArgument = None, results: ResultsOption = RESULTS) -> None:
     """Draw the pictures of stored results, as SVG and PNG, and name the files."""
     from otbench.report.figures.pictures import write_figures

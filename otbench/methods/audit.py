@@ -25,8 +25,8 @@ def audit(critic: Any, x: Any, y: Any, a: Any = None, b: Any = None, *, clip: fl
     Args:
         critic: a torch.nn.Module, read in float64 and evaluation mode from a copy (one that is float32 inside in
             float32, for which ``raw_error`` then allows); any function of a float64 (n, d) numpy array; or a critic
-            otbench trained. Large on x and small on y, as in raw = mean f(x) - mean f(y); a warning and ``reading`` say when not.
-            Gradients, hence ``alignment``, are there for modules and otbench's own.
+            otbench trained. Large on x and small on y, as in raw = mean f(x) - mean f(y); a warning and ``reading`` say
+            when not. Gradients, hence ``alignment``, are there for modules and otbench's own.
         x: points (n, d), or images (n, c, h, w): distances are of the flattened ones, a module or a function is handed
             images.
         y: points (m, d) or images, of the same shape.

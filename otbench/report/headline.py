@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import pandas as pd
 
 from otbench.errors import UnknownNameError
-from otbench.results.tables.cells import cell_columns
 from otbench.report.markdown import short
+from otbench.results.tables.cells import cell_columns
 
 #: What is measured, with its heading; where room is short the last are left out first.
 MEASURED = {

@@ -93,8 +93,8 @@ def _refuse_too_little(left: pd.DataFrame, right: pd.DataFrame, both: pd.DataFra
         ours, theirs = (frame[~frame["critic"].isin(BASELINES)] for frame in (left, right))
         if (len(ours) or len(theirs)) and both["critic"].isin(BASELINES).all():
             raise InputError(
-                f"{len(both)} rows are in both folders, all of baselines, and no other critic is, so none was compared: "
-                f"{_apart(ours, theirs, shared)}"
+                f"{len(both)} rows are in both folders, all of baselines, and no other critic is, so none was "
+                f"compared: {_apart(ours, theirs, shared)}"
             )
     for frame, name in ((left, "A"), (right, "B")):
         if frame.duplicated(shared).any():
@@ -103,7 +103,7 @@ def _refuse_too_little(left: pd.DataFrame, right: pd.DataFrame, both: pd.DataFra
 
 
 def _comparable(stored: Stored) -> pd.DataFrame:
-    """The rows, or the curves with the plan they are of as a column; InputError for times, which are a machine's own."""
+    """The rows, or the curves with the plan they are of as a column; InputError for times, which are a machine's."""
     if stored.measurements and not stored.generator:
         raise InputError("times of two machines are not compared: merge the folders and read tables/timing.csv")
     plan = stored.frame["key"].str.extract(r" plan=(\w+)", expand=False)

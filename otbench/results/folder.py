@@ -56,8 +56,8 @@ class Stored:
 
     @cached_property
     def missing(self) -> int | None:
-        """How many declared cells have no row, 0 where nothing is declared; None where planned measurements are missing,
-        of which nothing says how many."""
+        """How many declared cells have no row, 0 where nothing is declared; None where planned measurements are
+        missing, of which nothing says how many."""
         if self.measurements:
             return None if any(True for _ in unplanned(self.measurements, self.meta)) else 0
         declared = self.meta.get("cells")

@@ -10,8 +10,8 @@ from otbench.errors import InputError, OtbenchError, ResultsError
 from otbench.experiment.run.runner import run_experiment
 from otbench.report.markdown import by_clip, markdown
 from otbench.report.quotes import check_quotes, rewrite_quotes
-from otbench.results.store import Results
 from otbench.results.folder import load
+from otbench.results.store import Results
 
 NUMBER = "small/clip slope_over_w1_median where dim=2 clip=0.1 mode=coupled as .3f"
 MANY = "small/matrix c_transform_over_w1 max where critic=potential as .2f"
@@ -164,7 +164,7 @@ def test_a_text_that_cannot_be_read_is_one_line(data: bytes | None, tmp_path: Pa
 def test_a_table_of_clip_values_that_would_pool_networks_is_refused(small_results: Path) -> None:
     frame = load(small_results)
     widths = frame["method.widths"].where(frame["seed"] == 0, "9x9").where(frame["critic"] == "weight_clip")
-    with pytest.raises(InputError, match="would pool cells that differ in method.widths; quote their numbers"):
+    with pytest.raises(InputError, match=r"would pool cells that differ in method\.widths; quote their numbers"):
         by_clip(frame.assign(**{"method.widths": widths}))
 
 

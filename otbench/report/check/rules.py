@@ -149,13 +149,13 @@ def same_points(frame: pd.DataFrame) -> Iterator[Violation]:
         "ray_cosine", "sampling_floor", "nearest", "population_w1", "population_overlap", "population_js",
         "population_kl",
     ]  # fmt: skip
-    groups = frame.groupby(points, dropna=False, sort=False)
+    groups = frame.assign(first=frame.index).groupby(points, dropna=False, sort=False)
     least, most, known = (groups[shared].agg(how) for how in ("min", "max", "count"))
-    first, size, spread = groups["key"].head(1).index, groups.size(), groups["spread"].max()
+    first, size, spread = groups["first"].first(), groups.size(), groups["spread"].max()
     for name in shared:
         room = np.maximum(ROUNDING * most[name].abs(), ROUND_OFF * spread)
         equal = ((most[name] - least[name] <= room) & (known[name] == size)) | (known[name] == 0)
-        for index, low, high in zip(first[(~equal).to_numpy()], least.loc[~equal, name], most.loc[~equal, name], strict=True):
+        for index, low, high in zip(first[~equal], least.loc[~equal, name], most.loc[~equal, name], strict=True):
             yield Violation(f"one {name} per sample", place(frame.loc[index]), f"{low} to {high}", "one value", name)
 
 

@@ -2,7 +2,6 @@
 
 import csv
 import io
-import os
 from itertools import zip_longest
 
 #: How many of a row's own values tell which it is.
@@ -55,6 +54,6 @@ def _shown(value: str | None, other: str | None) -> str:
     """A value where it differs from another."""
     if not value:
         return "no such cell" if value is None else "an empty cell"
-    same = len(os.path.commonprefix([value, other or ""]))
+    same = next((k for k, (a, b) in enumerate(zip(value, other or "", strict=False)) if a != b), len(other or ""))
     start = max(0, same - SHOWN // 2) if len(value) > SHOWN else 0
     return ("..." if start else "") + value[start : start + SHOWN] + ("..." if start + SHOWN < len(value) else "")

@@ -144,8 +144,8 @@ def clip(frame: pd.DataFrame, timings: pd.DataFrame) -> pd.DataFrame:
 
 
 def _also_apart(frame: pd.DataFrame, keys: list[str], pooled: list[str]) -> list[str]:
-    """The cell columns, those that may be ``pooled`` apart, in which cells with equal ``keys`` differ still: a size that
-    is left out in some, a second sample size."""
+    """The cell columns but those ``pooled`` in which cells of equal ``keys`` differ still, as where a size is given for
+    some and left out for others."""
     found: list[str] = []
     groups = frame.groupby(keys, dropna=False).ngroups if len(frame) else 0
     for name in cell_columns(frame) if len(frame) else []:

@@ -233,8 +233,8 @@ def test_a_changed_byte_and_a_missing_table_are_seen(name: str, copy: Results) -
     file.write_bytes(data)
     (found,) = check_results(copy)["tables"]
     number, k = next(
-        (number, k) for number, (one, other) in enumerate(zip(csv.reader(data.decode().splitlines()), right, strict=True))
-        for k, pair in enumerate(zip(one, other, strict=True)) if pair[0] != pair[1]
+        (number, k) for number, other in enumerate(csv.reader(data.decode().splitlines()))
+        for k, value in enumerate(other) if value != right[number][k]
     )  # fmt: skip
     assert found.cell.startswith(f"{name}.csv, line {number + 1} (")
     assert (found.column, found.bound) == (right[0][k], right[number][k])
