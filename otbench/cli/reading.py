@@ -72,8 +72,9 @@ def show(
 ) -> None:
     """Print the headline: what every critic prints and what it proves, as medians over seeds and nothing else.
 
-    Whatever else varies in an experiment is a column. On a terminal, columns for which it is too narrow are left out
-    and named; a pipe or a file gets them all.
+    Whatever else varies in an experiment is a column.
+
+    On a terminal that is too narrow, columns on the right are left out and named; a pipe or a file gets them all.
     """
     if json_ and format not in (None, Format.JSON):
         raise InputError(f"--json and --format {format} ask for two formats; leave one of them out")
@@ -148,7 +149,8 @@ def check(
     experiments: ExperimentsArgument = None,
     results: ResultsOption = RESULTS,
     readme: Annotated[
-        Path | None, typer.Option(help="Text whose quoted numbers are re-derived; README.md and docs/ for all.")
+        Path | None,
+        typer.Option(help="Text whose quotes are re-derived; README.md and docs/findings.md where no names are given."),
     ] = None,
     junit: Annotated[Path | None, typer.Option(help="Write the outcome as JUnit XML, into a folder there is.")] = None,
     json_: JsonOption = False,

@@ -36,7 +36,7 @@ def figures(experiments: ExperimentsArgument = None, results: ResultsOption = RE
 def merge(
     a: FolderArgument,
     b: FolderArgument,
-    output: Annotated[Path, typer.Option("-o", "--output", help="The folder of both; it must not be there yet.")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="The folder of both: a new one, or empty.")],
 ) -> None:
     """Put the rows of one experiment, run on two machines, into one folder.
 
@@ -59,7 +59,7 @@ def merge(
 def compare(a: FolderArgument, b: FolderArgument, json_: JsonOption = False) -> None:
     """Say which numbers changed from A to B beyond rounding and beyond the spread of seeds.
 
-    Exit status 0: none. 1: some, on a line each, the first 40. 2: there is nothing that can be compared, and why.
+    Exit status 0: none. 1: some; the first 40 are listed. 2: there is nothing to compare, and why.
     """
     from otbench.results.compare import compare_results
     from otbench.results.folder import Stored

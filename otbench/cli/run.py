@@ -109,9 +109,11 @@ def run(
         typer.Option(help="Published scores (.csv) of the --pairs; metrics.csv beside them when left out."),
     ] = None,
 ) -> None:
-    """Run an experiment's missing cells, write its tables, and show the headline.
+    """Run what is missing of an experiment, write its tables, and show the headline.
 
-    Exit status 0: every cell has a row with numbers. 2: nothing was run. 3: a cell failed or was refused.
+    Exit status 0: all is there. 2: a mistake in what was asked, or a file that cannot be read or written.
+
+    3: a cell failed or was refused. 130: interrupted; the same command goes on.
     """
     from otbench.experiment.declaration import load_experiment
     from otbench.experiment.run.rerun import chosen_cells, set_aside
