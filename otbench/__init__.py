@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from otbench.methods.training.clipped import train, train_many
     from otbench.problems import problem
     from otbench.report.check.rules import check_results
-    from otbench.results.tables.cells import load
+    from otbench.results.folder import load
     from otbench.transport.bounds import lower_bounds
     from otbench.transport.exact import cost_matrix, solve_exact, verify_exact
     from otbench.transport.monitoring import BatchBound, monitor
@@ -41,7 +41,7 @@ _HOME = {
     "BatchBound": "transport.monitoring",
     "monitor": "transport.monitoring",
     "problem": "problems",
-    "load": "results.tables.cells",
+    "load": "results.folder",
     "Bounds": "types",
     "ExactSolution": "types",
     "SamplePair": "types",

@@ -285,6 +285,11 @@ class Bounds:
         share = f", {self.slope / self.primal:.3g} of W1" if self.primal else ""
         return f"raw {self.raw:.3g} proves W1 >= {self.slope:.6g}{share}"
 
+    def __str__(self) -> str:
+        """The reading, then the rungs that are known, on one line."""
+        rungs = {name: getattr(self, name) for name in ("clip_bound", "spectral", "slope", "c_transform", "primal")}
+        return f"{self.reading}; " + ", ".join(f"{k} {v:.6g}" for k, v in rungs.items() if v is not None)
+
     @property
     def skill(self) -> float | None:
         """(c_transform - nearest) / (primal - nearest), what the critic adds to the bound that needs none; None where

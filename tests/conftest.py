@@ -1,17 +1,15 @@
 """Fixtures: the results of one small real experiment, a private copy of them to damage, and the command line."""
 
 import shutil
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import hypothesis
 import pytest
 import torch
-from command_line import Done, Otbench
+from command_line import Otbench, called
 from small import run_small
 
-from otbench.cli.run import main
 from otbench.results.store import Results
 
 torch.set_num_threads(1)
@@ -46,20 +44,11 @@ def copy(small_results: Path, tmp_path: Path) -> Results:
 
 
 @pytest.fixture
-def otbench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Otbench:
+def otbench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Otbench:
     """The command line in this process, working in an empty folder."""
     (tmp_path / "work").mkdir(exist_ok=True)
     monkeypatch.chdir(tmp_path / "work")
     monkeypatch.setenv("COLUMNS", "200")
     monkeypatch.delenv("GITHUB_STEP_SUMMARY", raising=False)
 
-    def call(*arguments: object) -> Done:
-        monkeypatch.setattr(sys, "argv", ["otbench", *map(str, arguments)])
-        with pytest.raises(SystemExit) as left:
-            main()
-        code = left.value.code
-        printed = capsys.readouterr()
-        assert "Traceback" not in printed.err + printed.out
-        return Done(0 if code is None else int(code), printed.out, printed.err)
-
-    return call
+    return lambda *arguments: called(*arguments, cwd=Path())

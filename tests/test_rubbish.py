@@ -70,7 +70,7 @@ def test_a_file_beyond_its_limit_is_not_read(tmp_path: Path) -> None:
         Results(tmp_path).rows()
 
 
-@pytest.mark.parametrize("name", ["...toml", ".hidden.toml", "a b.toml", "<b>.toml", "a\nb.toml"])
+@pytest.mark.parametrize("name", ["...toml", ".hidden.toml", "a .toml", "<b>.toml", "a\nb.toml"])
 def test_an_experiment_has_a_name_that_stays_below_the_results_folder(name: str, tmp_path: Path) -> None:
     text = BLOCK.format(seeds="[0]", problem='{ name = "spheres" }', sampling="{}", method='{ name = "zero" }')
     (tmp_path / name).write_text(text)

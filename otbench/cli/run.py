@@ -1,62 +1,52 @@
-"""The command line: run | tables | show | check, and those of `cli_results`. Imports wait until one needs them."""
+"""The command line: run, and every other command brought together. Imports wait until a command needs them."""
 
-import os
 import shlex
 import sys
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from otbench.cli.results import (
-    RESULTS,
-    ExperimentsArgument,
-    ResultsOption,
-    advise,
-    chosen,
-    compare,
-    figures,
-    list_,
-    many,
-    merge,
-    quotes,
-)
+from otbench.cli.names import advise, list_
+from otbench.cli.options import RESULTS, ResultsOption, complete_experiment, many
+from otbench.cli.reading import check, print_headlines, show, tables
+from otbench.cli.results import compare, figures, merge, quotes
 from otbench.errors import InputError, OtbenchError
 
 if TYPE_CHECKING:
+    from otbench.experiment.cell import Cell
     from otbench.experiment.declaration import Experiment
-    from otbench.experiment.run.runner import Place
+    from otbench.experiment.run.runner import Place, Summary
+    from otbench.results.store import Results
 
-app = typer.Typer(
-    help="How far is a weight-clipped WGAN critic from the exact Wasserstein distance?",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    add_completion=True,
-)
+app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, add_completion=True)
 
-ExperimentArgument = Annotated[str, typer.Argument(help="Name of an experiment, or path of a .toml file.")]
+ExperimentArgument = Annotated[
+    str,
+    typer.Argument(help="Name of an experiment, or path of a .toml file.", autocompletion=complete_experiment),
+]
 
 #: Failed cells a run lists; their rows have the rest.
 FAILURES_SHOWN = 10
 
+#: Cells that a dry run of chosen cells lists.
+CELLS_SHOWN = 20
 
-#: Texts whose quoted numbers are re-derived with all results.
-TEXTS = (Path("README.md"), Path("docs/findings.md"))
+#: Lines of the headline after a run; ``otbench show`` prints all.
+LINES_SHOWN = 40
 
-
-class Format(StrEnum):
-    """What tables are written as."""
-
-    CSV = "csv"
-    MARKDOWN = "markdown"
-    LATEX = "latex"
+#: Pairs of options of which one would be ignored, and what to do.
+CLASHES = {
+    ("--only", "--retry-failed"): "--only runs its cell whatever became of it; leave one of them out",
+    ("--fresh", "--retry-failed"): "--fresh runs every cell, failed or not; leave one of them out",
+    ("--workers", "--gpus"): "there is one process per GPU; leave --workers out",
+}
 
 
 def main() -> None:
     """Run the command line; every error a user can cause is one line on stderr and exit status 2."""
     try:
-        app()
+        app(prog_name="otbench")
     except OtbenchError as error:
         print(f"otbench: {error}", file=sys.stderr)
         sys.exit(2)
@@ -66,208 +56,225 @@ def main() -> None:
         sys.exit(2)
 
 
+def _print_version(asked: bool) -> None:
+    if asked:
+        import platform
+        from importlib.metadata import version
+
+        from otbench.results.schema import SCHEMA
+
+        own, torch, pot = map(version, ("otbench", "torch", "POT"))
+        print(f"otbench {own} (row schema {SCHEMA}), Python {platform.python_version()}, torch {torch}, POT {pot}")
+        raise typer.Exit
+
+
+@app.callback()
+def _otbench(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_print_version, is_eager=True,
+                     help="Print the versions of otbench, its rows, Python, torch and POT."),
+    ] = False,
+) -> None:  # fmt: skip
+    """How far is a weight-clipped WGAN critic from the exact Wasserstein distance?"""
+
+
 @app.command()
 def run(
     experiment: ExperimentArgument = "quick",
     results: ResultsOption = RESULTS,
-    workers: Annotated[int | None, typer.Option(min=1, help="Processes; the cores there are when left out.")] = None,
-    device: Annotated[str, typer.Option(help="Where critics train: cpu, cuda, cuda:1.")] = "cpu",
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Processes at most; as many as there are cores when left out.")
+    ] = None,
+    device: Annotated[
+        str | None, typer.Option(help="Where critics train: cpu, cuda, cuda:1; cpu when left out.")
+    ] = None,
     engine: Annotated[str, typer.Option(help="inline, local, tcp://HOST:PORT, or a cluster's FILE.toml.")] = "local",
-    gpus: Annotated[int, typer.Option(min=0, help="One process a GPU, this many, of those the environment shows.")] = 0,
-    timeout: Annotated[float | None, typer.Option(min=0.1, help="Seconds a cell may take; each runs alone.")] = None,
-    only: Annotated[str | None, typer.Option(metavar="KEY", help="Run this cell again, alone.")] = None,
-    retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Run failed cells again.")] = False,
-    fresh: Annotated[bool, typer.Option("--fresh", help="Set the results there are aside, and start anew.")] = False,
+    gpus: Annotated[
+        int | None, typer.Option(min=1, help="One process per GPU, this many, of those the environment shows.")
+    ] = None,
+    timeout: Annotated[float | None, typer.Option(min=0.1, help="Seconds a cell may take; each trains alone.")] = None,
+    only: Annotated[
+        str | None, typer.Option(metavar="KEY", help="Run the cell whose key starts so again, alone.")
+    ] = None,
+    retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Run failed cells again too.")] = False,
+    fresh: Annotated[
+        bool,
+        typer.Option("--fresh", help="Set the results there are aside and start anew; with --only, that cell alone."),
+    ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would run and how long; run nothing.")] = False,
     pairs: Annotated[Path | None, typer.Option(help="Funnel pairs (.npz) for an experiment that takes them.")] = None,
     scores: Annotated[
-        Path | None, typer.Option(help="Published scores (.csv) of the pairs; metrics.csv beside them when left out.")
+        Path | None,
+        typer.Option(help="Published scores (.csv) of the --pairs; metrics.csv beside them when left out."),
     ] = None,
 ) -> None:
-    """Run an experiment's missing cells, write its tables, and show the headline.
+    """Run what is missing of an experiment, write its tables, and show the headline.
 
-    Exit status 0: every cell has a row with numbers. 2: nothing was run. 3: a cell failed or was refused.
+    Exit status 0: all is there. 2: a mistake in what was asked, or a file that cannot be read or written.
+
+    3: a cell failed or was refused. 130: interrupted; the same command goes on.
     """
-    from otbench.cli.progress import progress
     from otbench.experiment.declaration import load_experiment
     from otbench.experiment.run.rerun import chosen_cells, set_aside
-    from otbench.experiment.run.runner import missing_cells, preflight, run_experiment
-    from otbench.report.markdown import write_tables
+    from otbench.experiment.run.runner import missing_cells, preflight
     from otbench.results.store import Results
-    from otbench.results.tables.published import keep_scores
+    from otbench.results.tables.published import read_scores
 
+    given: dict[str, object] = {
+        "--only": only, "--retry-failed": retry_failed, "--fresh": fresh, "--workers": workers, "--gpus": gpus,
+        "--timeout": timeout, "--pairs": pairs, "--scores": scores, "--engine": None if engine == "local" else engine,
+    }  # fmt: skip
+    _refuse_clashes(given)
     declared, place = load_experiment(experiment, pairs), _place(engine, workers, gpus, device, timeout)
-    folder, count = results / declared.name, place.workers
-    command = _again(experiment, results, pairs)
+    folder = Results(results / declared.name)
     if declared.plan:
-        if engine != "local" or gpus or timeout or only is not None or retry_failed or fresh:
-            raise InputError("an experiment without cells takes --workers, --device, --results and --dry-run alone")
-        _run_plan(declared, folder, count, device, dry_run)
+        _refuse_for_a_plan(declared, given)
+        _run_plan(declared, folder, place, dry_run)
         return
+    if scores:
+        read_scores(scores)
+    anew = fresh and only is None
+    cells = list(declared.cells) if anew else chosen_cells(declared, folder, only, retry_failed)
+    todo = missing_cells(declared, folder) if cells is None else cells
     if dry_run:
-        from otbench.experiment.run.estimate import expected_seconds, in_words
-
-        todo = missing_cells(declared, Results(folder))
         preflight(todo, place)
-        done = len(declared.cells) - len(todo)
-        seconds = in_words(expected_seconds(todo, count, device)) if todo else "0 s"
-        print(f"{declared.name}: {len(declared.cells)} cells, {done} done, {len(todo)} to do")
-        print(f"expected {seconds} with {many(count, 'worker')} on {device}; rows go to {folder}")
+        _say_what_would_run(declared, folder, todo, place, anew)
+        if cells is not None and not anew:
+            _list_cells(cells)
+        if scores:
+            print(f"the published scores in {scores} are kept with them")
         return
-    if fresh and (moved := set_aside(Results(folder))):
-        print(f"the results there were are in {moved}", file=sys.stderr)
-    cells = chosen_cells(declared, Results(folder), only, retry_failed)
+    if anew:
+        preflight(todo, place)  # nothing is set aside for a run that cannot begin
+        if moved := set_aside(folder):
+            print(f"the results there were are in {moved}", file=sys.stderr)
+    command = _again(experiment, results, pairs)
+    done = _run_cells(declared, folder, place, cells, command)
+    _report(declared, folder, done, (pairs, scores), command)
+
+
+def _run_cells(
+    declared: "Experiment", folder: "Results", place: "Place", cells: "list[Cell] | None", command: str
+) -> "Summary":
+    """The cells with progress shown; an interrupted run ends in one line and exit status 130."""
+    from otbench.cli.progress import progress
+    from otbench.experiment.run import runner
+
     try:
         with progress(declared.name) as on_progress:
-            done_now = run_experiment(
-                declared, folder, place, cells=cells, command=command, on_progress=on_progress
+            return runner.run_experiment(
+                declared, folder.folder, place, cells=cells, command=command, on_progress=on_progress
             )
     except KeyboardInterrupt:
         print("otbench: stopped; what was done is kept, the same command goes on from there", file=sys.stderr)
         raise typer.Exit(130) from None
-    if done_now.torn:
+
+
+def _report(
+    declared: "Experiment", folder: "Results", done: "Summary", data: tuple[Path | None, Path | None], command: str
+) -> None:
+    """What a run came to: its tables written, its headline, its failures, and its exit status."""
+    from otbench.report.markdown import write_tables
+    from otbench.results.tables.published import keep_scores
+
+    if done.torn:
         print("a torn last line of an interrupted run was dropped; its cell was run again", file=sys.stderr)
-    if done_now.stale:
-        print(f"{done_now.stale} rows of cells no longer declared were set aside in stale.jsonl", file=sys.stderr)
+    if done.stale:
+        print(f"{done.stale} rows of cells no longer declared were set aside in stale.jsonl", file=sys.stderr)
+    pairs, scores = data
     if pairs:
-        keep_scores(folder, pairs, scores)
-    changed = write_tables(Results(folder), "csv")
-    print(f"{declared.name}: {done_now.now} cells run, {done_now.before} were done; {changed} tables changed")
-    for bad, what in ((done_now.diverged, "diverged"), (done_now.refused, "refused")):
+        keep_scores(folder.folder, pairs, scores)
+    changed = write_tables(folder, "csv")
+    print(f"{declared.name}: {done.now} cells run, {done.before} were done; {changed} tables changed")
+    for bad, what in ((done.diverged, "diverged"), (done.refused, "refused")):
         if bad:
             print(f"{many(bad, 'cell')} {what}: see the status and reason columns")
-    show([declared.name], results)
-    for reason in done_now.failed[:FAILURES_SHOWN]:
+    print_headlines([declared.name], folder.folder.parent, most=LINES_SHOWN)
+    for reason in done.failed[:FAILURES_SHOWN]:
         print(f"failed: {reason}", file=sys.stderr)
-    if done_now.failed:
-        print(f"{many(len(done_now.failed), 'cell')} failed; all again: {command} --retry-failed", file=sys.stderr)
-    if done_now.refused or done_now.failed:  # rows without a number; divergence is a result
+    if done.failed:
+        print(f"{many(len(done.failed), 'cell')} failed; all again: {command} --retry-failed", file=sys.stderr)
+    if done.refused or done.failed:  # rows without a number; divergence is a result
         raise typer.Exit(3)
 
 
-@app.command()
-def tables(
-    experiments: ExperimentsArgument = None,
-    results: ResultsOption = RESULTS,
-    verify: Annotated[bool, typer.Option("--verify", help="Compare with the files there; write nothing.")] = False,
-    format: Annotated[Format, typer.Option(help="Of the files written.")] = Format.CSV,
+def _say_what_would_run(
+    declared: "Experiment", folder: "Results", todo: "list[Cell]", place: "Place", anew: bool
 ) -> None:
-    """Regenerate the tables from the rows: the same rows give the same bytes."""
-    from otbench.report.check.rules import tables as differing
-    from otbench.report.markdown import write_tables
-    from otbench.results.folder import Stored
-    from otbench.results.store import Results
+    """How many cells a run would do, how many it would leave as they are, how long it would take, and where."""
+    from otbench.experiment.run.estimate import expected_seconds, in_words
 
-    bad = 0
-    for name in chosen(experiments, results):
-        folder = Results(results / name)
-        if verify:
-            found = list(differing(Stored(folder)))
-            bad += len(found)
-            for violation in found:
-                print(f"{name}: {violation}")
-            print(f"{name}: {'differs' if found else 'tables are what the rows give'}")
-        else:
-            print(f"{name}: {many(write_tables(folder, format.value), 'table')} changed")
-    raise typer.Exit(1 if bad else 0)
-
-
-@app.command()
-def show(experiments: ExperimentsArgument = None, results: ResultsOption = RESULTS) -> None:
-    """Print the headline table: what a clipped critic prints, and what it is worth."""
-    import pandas as pd
-    from rich.console import Console
-    from rich.table import Table
-
-    from otbench.report.markdown import headline
-    from otbench.results.folder import Stored
-    from otbench.results.store import Results
-
-    console = Console(width=None if sys.stdout.isatty() else 120)
-    for name in chosen(experiments, results):
-        stored = Stored(Results(results / name))
-        table = pd.DataFrame() if stored.is_study else headline(stored.frame)
-        if table.empty:
-            print(f"{name}: no trained critics to show; see {stored.results.tables}")
-            continue
-        drawn = Table(title=f"{name}: medians over overlaps and seeds; W1 is exact")
-        for column in table.columns:
-            drawn.add_column(column, justify="right")
-        for line in table.itertuples(index=False):
-            drawn.add_row(*map(str, line))
-        console.print(drawn)
+    asked = {cell.key for cell in todo}
+    there = set() if anew else folder.known_keys()
+    done = sum(cell.key in there and cell.key not in asked for cell in declared.cells)
+    print(f"{declared.name}: {len(declared.cells)} cells, {done} done, {len(todo)} to do")
+    workers = many(place.workers, "GPU" if place.gpus else "worker") if place.engine != "inline" else "this process"
+    long = "0 s"
+    if not place.here:
+        workers, long = f"the workers of {place.engine}", "a time that depends on them"
+    elif todo:
+        long = in_words(expected_seconds(todo, place.workers, place.device))
+    limit = "" if place.limit is None else f", {place.limit:g} s per cell at most"
+    print(f"expected {long} with {workers} on {place.device}{limit}; rows go to {folder.folder}")
+    if anew and folder.folder.is_dir():
+        print(f"the results there are in {folder.folder} are set aside first")
 
 
-@app.command()
-def check(
-    experiments: ExperimentsArgument = None,
-    results: ResultsOption = RESULTS,
-    readme: Annotated[
-        Path | None, typer.Option(help="Text whose quoted numbers are re-derived; README.md and docs/ for all.")
-    ] = None,
-    junit: Annotated[Path | None, typer.Option(help="Write the outcome as JUnit XML.")] = None,
-) -> None:
-    """Re-check what is stored: certificates, the ladder, closed forms, tables, promises, quoted numbers.
-
-    Exit status 0: all agree. 1: some disagree, each on a line. 2: the input cannot be read.
-    """
-    from otbench.report.check.junit import summary, violations, write_junit
-    from otbench.report.check.rules import check_results
-    from otbench.report.quotes import check_quotes
-    from otbench.results.folder import Stored
-    from otbench.results.store import Results
-
-    names = chosen(experiments, results)
-    read = {name: Stored(Results(results / name)) for name in names}
-    verdict = {name: check_results(stored) for name, stored in read.items()}
-    texts = [readme] if readme else []
-    if readme is None and experiments is None and results == RESULTS:
-        texts = [text for text in TEXTS if text.is_file()]
-    for text in texts:
-        verdict[text.name] = {"quoted numbers": check_quotes(text, results, read)}
-    if junit:
-        write_junit(verdict, junit)
-    if page := os.environ.get("GITHUB_STEP_SUMMARY"):
-        with open(page, "a") as handle:
-            handle.write(summary(verdict))
-    for name, rules in verdict.items():
-        bad = sum(map(len, rules.values()))
-        print(f"{name}: {len(rules)} rules, {many(bad, 'violation')}")
-        for violation in [v for found in rules.values() for v in found]:
-            print(f"  {violation}")
-    raise typer.Exit(1 if violations(verdict) else 0)
+def _list_cells(cells: "list[Cell]") -> None:
+    """The first of some cells by the start of their keys, in words."""
+    for cell in cells[:CELLS_SHOWN]:
+        print(f"  {cell.key[:12]} {cell.problem.name} dim {cell.problem.dim}, {cell.method.name}, seed {cell.seed}")
+    if len(cells) > CELLS_SHOWN:
+        print(f"  ... and {many(len(cells) - CELLS_SHOWN, 'cell')} more")
 
 
-app.command()(figures)
-app.command()(quotes)
-app.command()(advise)
-app.command("list")(list_)
-app.command()(merge)
-app.command()(compare)
-
-
-def _run_plan(declared: "Experiment", folder: Path, workers: int, device: str, dry_run: bool) -> None:
+def _run_plan(declared: "Experiment", folder: "Results", place: "Place", dry_run: bool) -> None:
     """The run command for an experiment whose plan is no matrix of cells."""
     from otbench.cli.progress import progress
-    from otbench.experiment.run.study_runner import run_plan
+    from otbench.experiment.run.study_runner import missing_jobs, run_plan
     from otbench.report.markdown import write_tables
-    from otbench.results.store import Results
 
-    assert declared.plan is not None
     if dry_run:
-        jobs, each = len(declared.plan.records(device)), " a machine" if declared.plan.timed else ""
-        print(f"{declared.name}: {jobs} measurements{each}; they go to {folder}")
+        todo, jobs = missing_jobs(declared, folder, place.device)
+        on = f"{many(place.workers, 'worker')} on {place.device}"
+        print(f"{declared.name}: {many(jobs, 'measurement')}, {jobs - todo} done, {todo} to do")
+        print(f"with {on}; they go to {folder.folder}")
         return
     try:
         with progress(declared.name) as on_progress:
-            count = run_plan(declared, folder, workers=workers, device=device, on_progress=on_progress)
+            count = run_plan(
+                declared, folder.folder, workers=place.workers, device=place.device, on_progress=on_progress
+            )
     except KeyboardInterrupt:
         print("otbench: stopped; what was done is kept, the same command goes on from there", file=sys.stderr)
         raise typer.Exit(130) from None
-    print(f"{declared.name}: {many(count, 'measurement')} made; {write_tables(Results(folder), 'csv')} tables changed")
+    print(f"{declared.name}: {many(count, 'measurement')} made; {write_tables(folder, 'csv')} tables changed")
 
 
-def _place(engine: str, workers: int | None, gpus: int, device: str, timeout: float | None) -> "Place":
+def _refuse_clashes(given: dict[str, object]) -> None:
+    """InputError for options of which one would be ignored."""
+    for (one, other), why in CLASHES.items():
+        if given[one] not in (None, False) and given[other] not in (None, False):
+            raise InputError(f"{one} with {other}: {why}")
+    if given["--scores"] and not given["--pairs"]:
+        raise InputError("--scores are those of --pairs FILE.npz; give both")
+
+
+def _refuse_for_a_plan(declared: "Experiment", given: dict[str, object]) -> None:
+    """InputError for options that mean nothing where there are no cells."""
+    assert declared.plan is not None
+    ignored = [name for name, value in given.items() if name != "--workers" and value not in (None, False)]
+    if ignored:
+        raise InputError(
+            f"{declared.name} has no cells, so {', '.join(ignored)} would be ignored; an experiment without cells "
+            "takes --workers, --device, --results and --dry-run alone"
+        )
+    if declared.plan.timed and given["--workers"] is not None:
+        raise InputError(f"{declared.name} makes its measurements one at a time, here; leave --workers out")
+
+
+def _place(engine: str, workers: int | None, gpus: int | None, device: str | None, timeout: float | None) -> "Place":
     """Where to run, from the options of a run that fit together."""
     from otbench.experiment.run.clusters import check_engine
     from otbench.experiment.run.runner import Place, default_workers
@@ -275,10 +282,10 @@ def _place(engine: str, workers: int | None, gpus: int, device: str, timeout: fl
     check_engine(engine)
     if engine != "local" and (workers or gpus):
         raise InputError(f"--workers and --gpus are for --engine local; {engine} has the workers it has")
-    if gpus and device not in {"cpu", "cuda"}:
+    if gpus and device not in {None, "cuda"}:
         raise InputError(f"--gpus gives every process its own device; leave --device {device} out")
-    count = gpus or workers or (default_workers() if device == "cpu" and engine == "local" else 1)
-    return Place(engine, count, gpus, "cuda" if gpus else device, timeout)
+    count = gpus or workers or (default_workers() if device in {None, "cpu"} and engine == "local" else 1)
+    return Place(engine, count, gpus or 0, "cuda" if gpus else device or "cpu", timeout)
 
 
 def _again(experiment: str, results: Path, pairs: Path | None) -> str:
@@ -286,3 +293,10 @@ def _again(experiment: str, results: Path, pairs: Path | None) -> str:
     where = [] if results == RESULTS else ["--results", str(results)]
     data = [] if pairs is None else ["--pairs", str(pairs)]
     return shlex.join(["otbench", "run", experiment, *where, *data])
+
+
+for command in (tables, show, check, figures, quotes, advise):
+    app.command()(command)
+app.command("list")(list_)
+app.command()(merge)
+app.command()(compare)

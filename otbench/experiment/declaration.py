@@ -86,6 +86,8 @@ def load_experiment(name_or_path: str, pairs: Path | None = None) -> Experiment:
     data = None if pairs is None else str(pairs.resolve())
     try:
         declared = Declaration(**tables)
+        if pairs is not None and not any(_takes_pairs(t) for block in declared.block for t in _tables(block.problem)):
+            raise InputError("no problem here takes its pairs from a file; leave --pairs out")
         cells = {cell.key: cell for block in declared.block for cell in _cells(block, str(file.parent), data)}
         digest = declaration_digest(tables)
     except InputError as error:
@@ -101,6 +103,17 @@ def _cells(block: Block, folder: str, pairs: str | None) -> Iterator[Cell]:
     _affordable(len(problems) * len(samplings) * len(methods) * len(block.seeds))
     for problem, sampling, seed, method in itertools.product(problems, samplings, block.seeds, methods):
         yield Cell(problem, sampling, method.at(problem.dim), seed)
+
+
+def _takes_pairs(table: Mapping[str, Any]) -> bool:
+    """Whether a problem's table needs a file of pairs that it does not name."""
+    chosen = _named("problem", PROBLEMS, table)
+    try:
+        for axes in _axes(chosen, table):
+            chosen.instances(axes, None)
+    except InputError:
+        return True
+    return False
 
 
 def _expand_problem(table: Mapping[str, Any], folder: str, pairs: str | None) -> list[Problem]:

@@ -16,7 +16,7 @@ FOLDERS = (
 )
 
 #: What an experiment may be called: a folder below the results folder, and nothing else.
-NAME = re.compile(r"\w[\w.-]*")
+NAME = re.compile(r"\w([\w. -]*[\w.-])?")
 
 
 def experiments() -> dict[str, Path]:
@@ -29,17 +29,23 @@ def experiments() -> dict[str, Path]:
 
 
 def find_experiment(name_or_path: str) -> Path:
-    """The file of an experiment given by name or path."""
+    """The file of an experiment given by path or by name: one of ``experiments``, else NAME.toml here.
+
+    Raises:
+        InputError: there is none, or its results could not be kept under its name.
+    """
     if name_or_path.endswith(".toml"):
         if not Path(name_or_path).is_file():
             raise InputError(f"no such experiment file: {name_or_path}")
         if not NAME.fullmatch(Path(name_or_path).stem):
             raise InputError(
                 f"{name_or_path}: results go to a folder of the file's name, which must start with a letter or digit "
-                "and have letters, digits, '.', '_' and '-' only"
+                "and have letters, digits, spaces, '.', '_' and '-' only"
             )
         return Path(name_or_path)
     known = experiments()
+    if name_or_path not in known and NAME.fullmatch(name_or_path) and Path(f"{name_or_path}.toml").is_file():
+        return Path(f"{name_or_path}.toml")
     if name_or_path not in known:
         raise UnknownNameError("experiment", name_or_path, known, "or pass a path ending in .toml")
     return known[name_or_path]

@@ -2,6 +2,7 @@
 
 import dataclasses
 import sys
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from typing import Any
@@ -25,7 +26,8 @@ def audit(critic: Any, x: Any, y: Any, a: Any = None, b: Any = None, *, clip: fl
         critic: a torch.nn.Module, any function of a float64 numpy array (n, d), or a critic that otbench trained. A
             module is read from a copy in evaluation mode and in float64; one that computes in float32 inside is read
             in float32, and ``raw_error`` allows for that. f should be large on x and small on y, as in
-            raw = mean f(x) - mean f(y); ``reading`` says where it is not. Modules and otbench's own critics have
+            raw = mean f(x) - mean f(y); a warning and ``reading`` say where it
+            is not. Modules and otbench's own critics have
             gradients, and hence ``alignment``.
         x: points (n, d), or images (n, c, h, w). Distances are those of flattened images; a module or function is
             handed the images themselves.
@@ -70,7 +72,10 @@ def audit(critic: Any, x: Any, y: Any, a: Any = None, b: Any = None, *, clip: fl
         saturation=getattr(function, "saturation", None),
     )
     rounding = VALUE_ROUNDING * getattr(function, "eps", EPS["float64"]) / EPS["float64"]
-    return dataclasses.replace(bounds, raw_error=max(bounds.raw_error, float(rounding * np.abs(values).max())))
+    bounds = dataclasses.replace(bounds, raw_error=max(bounds.raw_error, float(rounding * np.abs(values).max())))
+    if bounds.raw < -bounds.raw_error:
+        warnings.warn(f"otbench.audit: {bounds.reading}", stacklevel=2)
+    return bounds
 
 
 def _flat(name: str, value: Any) -> tuple[Array, tuple[int, ...]]:

@@ -29,6 +29,13 @@ class Fitted:
     batch: int = 1
     compiled: bool = False
 
+    def __repr__(self) -> str:
+        """What came of fitting, on one line, without the parameters."""
+        what = " ".join(self.reason.split()) if self.critic is None else type(self.critic).__name__
+        layers = "".join(f" -> {len(bias)}" for bias in getattr(self.critic, "biases", ()))
+        company = f", one of {self.batch} trained together" if self.batch > 1 else ""
+        return f"Fitted({self.status}: {what}{layers}, {self.seconds:.3g} s{company})"
+
     def values(self, z: Array) -> Array:
         """f(z) (k,) at points z (k, d); InputError where the critic has diverged."""
         return self._sound().values(z)

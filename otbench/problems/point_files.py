@@ -11,7 +11,7 @@ from otbench.files import POINTS_BYTES, parse_npy, read_bounded, unpacked
 from otbench.problems.delimited import parse_delimited
 
 #: Suffixes that are read, in small letters.
-SUFFIXES = (".npy", ".csv", ".csv.gz", ".tsv", ".tsv.gz", ".parquet")
+POINT_FILES = (".npy", ".csv", ".csv.gz", ".tsv", ".tsv.gz", ".parquet")
 
 
 def read_points(file: Path) -> Any:
@@ -45,9 +45,9 @@ def fingerprint(files: Iterable[Path]) -> str:
 
 def _suffix(file: Path) -> str:
     """The suffix of a file that is there; "X.CSV" is a .csv file."""
-    suffix = next((s for s in sorted(SUFFIXES, key=len, reverse=True) if file.name.lower().endswith(s)), None)
+    suffix = next((s for s in sorted(POINT_FILES, key=len, reverse=True) if file.name.lower().endswith(s)), None)
     if suffix is None:
-        raise InputError(f"arrays are read from {', '.join(SUFFIXES)} files; got {file.name}: save it as .npy")
+        raise InputError(f"arrays are read from {', '.join(POINT_FILES)} files; got {file.name}: save it as .npy")
     if not file.is_file():
         raise InputError(f"no such file: {file}")
     return suffix

@@ -1,6 +1,7 @@
-"""Tables for people: the headline in a terminal, Markdown and LaTeX of any table."""
+"""Tables as text: CSV, Markdown, JSON and LaTeX of any table, and those that a text quotes."""
 
 import html
+import json
 from typing import Literal
 
 import numpy as np
@@ -10,53 +11,37 @@ from otbench.errors import InputError
 from otbench.files import write_atomically
 from otbench.results.folder import Stored
 from otbench.results.store import Results
-from otbench.results.tables.cells import most_frequent, to_csv
+from otbench.results.tables.cells import cell_columns, most_frequent, to_csv
 
-#: The headline: what a clipped critic prints and what it is worth, a line a dimension and clip value.
-HEADLINE = {
-    "problem.dim": "dim",
-    "rate": "lr",
-    "method.clip": "clip c",
-    "c_over_c_star": "c/c*",
-    "raw_over_w1": "raw/W1",
-    "clip_bound_over_w1": "raw/K(c)/W1",
-    "slope_over_w1": "slope/W1",
-    "c_transform_over_w1": "c-transform/W1",
-    "nearest_over_w1": "nearest/W1",
-    "skill": "skill",
-    "cosine": "cosine",
-}
+FormatName = Literal["csv", "markdown", "json", "latex"]
 
+#: What the lines and the columns of the quoted table of clip values are.
+BY_CLIP = ("method.clip", "problem.dim")
 
-def headline(frame: pd.DataFrame) -> pd.DataFrame:
-    """Medians over everything else of trained clipped critics per dimension, learning rate and clip value, as text
-    cells; of the problem and sampling mode with the most rows."""
-    rows = most_frequent(frame[(frame["critic"] == "weight_clip") & (frame["status"] == "ok")])
-    if rows.empty:
-        return pd.DataFrame(columns=list(HEADLINE.values()))
-    unit = np.where(rows["method.lr_unit"] == "clip", " c", "")
-    rows = rows.assign(rate=rows["method.lr"].map("{:g}".format) + unit)
-    keys = ["problem.dim", "rate", "method.clip"]
-    table = rows.groupby(keys)[list(HEADLINE)[len(keys) :]].median().reset_index().rename(columns=HEADLINE)
-    for name in table.columns[2:]:
-        table[name] = table[name].map(short)
-    return table
+#: How the files of a format end.
+SUFFIXES: dict[FormatName, str] = {"csv": "csv", "markdown": "md", "json": "json", "latex": "tex"}
 
 
 def by_clip(frame: pd.DataFrame) -> pd.DataFrame:
     """raw/W1 and slope/W1 per clip value, a column a dimension: what is printed against what it is worth.
 
-    Medians over everything else of the trained clipped critics whose learning rate is in proportion to the clip
+    Medians over overlaps and seeds of the trained clipped critics whose learning rate is in proportion to the clip
     value, so that the box is reached at every clip value; of the problem and sampling mode with the most rows.
+
+    Raises:
+        InputError: there is no such critic, or they differ in something else too.
     """
     rows = frame[frame["critic"] == "weight_clip"]
     rows = rows[rows["method.lr_unit"] == "clip"] if len(rows) else rows
     if rows.empty:
         raise InputError("no trained clipped critic here has lr_unit = \"clip\"; quote another experiment's table")
     rows = most_frequent(rows)
+    pooled = [name for name in cell_columns(rows) if name not in {*BY_CLIP, "problem.overlap", "seed"}]
+    if differ := [name for name in pooled if rows[name].nunique(dropna=False) > 1]:
+        raise InputError(f"the quoted table would pool cells that differ in {', '.join(differ)}; quote their numbers")
     parts: dict[str, pd.Series[float]] = {}
     for column, label in (("raw_over_w1", "raw/W1"), ("slope_over_w1", "slope/W1")):
-        wide = rows.pivot_table(column, "method.clip", "problem.dim", aggfunc="median")
+        wide = rows.pivot_table(column, *BY_CLIP, aggfunc="median")
         parts |= {f"{label}, d={dim}": wide[dim] for dim in wide}
     return pd.DataFrame(parts).rename_axis("clip c").reset_index()
 
@@ -98,17 +83,27 @@ def latex(table: pd.DataFrame) -> str:
     return str(styled.to_latex(hrules=True))
 
 
-def write_tables(folder: Results, format: Literal["csv", "markdown", "latex"]) -> int:
+def records(table: pd.DataFrame) -> list[dict[str, object]]:
+    """The lines of a table as JSON can hold them: full precision, null where there is no number, "inf" for infinity."""
+    plain = table.astype(object).where(table.notna(), None).replace([np.inf, -np.inf], ["inf", "-inf"])
+    return [{str(name): value for name, value in line.items()} for line in plain.to_dict("records")]
+
+
+def as_text(name: str, table: pd.DataFrame, format: FormatName) -> bytes:
+    """A table's file in one format; ``name`` says whether a CSV has full precision (``to_csv``)."""
+    if format == "csv":
+        return to_csv(name, table)
+    if format == "json":
+        return (json.dumps(records(table), indent=1, allow_nan=False) + "\n").encode()
+    return (markdown(table) if format == "markdown" else latex(table)).encode()
+
+
+def write_tables(folder: Results | Stored, format: FormatName) -> int:
     """Write every table of a results folder in one format; how many files changed."""
+    stored = Stored(folder) if isinstance(folder, Results) else folder
     changed = 0
-    for name, table in Stored(folder).tables.items():
-        if format == "csv":
-            data, suffix = to_csv(name, table), "csv"
-        elif format == "markdown":
-            data, suffix = markdown(table).encode(), "md"
-        else:
-            data, suffix = latex(table).encode(), "tex"
-        file = folder.tables / f"{name}.{suffix}"
+    for name, table in stored.tables.items():
+        file, data = stored.results.tables / f"{name}.{SUFFIXES[format]}", as_text(name, table, format)
         if not file.is_file() or file.read_bytes() != data:
             write_atomically(file, data)
             changed += 1

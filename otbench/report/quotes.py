@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from otbench.errors import InputError
+from otbench.errors import InputError, ResultsError
+from otbench.report.check.table_difference import markdown_difference
 from otbench.report.check.violation import Violation
 from otbench.report.markdown import by_clip, gap, markdown
 from otbench.results.folder import Stored
@@ -28,33 +29,60 @@ TABLE = re.compile(r"(?P<open><!--table (?P<experiment>[\w.-]+)-->\n)(?P<text>.*
 def check_quotes(file: Path, results: Path, read: dict[str, Stored] | None = None) -> list[Violation]:
     """A violation for every number or table that ``file`` quotes and that the folders in ``results`` do not give.
 
-    ``read`` holds folders, by name, that were read already.
+    Args:
+        file: the text.
+        results: the folder of the results folders it quotes.
+        read: folders that were read already, by name. A quote from one that cannot be read is a violation.
 
     Raises:
-        InputError: the text cannot be read, or a quote fits nothing.
+        InputError: the text cannot be read, or a quote in it is not understood.
+        ResultsError: it quotes a folder that is not in ``read`` and cannot be read.
     """
     text = _read(file)
+    known = dict(read or {})
+    lost = {name for name, stored in known.items() if not _readable(stored)}
     found = []
-    for match, value in _derived(text, results, dict(read or {})):
-        if match["text"] != value:
-            line = text.count("\n", 0, match.start("text")) + 1
-            seen, due = (part if len(part) < 40 else "another table" for part in (match["text"], value))
-            found.append(Violation("quoted number", f"{file.name}, line {line}", seen, due))
+    for match, value in _derived(text, results, known, lost):
+        line = text.count("\n", 0, match.start("text")) + 1
+        place = f"{file.name}, line {line}"
+        if value is None:
+            due = f"re-derived from {results / match['experiment']}, which cannot be read"
+            found.append(Violation("quoted number", place, _shown(match["text"]), due))
+        elif match["text"] != value and match.re is TABLE:
+            where, seen, due, column = markdown_difference(match["text"], value)
+            found.append(Violation("quoted table", f"{place}, its {where}", seen, due, column))
+        elif match["text"] != value:
+            found.append(Violation("quoted number", place, _shown(match["text"]), value))
     return found
+
+
+def _readable(stored: Stored) -> bool:
+    try:
+        return bool(stored.tables)
+    except ResultsError:
+        return False
+
+
+def _shown(text: str) -> str:
+    """What a quote says, where it is short."""
+    return text if len(text) < 40 else f"{text[:40]}..."
 
 
 def rewrite_quotes(file: Path, results: Path) -> int:
     """Write what the results give into every quote of ``file``, and return how many changed."""
     text = _read(file)
-    changed = [(m.span("text"), value) for m, value in _derived(text, results, {}) if m["text"] != value]
+    derived = _derived(text, results, {}, set())
+    changed = [(m.span("text"), value) for m, value in derived if value is not None and m["text"] != value]
     for (start, end), value in sorted(changed, reverse=True):
         text = text[:start] + value + text[end:]
     file.write_text(text)
     return len(changed)
 
 
-def _derived(text: str, results: Path, read: dict[str, Stored]) -> Iterator[tuple[re.Match[str], str]]:
-    """Every quote in a text, with what the results give for it."""
+def _derived(
+    text: str, results: Path, read: dict[str, Stored], lost: set[str]
+) -> Iterator[tuple[re.Match[str], str | None]]:
+    """Every quote of a text with what the results give for it, None where its folder is one of ``lost``."""
 
     def stored(experiment: str) -> Stored:
         return read.setdefault(experiment, Stored(Results(results / experiment)))
@@ -65,9 +93,9 @@ def _derived(text: str, results: Path, read: dict[str, Stored]) -> Iterator[tupl
             line = text.count("\n", 0, opening.start()) + 1
             raise InputError(f"line {line}: {opening[0]!r} starts a quote that is not written as one; see quotes.py")
     for match in QUOTE.finditer(text):
-        yield match, _value(match, stored(match["experiment"]).tables)
+        yield match, None if match["experiment"] in lost else _value(match, stored(match["experiment"]).tables)
     for match in TABLE.finditer(text):
-        yield match, markdown(_quoted(stored(match["experiment"])))
+        yield match, None if match["experiment"] in lost else markdown(_quoted(stored(match["experiment"])))
 
 
 def _quoted(stored: Stored) -> pd.DataFrame:

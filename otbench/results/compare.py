@@ -10,7 +10,14 @@ from otbench.errors import InputError
 from otbench.results.folder import Stored
 from otbench.results.rounding import NOISE, ROUNDING, round_alike
 from otbench.results.tables.cells import cell_columns
+from otbench.results.tables.gan import GAN
 from otbench.types import Array
+
+#: Critics that are there to be held against others: what runs have in common when they have nothing to compare.
+BASELINES = ("zero", "linear", "potential", "untrained")
+
+#: Columns of curves that are the machine's, not the GAN's.
+CLOCKS = ("seconds_critic", "seconds_generator", "seconds_exact")
 
 #: Changed numbers that are listed.
 LISTED = 40
@@ -18,10 +25,12 @@ LISTED = 40
 
 @dataclass
 class Comparison:
-    """How many cells are in both, what became of their numbers, and a line for every one that changed."""
+    """How many cells, or readings of curves, are in A, in B and in both, what became of their numbers, and a line for
+    every one that changed."""
 
     cells: tuple[int, int, int]
     alike: bool
+    unit: str = "cells"
     numbers: int = 0
     equal: int = 0
     within: int = 0
@@ -29,7 +38,7 @@ class Comparison:
 
     def lines(self) -> Iterator[str]:
         """The comparison in words."""
-        yield "{} cells in A, {} in B, {} in both".format(*self.cells)
+        yield "{} {unit} in A, {} in B, {} in both".format(*self.cells, unit=self.unit)
         if not self.alike:
             yield "their machines round differently, which training amplifies: trained critics differ in later digits"
         yield (
@@ -42,7 +51,8 @@ class Comparison:
 
 
 def compare_results(a: Stored, b: Stored) -> Comparison:
-    """Every measured or derived number of the cells in both folders, grouped over seeds.
+    """Every measured or derived number of the cells in both folders, or of the readings of GANs in training, grouped
+    over seeds.
 
     A number changed where any seed's values differ beyond ROUNDING and the medians over seeds lie further apart
     than the larger standard deviation over seeds; with one seed, beyond ROUNDING. Versions of otbench may differ.
@@ -51,21 +61,18 @@ def compare_results(a: Stored, b: Stored) -> Comparison:
     Raises:
         InputError: what is not comparable, and why.
     """
-    if a.is_study or b.is_study:
-        raise InputError("times of two machines are not compared: merge the folders and read tables/timing.csv")
-    left, right = a.frame, b.frame
+    left, right = _comparable(a), _comparable(b)
+    if a.is_study != b.is_study:
+        raise InputError(f"A holds {_what(a)}, B {_what(b)}: nothing was compared")
     shared = _identity(left, right)
     both = left.merge(right, on=shared, suffixes=("", " B"))
-    if both.empty:
-        raise InputError(f"no cell is in both folders: {_apart(left, right, shared)}")
-    for frame, name in ((left, "A"), (right, "B")):
-        if frame.duplicated(shared).any():
-            reason = f"cells of {name} differ in columns the other folder does not have"
-            raise InputError(f"{reason}; run both with one otbench")
-    found = Comparison((len(left), len(right), len(both)), round_alike(a.meta, b.meta))
+    _refuse_too_little(left, right, both, shared)
+    unit = "readings of curves" if a.kind == "generator" else "cells"
+    found = Comparison((len(left), len(right), len(both)), round_alike(a.meta, b.meta), unit)
     groups = [name for name in shared if name != "seed"]
-    numeric = [c for c in left.columns if f"{c} B" in both and pd.api.types.is_numeric_dtype(left[c])]
-    numeric = [c for c in numeric if c not in {"schema", *NOISE} and pd.api.types.is_numeric_dtype(right[c])]
+    left_out = {"schema", *NOISE, *CLOCKS}
+    numeric = [c for c in left.columns if f"{c} B" in both and c not in left_out]
+    numeric = [c for c in numeric if all(pd.api.types.is_numeric_dtype(frame[c]) for frame in (left, right))]
     shown = [name for name in groups if both[name].nunique(dropna=False) > 1]
     for _, rows in both.groupby(groups, dropna=False, sort=False):
         place = ", ".join(f"{name} = {rows[name].iloc[0]}" for name in shown if pd.notna(rows[name].iloc[0])) or "all"
@@ -73,7 +80,38 @@ def compare_results(a: Stored, b: Stored) -> Comparison:
         for name in numeric:
             a_values, b_values = (rows[c].to_numpy(float, na_value=np.nan) for c in (name, f"{name} B"))
             _number(name, a_values, b_values, place, found)
+    if not found.numbers and not found.changed:
+        raise InputError(f"{len(both)} rows are in both folders, none with a number in both: nothing was compared")
     return found
+
+
+def _refuse_too_little(left: pd.DataFrame, right: pd.DataFrame, both: pd.DataFrame, shared: list[str]) -> None:
+    """InputError where the folders share no cell, or baselines alone, or where their cells cannot be told apart."""
+    if both.empty:
+        raise InputError(f"no cell is in both folders, so nothing was compared: {_apart(left, right, shared)}")
+    if "critic" in both:
+        ours, theirs = (frame[~frame["critic"].isin(BASELINES)] for frame in (left, right))
+        if (len(ours) or len(theirs)) and both["critic"].isin(BASELINES).all():
+            raise InputError(
+                f"{len(both)} rows are in both folders, all of baselines, and no other critic is, so none was "
+                f"compared: {_apart(ours, theirs, shared)}"
+            )
+    for frame, name in ((left, "A"), (right, "B")):
+        if frame.duplicated(shared).any():
+            reason = f"cells of {name} differ in columns the other folder does not have"
+            raise InputError(f"{reason}; run both with one otbench")
+
+
+def _comparable(stored: Stored) -> pd.DataFrame:
+    """The rows, or the curves with the plan they are of as a column; InputError for times, which are a machine's."""
+    if stored.kind == "timing":
+        raise InputError("times of two machines are not compared: merge the folders and read tables/timing.csv")
+    plan = stored.frame["key"].str.extract(r" plan=(\w+)", expand=False)
+    return stored.frame.assign(plan=plan) if stored.kind == "generator" else stored.frame
+
+
+def _what(stored: Stored) -> str:
+    return "curves of GANs in training" if stored.kind == "generator" else "cells"
 
 
 def _number(name: str, a: Array, b: Array, place: str, found: Comparison) -> None:
@@ -101,7 +139,10 @@ def _statuses(rows: pd.DataFrame, place: str, found: Comparison) -> None:
 
 
 def _identity(left: pd.DataFrame, right: pd.DataFrame) -> list[str]:
-    """The columns that say what a cell is in both folders; versions of problems and methods may differ."""
+    """The columns that say what a cell, or a reading of a GAN, is in both folders; versions of problems and methods may
+    differ."""
+    if "plan" in left:
+        return [*GAN, "plan", "iteration", "n", "seed"]
     known = set(cell_columns(right))
     return [name for name in cell_columns(left) if name in known and not name.endswith(".version")]
 

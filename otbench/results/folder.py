@@ -1,12 +1,15 @@
 """A results folder as it is read: what kind it is, its rows, their frame and its tables, each computed once."""
 
-from collections.abc import Callable
+from collections import defaultdict
+from collections.abc import Callable, Iterator
 from functools import cached_property
+from pathlib import Path
 from typing import Any, Literal
 
 import pandas as pd
 
-from otbench.results.store import Results, Row
+from otbench.errors import ResultsError
+from otbench.results.store import Results, Row, keys_digest
 from otbench.results.tables.cells import agreement, clip, exact, frame_of, losses, timing
 from otbench.results.tables.clip_sweeps import exponents, is_sweep
 from otbench.results.tables.gan import CURVE_TABLES, curve_frame
@@ -69,6 +72,15 @@ class Stored:
         return read_scores(self.results.folder / SCORES_FILE)
 
     @cached_property
+    def missing(self) -> int | None:
+        """How many declared cells have no row, 0 where nothing is declared; None where planned measurements are
+        missing, of which nothing says how many."""
+        if self.is_study:
+            return None if any(True for _ in unplanned(self)) else 0
+        declared = self.meta.get("cells")
+        return max(0, declared - len(self.rows)) if isinstance(declared, int) else 0
+
+    @cached_property
     def tables(self) -> dict[str, pd.DataFrame]:
         """Every table by name."""
         if self.is_study:
@@ -92,3 +104,37 @@ TABLES: dict[str, Callable[[Stored], pd.DataFrame | None]] = {
     "published": lambda stored: published(stored.frame, stored.scores) if stored.kind == "published" else None,
     "methods": lambda stored: methods(stored.frame, stored.scores) if stored.kind == "published" else None,
 }
+
+
+def load(path: str | Path) -> pd.DataFrame:
+    """What a results folder holds, as a frame: its rows or records with the columns that follow from them.
+
+    Args:
+        path: a results folder, as ``otbench run`` writes it.
+
+    Returns:
+        One line per cell of a matrix; of generators in training, one line per reading of a GAN
+        (``otbench.results.tables.gan``); of a timing experiment, one line per measurement. For cells follow from the
+        stored columns: ``critic`` (the method, or "untrained"), the rungs ``clip_bound``, ``spectral`` and ``slope`` in
+        the data's unit, every rung ``_over_w1``, ``k_eff``, ``skill``, ``c_over_c_star``, ``slope_half_ratio``,
+        ``sampling_error``.
+
+    Raises:
+        InputError: no path.
+        ResultsError: no such folder, nothing in it, another schema, or a damaged file.
+    """
+    results = Results(path)
+    if not results.folder.is_dir():
+        name = results.folder.name
+        raise ResultsError(f"no rows in {results.folder}: there is no such folder; `otbench run {name}` makes it")
+    return Stored(results).frame
+
+
+def unplanned(stored: Stored) -> Iterator[tuple[str, int]]:
+    """Where the measurements there are not those planned: the machine, or "everywhere", and how many it has."""
+    planned, made = stored.meta.get("planned", {}), defaultdict(list)
+    for row in stored.measurements:
+        made["everywhere" if stored.kind == "generator" else str(row["machine"])].append(str(row["key"]))
+    for scope, keys in sorted(made.items()):
+        if keys_digest(keys) != planned.get(scope):
+            yield scope, len(keys)

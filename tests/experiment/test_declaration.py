@@ -161,7 +161,7 @@ def test_samples_are_the_same_for_every_method(tmp_path: Path) -> None:
 def test_every_committed_experiment_loads_and_can_be_drawn(file: Path, tmp_path: Path) -> None:
     pairs = tmp_path / "pairs.npz"
     np.savez(pairs, centers_2_4=np.linspace(-2, 2, 8).reshape(4, 2), bias_2_4=np.zeros(4))
-    declared = load_experiment(str(file), pairs)
+    declared = load_experiment(str(file), pairs if file.stem == "published" else None)
     assert declared.name == file.stem
     assert declared.question.endswith((".", "?", ")"))
     assert len({cell.key for cell in declared.cells}) == len(declared.cells)

@@ -1,5 +1,7 @@
 """What critics return and raise: one value a point in any form, or a refusal in one line."""
 
+import re
+import warnings
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -10,6 +12,7 @@ from peoples import Returns, X, Y, centred, chain, refusal
 from torch import nn
 
 import otbench
+from otbench.methods.fitted import Fitted
 from otbench.types import Array
 
 pytestmark = pytest.mark.usefixtures("fixed_seed")
@@ -169,4 +172,25 @@ def test_images_of_two_shapes_and_images_beside_rows_are_refused() -> None:
     [(1.0, "proves W1 >= "), (-1.0, "wrong sign: low on x and high on y"), (0.0, "no better than a constant")],
 )
 def test_the_reading_says_what_the_sign_is(slope: float, said: str) -> None:
-    assert said in otbench.audit(lambda z: slope * z[:, 0] + 3, X, Y).reading
+    bounds = otbench.audit(lambda z: slope * z[:, 0] + 3, X, Y)
+    assert said in bounds.reading
+    assert str(bounds).startswith(bounds.reading)
+    assert f"primal {bounds.primal:.6g}" in str(bounds)
+    assert "\n" not in str(bounds)
+
+
+def test_a_critic_of_the_wrong_sign_is_told_so() -> None:
+    with pytest.warns(UserWarning, match=r"wrong sign: low on x and high on y .*; read -f") as told:
+        otbench.audit(lambda z: -z[:, 0], X, Y)
+    assert [warning.filename for warning in told] == [__file__]
+    with warnings.catch_warnings(action="error"):
+        otbench.audit(lambda z: z[:, 0], X, Y)
+        otbench.audit(lambda z: 0 * z[:, 0], X, Y)
+
+
+def test_a_fitted_critic_is_printed_on_one_line() -> None:
+    pair = otbench.SamplePair(X, Y)
+    fitted = otbench.train(pair, otbench.WeightClip(widths=(8, 4), steps=5), seed=0)
+    assert re.fullmatch(r"Fitted\(ok: Mlp -> 8 -> 4 -> 1, \S+ s\)", repr(fitted))
+    assert len(repr(Fitted(None, "diverged", "the loss is\nnot a number"))) < 80
+    assert repr(Fitted(None, "diverged", "why\nso")) == "Fitted(diverged: why so, 0 s)"

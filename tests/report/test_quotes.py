@@ -10,8 +10,8 @@ from otbench.errors import InputError, OtbenchError, ResultsError
 from otbench.experiment.run.runner import run_experiment
 from otbench.report.markdown import by_clip, markdown
 from otbench.report.quotes import check_quotes, rewrite_quotes
+from otbench.results.folder import load
 from otbench.results.store import Results
-from otbench.results.tables.cells import load
 
 NUMBER = "small/clip slope_over_w1_median where dim=2 clip=0.1 mode=coupled as .3f"
 MANY = "small/matrix c_transform_over_w1 max where critic=potential as .2f"
@@ -67,7 +67,8 @@ def test_a_wrong_table_is_reported_and_repaired(page: Path, small_results: Path)
     page.write_text(right.replace("| 0.01 ", "| 0.02 ", 1))
     assert page.read_text() != right
     (violation,) = check_quotes(page, small_results.parent)
-    assert (violation.cell, violation.bound) == ("README.md, line 6", "another table")
+    assert violation.cell.startswith("README.md, line 6, its line 3 (0.01, ")
+    assert (violation.column, violation.observed, violation.bound) == ("clip c", "0.02", "0.01")
     assert rewrite_quotes(page, small_results.parent) == 1
     assert page.read_text() == right
 
@@ -158,3 +159,21 @@ def test_a_text_that_cannot_be_read_is_one_line(data: bytes | None, tmp_path: Pa
     with pytest.raises(OtbenchError, match=r"README.md cannot be read: ") as refused:
         check_quotes(tmp_path / "README.md", tmp_path)
     assert "\n" not in str(refused.value)
+
+
+def test_a_table_of_clip_values_that_would_pool_networks_is_refused(small_results: Path) -> None:
+    frame = load(small_results)
+    widths = frame["method.widths"].where(frame["seed"] == 0, "9x9").where(frame["critic"] == "weight_clip")
+    with pytest.raises(InputError, match=r"would pool cells that differ in method\.widths; quote their numbers"):
+        by_clip(frame.assign(**{"method.widths": widths}))
+
+
+def test_a_quoted_table_that_changed_names_the_row_and_the_column(page: Path, small_results: Path) -> None:
+    text = page.read_text()
+    value = re.search(r"\| 0\.1 +\| ([^ |]+)", text)
+    assert value is not None
+    page.write_text(text[: value.start(1)] + "7.77" + text[value.end(1) :])
+    (found,) = check_quotes(page, small_results.parent)
+    assert found.rule == "quoted table"
+    assert found.cell.startswith("README.md, line 6, its line 4 (0.1, ")
+    assert (found.observed, found.bound, found.column) == ("7.77", value[1], "raw/W1, d=2")

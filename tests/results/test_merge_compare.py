@@ -1,6 +1,7 @@
 """Two folders: merged where they agree, compared where they differ, refused where they have nothing in common."""
 
 import json
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -155,4 +156,61 @@ def test_what_has_no_cell_in_common_is_refused_with_the_reason(otbench: Otbench)
         declare(Path(), sampling=f"{{ n = {n} }}", method=METHODS, name=name)
         otbench("run", f"{name}.toml", "--engine", "inline")
     done = otbench("compare", "results/one", "results/two")
-    assert_one_line(done, "no cell is in both folders: sampling.n is 16 in A and 32 in B")
+    assert_one_line(done, "no cell is in both folders, so nothing was compared: sampling.n is 16 in A and 32 in B")
+
+
+CRITIC = '{{ name = "weight_clip", widths = [4], batch = 4, steps = 4, lr = {} }}'
+
+
+def test_runs_that_share_baselines_alone_are_not_said_to_agree(otbench: Otbench) -> None:
+    for lr, name in ((0.1, "one"), (0.2, "two")):
+        declare(Path(), method=f'[{{ name = "zero" }}, {{ name = "linear" }}, {CRITIC.format(lr)}]', name=name)
+        assert otbench("run", f"{name}.toml", "--engine", "inline").code == 0
+    done = otbench("compare", "results/one", "results/two")
+    assert_one_line(done, "2 rows are in both folders, all of baselines, and no other critic is, so none was compared")
+    assert "method.lr is 0.1 in A and 0.2 in B" in done.err
+    declare(Path(), method=METHODS, name="three")
+    otbench("run", "three.toml", "--engine", "inline")
+    assert_one_line(otbench("compare", "results/three", "results/two"), "2 rows are in both folders")
+    assert otbench("compare", "results/three", "results/three").code == 0
+
+
+COMMITTED = Path(__file__).parent.parent.parent / "results"
+
+
+def test_curves_are_compared_as_curves(otbench: Otbench, tmp_path: Path) -> None:
+    a, b = tmp_path / "a", tmp_path / "b"
+    rows = [row for row in lines(COMMITTED / "generator" / "measurements.jsonl") if row["dataset"] == "ring"]
+    for folder, clock in ((a, 0.5), (b, 1.5)):
+        folder.mkdir()
+        (folder / "meta.json").write_bytes((COMMITTED / "generator" / "meta.json").read_bytes())
+        write_lines(folder / "measurements.jsonl", [row | {"seconds_critic": clock} for row in rows])
+    done = otbench("compare", a, b)
+    assert done.code == 0
+    assert done.out.startswith(f"{len(rows)} readings of curves in A, {len(rows)} in B, {len(rows)} in both\n")
+    last = rows[-1]["iteration"]
+    changed = [row | {"nearest": row["nearest"] * 2} if row["iteration"] == last else row for row in rows]
+    write_lines(b / "measurements.jsonl", changed)
+    done = otbench("compare", a, b)
+    assert done.code == 1
+    assert "nearest: " in done.out
+    assert f"iteration = {last}" in done.out
+    assert json.loads(otbench("compare", a, b, "--json").out)["unit"] == "readings of curves"
+
+
+def test_curves_of_two_plans_are_not_one(otbench: Otbench, tmp_path: Path) -> None:
+    b = tmp_path / "generator"
+    shutil.copytree(COMMITTED / "generator", b)
+    text = (b / "measurements.jsonl").read_text()
+    (plan,) = set(re.findall(r"plan=(\w+)", text))
+    (b / "measurements.jsonl").write_text(text.replace(f"plan={plan}", "plan=000000000000"))
+    assert_one_line(otbench("compare", COMMITTED / "generator", b), f"plan is {plan} in A and 000000000000 in B")
+
+
+@pytest.mark.parametrize(("a", "b", "said"), [
+    ("timing", "timing", "times of two machines are not compared: merge the folders and read tables/timing.csv"),
+    ("generator", "saturation", "A holds curves of GANs in training, B cells: nothing was compared"),
+    ("saturation", "generator", "A holds cells, B curves of GANs in training: nothing was compared"),
+])  # fmt: skip
+def test_what_cannot_be_compared_is_called_by_its_name(a: str, b: str, said: str, otbench: Otbench) -> None:
+    assert_one_line(otbench("compare", COMMITTED / a, COMMITTED / b), said)

@@ -1,6 +1,6 @@
 """Run a study: the jobs of its plan that have not all their records yet, their records appended as they end."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -40,9 +40,7 @@ def run_plan(
     keys = [key for records in jobs.values() for key in records]
     with results.locked():
         results.mend()
-        done = [row for row in results.measurements() if row["machine"] == scope or not plan.timed]
-        there = {str(row["key"]) for row in done}
-        todo = [job for job, records in jobs.items() if not there.issuperset(records)]
+        todo = _unmeasured(jobs, results, scope)
         if not plan.timed:
             whole = {key for job, records in jobs.items() if job not in todo for key in records}
             results.keep_measurements([key for key in keys if key in whole])
@@ -53,6 +51,25 @@ def run_plan(
         if not plan.timed:
             results.keep_measurements(keys)
     return len(todo)
+
+
+def missing_jobs(experiment: Experiment, results: Results, device: str) -> tuple[int, int]:
+    """How many jobs of an experiment's plan ``run_plan`` would do here, and how many the plan has."""
+    from otbench.methods.training.clipped import check_device
+
+    plan = experiment.plan
+    assert plan is not None
+    check_device(device)
+    jobs = plan.records(device)
+    scope = machine_id(machine_facts(device)) if plan.timed else EVERYWHERE
+    return len(_unmeasured(jobs, results, scope)), len(jobs)
+
+
+def _unmeasured(jobs: Mapping[str, list[str]], results: Results, scope: str) -> list[str]:
+    """The jobs that have not all their records from ``scope`` yet: a machine, or everywhere."""
+    done = [row for row in results.measurements() if scope in (EVERYWHERE, row["machine"])]
+    there = {str(row["key"]) for row in done}
+    return [job for job, records in jobs.items() if not there.issuperset(records)]
 
 
 def _measured(plan: StudyPlan, jobs: Sequence[str], device: str, workers: int) -> Iterator[list[Row]]:

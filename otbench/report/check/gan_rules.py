@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pandas as pd
 
 from otbench.report.check.proof_rules import PROOF, proved, rounding
-from otbench.report.check.violation import Violation, at_most, holds
+from otbench.report.check.violation import Violation, at_least, at_most, holds, whole
 from otbench.transport.certificate import TOLERANCE
 
 
@@ -15,8 +15,7 @@ def curve_certificates(frame: pd.DataFrame) -> Iterator[Violation]:
     yield from proved(frame[told])
     yield from _gaps(frame[~told])
     for rows, proof in ((frame[told], PROOF), (frame[~told], ["primal", "gap", "violation", "marginal_error"])):
-        ok = rows[rows["status"] == "ok"]
-        yield from holds("certificate", ok, ok[proof].notna().all(axis=1), "no certificate", "one")
+        yield from whole("certificate", rows[rows["status"] == "ok"], proof)
 
 
 def _gaps(frame: pd.DataFrame) -> Iterator[Violation]:
@@ -36,11 +35,10 @@ def curve_ladder(frame: pd.DataFrame) -> Iterator[Violation]:
         roof = upper_end if upper == "primal" else ok[upper]
         yield from at_most(f"{lower} <= {upper}", ok, ok[lower], roof + slack)
     for name in ("slope", "nearest", "primal", "floor"):
-        yield from at_most(f"{name} >= 0", ok, -ok[name], 0.0)
+        yield from at_least(f"{name} >= 0", ok, ok[name], 0.0)
     roof = ok["slope_constant"] * upper_end * (1 + TOLERANCE) + ok["raw_error"]
     yield from at_most("raw <= S W1", ok, ok["raw"], roof)
-    whole = ok[["raw", "raw_error", "scale", "c_transform", "nearest"]].notna().all(axis=1)
-    yield from holds("ladder", ok, whole, "a missing rung", "complete")
+    yield from whole("ladder", ok, ["raw", "raw_error", "scale", "c_transform", "nearest"])
 
 
 def curve_ranges(frame: pd.DataFrame) -> Iterator[Violation]:
@@ -53,7 +51,8 @@ def curve_ranges(frame: pd.DataFrame) -> Iterator[Violation]:
     modes = frame["dataset"].map({"ring": 8.0, "digits": 10.0})
     yield from at_most("modes found", frame, frame["modes"], modes)
     ok = frame[frame["status"] == "ok"]
-    yield from holds("modes counted", ok, ok["modes"].notna() == modes[ok.index].notna(), "missing", "there")
-    yield from holds("printed", ok, ok["printed"].notna() == (ok["iteration"] > 0), "missing", "there but at the start")
+    yield from holds("modes counted", ok, ok["modes"].notna() == modes[ok.index].notna(), "missing", "there", "modes")
+    yield from holds("printed", ok, ok["printed"].notna() == (ok["iteration"] > 0), "missing",
+                     "there but at the start", "printed")  # fmt: skip
     for name in ("seconds_critic", "seconds_generator", "seconds_exact"):
-        yield from at_most(f"{name} >= 0", ok, -ok[name], 0.0)
+        yield from at_least(f"{name} >= 0", ok, ok[name], 0.0)

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 import pandas as pd
 
-from otbench.report.check.violation import Violation, at_most, holds
+from otbench.report.check.violation import Violation, at_least, at_most, holds
 from otbench.results.schema import stored_fields
 from otbench.transport.bounds import VALUE_ROUNDING
 from otbench.transport.certificate import TOLERANCE, ULP, ULPS
@@ -28,10 +28,10 @@ def proved(frame: pd.DataFrame) -> Iterator[Violation]:
     yield from at_most("interval's width", frame, width, allowed)
     yield from at_most("lower <= primal", frame, frame["primal_lower"], frame["primal"])
     yield from at_most("primal <= upper", frame, frame["primal"], frame["primal_upper"])
-    yield from at_most("lower >= 0", frame, -frame["primal_lower"], 0.0)
+    yield from at_least("lower >= 0", frame, frame["primal_lower"], 0.0)
     yield from at_most("primal <= longest move", frame, frame["primal"], longest * (1 + TOLERANCE))
     yield from at_most("gap", frame, frame["gap"].abs(), allowed + frame["violation"])
-    yield from at_most("violation >= 0", frame, -frame["violation"], 0.0)
+    yield from at_least("violation >= 0", frame, frame["violation"], 0.0)
     yield from at_most("marginal error", frame, frame["marginal_error"].abs(), TOLERANCE)
     yield from holds("certificate", frame, frame["status"] != "refused", "refused", "certified")
 

@@ -1,6 +1,5 @@
 """The check of a results folder: every theorem, certificate, closed form, table and promise, from what is stored."""
 
-from collections import defaultdict
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -16,9 +15,10 @@ from otbench.report.check.gan_rules import curve_certificates, curve_ladder, cur
 from otbench.report.check.proof_rules import PROOF, proved, rounding
 from otbench.report.check.published_rules import near_published
 from otbench.report.check.ray_rules import rays
+from otbench.report.check.table_difference import table_difference
 from otbench.report.check.timing_rules import measurements
-from otbench.report.check.violation import Violation, at_most, holds, place
-from otbench.results.folder import Stored
+from otbench.report.check.violation import Violation, at_least, at_most, holds, place, whole
+from otbench.results.folder import Stored, unplanned
 from otbench.results.rounding import NOISE, ROUND_OFF, ROUNDING
 from otbench.results.store import Results, Row, cell_key, keys_digest
 from otbench.results.tables.cells import cell_columns, to_csv
@@ -76,9 +76,8 @@ def _opened(results: Results | str | Path) -> Results:
 def certificates(frame: pd.DataFrame) -> Iterator[Violation]:
     """Every sample has an exact value with the interval that proves it, and none was refused."""
     yield from proved(frame)
-    missing = frame[PROOF].isna().any(axis=1)
-    yield from holds("certificate", frame, ~missing | (frame["status"] == "refused"), "no certificate", "one")
-    yield from at_most("primal", frame, -frame["primal"], 0.0)
+    yield from whole("certificate", frame[frame["status"] != "refused"], PROOF)
+    yield from at_least("primal", frame, frame["primal"], 0.0)
 
 
 def ladder(frame: pd.DataFrame) -> Iterator[Violation]:
@@ -87,7 +86,7 @@ def ladder(frame: pd.DataFrame) -> Iterator[Violation]:
     slack = rounding(ok)
     rungs = ["clip_bound", "spectral", "slope", "c_transform", "primal"]
     for k, lower in enumerate(rungs):
-        yield from at_most(f"{lower} >= 0", ok, -ok[lower], 0.0)
+        yield from at_least(f"{lower} >= 0", ok, ok[lower], 0.0)
         # each rung is compared with every later one, as a rung between them may be unknown
         for upper in rungs[k + 1 :]:
             roof = ok["primal_upper" if upper == "primal" else upper]
@@ -97,11 +96,9 @@ def ladder(frame: pd.DataFrame) -> Iterator[Violation]:
     yield from at_most("raw <= S W1", ok, ok["raw"], product * (1 + TOLERANCE) + ok["raw_error"])
     yield from at_most("spectral <= clip constant", ok, ok["spectral_constant"], ok["clip_constant"] * (1 + 1e-9))
     required = ["raw", "raw_error", "scale", "c_transform", "nearest", "grad_norm_max"]
-    yield from holds("ladder", ok, ok[required].notna().all(axis=1), "a missing rung", "complete")
-    moved = ok["cosine"].notna() | ~(ok["primal"] > 0)
-    yield from holds("cosine", ok, moved, "missing", "there where mass moves")
-    trained = ok["critic"] == "weight_clip"
-    yield from holds("slope at half budget", ok, ok["slope_half"].notna() | ~trained, "missing", "there")
+    yield from whole("ladder", ok, required)
+    yield from whole("cosine where mass moves", ok[ok["primal"] > 0], ["cosine"])
+    yield from whole("slope at half budget", ok[ok["critic"] == "weight_clip"], ["slope_half"])
 
 
 def ranges(frame: pd.DataFrame) -> Iterator[Violation]:
@@ -112,12 +109,12 @@ def ranges(frame: pd.DataFrame) -> Iterator[Violation]:
     ):  # fmt: skip
         slack = 1e-3 if name == "skill" else TOLERANCE  # skill divides by as little as 1e-6 W1
         yield from at_most(f"{name} <= {high:g}", frame, frame[name], high + slack)
-        yield from at_most(f"{name} >= {low:g}", frame, -frame[name], -low + slack)
+        yield from at_least(f"{name} >= {low:g}", frame, frame[name], low - slack)
     longest = frame["grad_norm_max"]
     yield from at_most("|grad| <= spectral", frame, longest, frame["spectral_constant"] * (1 + TOLERANCE))
     yield from at_most("mean |grad| <= max", frame, frame["grad_norm_mean"], longest * (1 + TOLERANCE))
     yield from at_most("min |grad| <= mean", frame, frame["grad_norm_min"], frame["grad_norm_mean"] * (1 + TOLERANCE))
-    yield from at_most("|grad| >= 0", frame, -frame["grad_norm_min"], 0.0)
+    yield from at_least("|grad| >= 0", frame, frame["grad_norm_min"], 0.0)
     roof = frame["primal_upper"] + rounding(frame)
     yield from at_most("slope at half budget <= primal", frame, frame["slope_half"], roof)
 
@@ -132,8 +129,8 @@ def closed_forms(frame: pd.DataFrame) -> Iterator[Violation]:
     coupled = frame["sampling.mode"] != "independent"  # "population" reads its critics on coupled points
     sound = frame["status"] != "refused"
     known = frame[["coupled_w1", "coupled_stderr", "population_w1"]].notna()
-    whole = (known.all(axis=1) & (frame["sampling_floor"].notna() | ~sound)) | (~known["coupled_w1"] & ~coupled)
-    yield from holds("closed form", frame, whole, "missing in part", "whole, or absent")
+    there = (known.all(axis=1) & (frame["sampling_floor"].notna() | ~sound)) | (~known["coupled_w1"] & ~coupled)
+    yield from holds("closed form", frame, there, "missing in part", "whole, or absent")
     floor = frame["sampling_floor"].where(coupled)
     yield from at_most("floor is 0 when coupled", frame, floor.abs(), 0.0)
     told = (frame["coupled_w1"] > 0) | ~(frame["population_overlap"] > 0)  # where nothing moved, a sample tells nothing
@@ -141,7 +138,7 @@ def closed_forms(frame: pd.DataFrame) -> Iterator[Violation]:
     both = np.hypot(frame["coupled_stderr"], frame["population_stderr"].fillna(0.0))
     tolerance = SIGMAS * both + slack
     yield from at_most("|coupled W1 - population W1| <= 6 standard errors", frame, error, tolerance)
-    yield from at_most("standard error >= 0", frame, -frame["coupled_stderr"], 0.0)
+    yield from at_least("standard error >= 0", frame, frame["coupled_stderr"], 0.0)
 
 
 def divergences(frame: pd.DataFrame) -> Iterator[Violation]:
@@ -155,9 +152,9 @@ def divergences(frame: pd.DataFrame) -> Iterator[Violation]:
     yield from at_most("2 TV^2 <= KL of the laws", frame, 2 * tv**2, frame["population_kl"] + TOLERANCE)
     yield from at_most("JS estimate <= TV log 2", frame, frame["js"], (1 - frame["coincident"]) * np.log(2) + TOLERANCE)
     logits = frame[(frame["method.name"] == "discriminator") & (frame["status"] == "ok")]
-    yield from holds("JS estimate", logits, logits["js"].notna(), "missing", "there")
+    yield from whole("JS estimate", logits, ["js"])
     yield from holds("its gradient", logits, logits["js_gradient"].notna() == logits["raw_gradient"].notna(),
-                     "missing", "there where raw's is")  # fmt: skip
+                     "missing", "there where raw's is", "js_gradient")  # fmt: skip
 
 
 def same_points(frame: pd.DataFrame) -> Iterator[Violation]:
@@ -168,14 +165,14 @@ def same_points(frame: pd.DataFrame) -> Iterator[Violation]:
         "ray_cosine", "sampling_floor", "nearest", "population_w1", "population_overlap", "population_js",
         "population_kl",
     ]  # fmt: skip
-    groups = frame.groupby(points, dropna=False, sort=False)
+    groups = frame.assign(first=frame.index).groupby(points, dropna=False, sort=False)
     least, most, known = (groups[shared].agg(how) for how in ("min", "max", "count"))
-    first, size, spread = groups["key"].first(), groups.size(), groups["spread"].max()
+    first, size, spread = groups["first"].first(), groups.size(), groups["spread"].max()
     for name in shared:
         room = np.maximum(ROUNDING * most[name].abs(), ROUND_OFF * spread)
         equal = ((most[name] - least[name] <= room) & (known[name] == size)) | (known[name] == 0)
-        for key, low, high in zip(first[~equal], least.loc[~equal, name], most.loc[~equal, name], strict=True):
-            yield Violation(f"one {name} per sample", str(key)[:12], f"{low!r} to {high!r}", "one value")
+        for index, low, high in zip(first[~equal], least.loc[~equal, name], most.loc[~equal, name], strict=True):
+            yield Violation(f"one {name} per sample", place(frame.loc[index]), f"{low} to {high}", "one value", name)
 
 
 def clip_constants(frame: pd.DataFrame) -> Iterator[Violation]:
@@ -183,9 +180,9 @@ def clip_constants(frame: pd.DataFrame) -> Iterator[Violation]:
     if not {"method.widths", *SHAPE} <= set(frame):
         return
     rows = frame[(frame["method.name"] == "weight_clip") & (frame["status"] == "ok")]
-    yield from holds("spectral constant", rows, rows["spectral_constant"].notna(), "missing", "there")
+    yield from whole("spectral constant", rows, ["spectral_constant"])
     after = rows["method.clip_when"] == "after"  # clipped before the step, weights may end outside the box
-    yield from holds("clip constant", rows, rows["clip_constant"].notna() | ~after, "missing", "there")
+    yield from whole("clip constant", rows[after], ["clip_constant"])
     widths = rows["method.widths"].map(lambda text: _product(str(text)))
     layers, dim, c = (pd.to_numeric(rows[f], errors="coerce").astype(float) for f in SHAPE)
     layers = layers + 1
@@ -207,7 +204,7 @@ def _product(widths: str) -> float:
 def failures(frame: pd.DataFrame) -> Iterator[Violation]:
     """No cell failed: one that did is missing in every table, and its reason says how to run it alone."""
     for _, row in frame[frame["status"] == "failed"].iterrows():
-        yield Violation("no cell failed", place(row), str(row["reason"]), "done")
+        yield Violation("no cell failed", place(row), str(row["reason"]), "done", "status")
 
 
 #: Rules on the frame, by name, in the order they are reported.
@@ -236,30 +233,28 @@ def keys(rows: list[Row]) -> Iterator[Violation]:
     for row in rows:
         key = str(row["key"])
         if cell_key(row) != key:
-            yield Violation("key is the hash of the cell", key[:12], "another cell", cell_key(row)[:12])
+            yield Violation("key is the hash of the cell", place(row), key[:12], cell_key(row)[:12], "key")
         if key in seen:
-            yield Violation("one row a cell", key[:12], "a second row", "one")
+            yield Violation("one row per cell", place(row), "a second row", "the only one")
         seen.add(key)
 
 
 def complete(rows: list[Row], meta: dict[str, Any]) -> Iterator[Violation]:
     """The rows are of exactly the cells that the experiment declared when it ran."""
     if not meta:
-        yield Violation("meta.json", "-", "missing", "there: run the experiment again")
+        yield Violation("meta.json", "all cells", "missing", "there: run the experiment again")
     elif len(rows) != meta.get("cells"):
-        yield Violation("every declared cell has a row", "-", f"{len(rows)} rows", str(meta.get("cells")))
+        yield Violation("every declared cell has a row", "all cells", f"{len(rows)} rows", str(meta.get("cells")))
     elif keys_digest(str(row["key"]) for row in rows) != meta.get("keys"):
-        yield Violation("every declared cell has a row", "-", "other cells", "those declared")
+        yield Violation("every declared cell has a row", "all cells", f"{len(rows)} rows, of other cells than declared",
+                        "those declared: run the experiment again", "key")  # fmt: skip
 
 
 def all_measured(stored: Stored) -> Iterator[Violation]:
     """Every record of the plan is there once, and of a timed plan once from every machine that measured any."""
-    planned, made = stored.meta.get("planned", {}), defaultdict(list)
-    for row in stored.measurements:
-        made["everywhere" if stored.kind == "generator" else str(row["machine"])].append(str(row["key"]))
-    for scope, keys in sorted(made.items()):
-        if keys_digest(keys) != planned.get(scope):
-            yield Violation("every planned measurement is there", scope, f"{len(keys)}", "those of the plan")
+    for scope, count in unplanned(stored):
+        what = "the records of its plan: run the experiment again"
+        yield Violation("every planned measurement is there", f"machine {scope}", f"{count} records", what, "key")
 
 
 def tables(stored: Stored) -> Iterator[Violation]:
@@ -269,27 +264,27 @@ def tables(stored: Stored) -> Iterator[Violation]:
         if not file.is_file():
             yield Violation("tables re-derive", file.name, "missing", "there: run `otbench tables`")
         elif (found := file.read_bytes()) != (right := to_csv(name, table)):
-            ends = found.replace(b"\r\n", b"\n") == right
-            what = "other line ends (CRLF), as Git makes them with core.autocrlf" if ends else "other bytes"
-            yield Violation("tables re-derive", file.name, what, "those the rows give")
+            yield Violation("tables re-derive", *table_difference(file.name, found, right))
 
 
 def declaration(name: str, meta: dict[str, Any]) -> Iterator[Violation]:
     """The experiment of that name, if it is found, declares what it declared when it ran."""
     file = experiments().get(name)
     if file is not None and meta and meta.get("declaration") != declaration_digest(read_toml(file)):
-        yield Violation("the results are of the experiment", file.name, "changed since", "as when it ran: run it again")
+        yield Violation(
+            "the results are of the experiment", file.name, "declared otherwise since", "as when it ran: run it again"
+        )
 
 
 def promises_kept(frame: pd.DataFrame, promises: Any) -> Iterator[Violation]:
     """The cells of each promise reach its ratio in the median; one that diverged or was refused counts 0."""
     for promise in _promises(promises):
         where, ratio, least = promise.where, promise.ratio, promise.at_least
-        place = ", ".join(f"{name} = {value}" for name, value in where.items())
+        cells = ", ".join(f"{name} = {value}" for name, value in where.items())
         absent = [name for name in (*where, ratio) if name not in frame]
         if absent or not pd.api.types.is_numeric_dtype(frame[ratio]):
             what = f"no column {absent[0]}" if absent else f"{ratio} is no number"
-            yield Violation(f"{ratio} agreement", place, what, "a column of numbers")
+            yield Violation(f"{ratio} agreement", cells, what, "a column of numbers")
             continue
         fits = pd.Series(True, frame.index)
         for name, value in where.items():
@@ -297,7 +292,8 @@ def promises_kept(frame: pd.DataFrame, promises: Any) -> Iterator[Violation]:
         rows = frame[fits]
         median = rows[ratio].where(rows["status"] == "ok", 0.0).median()
         if not median >= least:
-            yield Violation(f"{ratio} agreement", place, f"{median:.6g} over {len(rows)} rows", f">= {least:g}")
+            seen = f"{median:.6g} over {len(rows)} rows"
+            yield Violation(f"{ratio} agreement", cells, seen, f">= {least:g} in the median", ratio)
 
 
 def _promises(stored: Any) -> list[Promise]:

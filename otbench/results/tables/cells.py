@@ -3,14 +3,13 @@
 from collections.abc import Sequence
 from decimal import Decimal
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from otbench.results.schema import RowColumns, names_of
-from otbench.results.store import Results, Row, is_cell_column
+from otbench.results.store import Row, is_cell_column
 from otbench.types import skill
 
 #: The rungs that tables show as shares of the exact W1, in the ladder's order.
@@ -20,19 +19,7 @@ RUNGS = ("raw", "clip_bound", "spectral", "slope", "c_transform", "nearest")
 SUMMARISED = (*(f"{rung}_over_w1" for rung in RUNGS), "skill", "cosine")
 
 #: Columns that the agreement table shows whether the experiment varies them or not.
-ALWAYS = ("problem.name", "problem.dim", "population_overlap", "sampling.mode", "critic", "method.clip")
-
-
-def load(path: str | Path) -> pd.DataFrame:
-    """The rows of a results folder as a frame, one row a cell, with the derived columns.
-
-    Derived: ``critic`` (the method, or "untrained"), the rungs ``clip_bound``, ``spectral``, ``slope``, every rung
-    ``_over_w1``, ``k_eff``, ``skill``, ``c_over_c_star``, ``slope_half_ratio``, ``sampling_error``.
-
-    Raises:
-        ResultsError: no rows there, another schema, or a damaged file.
-    """
-    return frame_of(Results(path).rows())
+KEYS_ALWAYS = ("problem.name", "problem.dim", "population_overlap", "sampling.mode", "critic", "method.clip")
 
 
 def frame_of(rows: Sequence[Row]) -> pd.DataFrame:
@@ -130,8 +117,8 @@ def agreement(frame: pd.DataFrame) -> pd.DataFrame:
     """Medians and quartiles over seeds of each rung over the exact W1, of skill and of cosine, one line per cell
     otherwise."""
     varying = [name for name in cell_columns(frame) if frame[name].nunique() > 1]
-    keys = [*ALWAYS, *(name for name in varying if name not in ALWAYS and name != "seed")]
-    return _summary(frame, [name for name in keys if name in frame], SUMMARISED)
+    keys = [name for name in [*KEYS_ALWAYS, *(n for n in varying if n not in KEYS_ALWAYS and n != "seed")] if name in frame]
+    return _summary(frame, [*keys, *_also_apart(frame, keys, ["seed"])], SUMMARISED)
 
 
 def clip(frame: pd.DataFrame) -> pd.DataFrame:
@@ -147,7 +134,21 @@ def clip(frame: pd.DataFrame) -> pd.DataFrame:
         "raw_over_w1", "slope_over_w1", "clip_constant", "c_over_c_star", "saturation_start", "saturation",
         "grad_norm_mean", "cosine", "dead", "slope_half_ratio",
     )  # fmt: skip
-    return _summary(trained, [name for name in dict.fromkeys(keys) if name in trained], columns)
+    keys = [name for name in dict.fromkeys(keys) if name in trained]
+    return _summary(trained, [*keys, *_also_apart(trained, keys, ["seed", "problem.overlap"])], columns)
+
+
+def _also_apart(frame: pd.DataFrame, keys: list[str], pooled: list[str]) -> list[str]:
+    """The cell columns but those ``pooled`` in which cells of equal ``keys`` differ still, as where a size is given for
+    some and left out for others."""
+    found: list[str] = []
+    groups = frame.groupby(keys, dropna=False).ngroups if len(frame) else 0
+    for name in cell_columns(frame) if len(frame) else []:
+        if name not in keys and name not in pooled:
+            more = frame.groupby([*keys, *found, name], dropna=False).ngroups
+            found += [name] * (more > groups)
+            groups = max(groups, more)
+    return found
 
 
 def exact(frame: pd.DataFrame) -> pd.DataFrame:

@@ -1,5 +1,6 @@
 """Cells that fail are rows, and can be run again: alone, all of them, or everything afresh."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -137,3 +138,49 @@ def test_want_of_memory_says_so(tmp_path: Path) -> None:
     outcome = attempt([load_experiment(str(file)).cells], tmp_path / ".exact", "cpu")
     assert isinstance(outcome, Failure)
     assert outcome.reason.startswith("out of memory: Unable to allocate 8.00 TiB")
+
+
+def test_fresh_for_one_cell_makes_that_cell_anew_and_sets_nothing_aside(otbench: Otbench) -> None:
+    declare("nothing")
+    otbench("run", "tiny.toml", *INLINE)
+    file = Path("results/tiny/rows.jsonl")
+    before, rows = file.read_bytes(), lines(file)
+    write_lines(file, [rows[0] | {"c_transform": 0.25}, *rows[1:-1]])
+    done = otbench("run", "tiny.toml", *INLINE, "--fresh", "--only", rows[0]["key"])
+    assert "tiny: 1 cells run, 2 were done" in done.out
+    assert "tiny: 1 of 4 cells are missing; `otbench run tiny` does them\n" in done.err
+    assert lines(file) == rows[:-1]
+    assert not Path("results/.aside").exists()
+    assert otbench("run", "tiny.toml", *INLINE).code == 0
+    assert file.read_bytes() == before
+
+
+def test_nothing_is_set_aside_for_a_run_that_cannot_begin(otbench: Otbench) -> None:
+    declare("nothing")
+    otbench("run", "tiny.toml", *INLINE)
+    assert_one_line(otbench("run", "tiny.toml", *INLINE, "--fresh", "--device", "gpu"), "cannot be used")
+    assert not Path("results/.aside").exists()
+
+
+@pytest.mark.parametrize("options", [[], ["--only"], ["--retry-failed"], ["--fresh"], ["--fresh", "--only"]])
+def test_a_dry_run_counts_what_the_run_then_does(
+    options: list[str], otbench: Otbench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    declare("raise")  # 4 cells, of which 2 fail
+    otbench("run", "tiny.toml", *INLINE)
+    file = Path("results/tiny/rows.jsonl")
+    rows = [row for row in lines(file) if row["status"] == "ok"][:1] + [
+        row for row in lines(file) if row["status"] == "failed"
+    ]
+    write_lines(file, rows)
+    monkeypatch.setattr(Hostile, "_raise", lambda self: None)
+    asked = [*options, rows[0]["key"][:12]] if "--only" in options else options
+    before = file.read_bytes()
+    dry = otbench("run", "tiny.toml", *INLINE, *asked, "--dry-run")
+    assert (dry.code, file.read_bytes() == before) == (0, True)
+    said = re.match(r"tiny: 4 cells, (\d) done, (\d) to do\n", dry.out)
+    did = re.match(r"tiny: (\d) cells run, (\d) were done", otbench("run", "tiny.toml", *INLINE, *asked).out)
+    assert said is not None
+    assert did is not None
+    assert (said[1], said[2]) == (did[2], did[1])
+    assert did[1] == {"": "1", "--only": "1", "--retry-failed": "3", "--fresh": "4"}[options[-1] if options else ""]

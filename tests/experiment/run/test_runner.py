@@ -17,8 +17,8 @@ from otbench.experiment.declaration import load_experiment
 from otbench.experiment.run.runner import Place, default_workers, missing_cells, run_experiment
 from otbench.experiment.run.tasks import make_tasks
 from otbench.report.markdown import write_tables
+from otbench.results.folder import load
 from otbench.results.store import Results
-from otbench.results.tables.cells import load
 
 CLIPPED = '{ name = "weight_clip", widths = [8], batch = 8, steps = [0, 30], clip = [0.01, 0.1] }'
 METHODS = f'[{{ name = "potential" }}, {CLIPPED}]'

@@ -1,6 +1,8 @@
 """The checker finds nothing in true results, and every rule of it finds the fault planted against it."""
 
+import csv
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,8 +15,9 @@ from otbench.files import dump
 from otbench.report.check.proof_rules import PROOF
 from otbench.report.check.rules import RULES, Violation, check_results, complete, keys
 from otbench.report.markdown import write_tables
+from otbench.results.folder import load
 from otbench.results.store import Results
-from otbench.results.tables.cells import RUNGS, frame_of, load
+from otbench.results.tables.cells import RUNGS, frame_of
 
 Where = Callable[[Line], bool]
 
@@ -158,8 +161,10 @@ def test_a_planted_fault_is_reported_by_its_rule(
     for violation in reported:
         assert violation.observed
         assert violation.bound
-        text = str(violation)
-        assert text == f"{part}: {violation.cell}: observed {violation.observed}, must be {violation.bound}"
+        where = f"{violation.cell}, column {violation.column}" if violation.column else violation.cell
+        assert str(violation) == f"{part}: {where}: observed {violation.observed}, must be {violation.bound}"
+        if rule != "complete":
+            assert re.search(r" \[[0-9a-f]{12}\]$", violation.cell), "the cell is not named"
 
 
 @pytest.mark.parametrize("unit", [1e-14, 1e-9, 1.0, 1e9])
@@ -193,9 +198,9 @@ def test_a_violation_says_what_was_seen_what_is_allowed_and_in_which_cell(copy: 
     index = change(copy, trained, c_transform=5.0)
     row = lines(copy.rows_file)[index]
     (violation,) = [v for v in broken("ladder", copy) if v.rule == "c_transform <= primal"]
-    assert violation.observed == "5"
+    assert (violation.observed, violation.column) == ("5", "c_transform")
     assert float(violation.bound.removeprefix("<= ")) == pytest.approx(row["primal"], rel=1e-8)
-    place = f"name shared_mass, dim 2, name weight_clip, clip {row['method.clip']}, seed {row['seed']}"
+    place = f"problem shared_mass, dim 2, method weight_clip, clip {row['method.clip']}, seed {row['seed']}"
     assert violation.cell == f"{place} [{row['key'][:12]}]"
 
 
@@ -209,7 +214,7 @@ def test_a_row_that_stands_twice_is_seen(copy: Results) -> None:
     rows = lines(copy.rows_file)
     write_lines(copy.rows_file, [*rows, rows[5]])
     found = found_after(copy)
-    assert [v.rule for v in found["keys"]] == ["one row a cell"]
+    assert [v.rule for v in found["keys"]] == ["one row per cell"]
     assert [v.observed for v in found["complete"]] == ["114 rows"]
 
 
@@ -221,10 +226,18 @@ def test_rows_without_their_declaration_are_incomplete(copy: Results) -> None:
 @pytest.mark.parametrize("name", ["matrix", "agreement", "clip", "exact", "timing"])
 def test_a_changed_byte_and_a_missing_table_are_seen(name: str, copy: Results) -> None:
     file = copy.tables / f"{name}.csv"
+    right = list(csv.reader(file.read_text().splitlines()))
     data = bytearray(file.read_bytes())
     data[len(data) // 2] ^= 1
     file.write_bytes(data)
-    assert [(v.cell, v.observed) for v in check_results(copy)["tables"]] == [(f"{name}.csv", "other bytes")]
+    (found,) = check_results(copy)["tables"]
+    number, k = next(
+        (number, k) for number, other in enumerate(csv.reader(data.decode().splitlines()))
+        for k, value in enumerate(other) if value != right[number][k]
+    )  # fmt: skip
+    assert found.cell.startswith(f"{name}.csv, line {number + 1} (")
+    assert (found.column, found.bound) == (right[0][k], right[number][k])
+    assert found.observed != found.bound
     file.unlink()
     assert [(v.cell, v.observed) for v in check_results(copy)["tables"]] == [(f"{name}.csv", "missing")]
 

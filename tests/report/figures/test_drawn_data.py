@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from test_pictures import SWEEP, ran
 
-from otbench.report.figures.gan import TITLES
+from otbench.report.figures.gan import DATASETS
 from otbench.report.figures.pictures import PICTURES
 from otbench.results.folder import Stored
 from otbench.results.store import Results, Row
@@ -174,7 +174,7 @@ def test_a_generator_s_run_is_drawn_in_its_own_time() -> None:
     grid = np.array(figure.axes, dtype=object).reshape(-1, 4)
     assert len(grid) == len({r["dataset"] for r in records})
     for panels in grid:
-        dataset = {title: name for name, title in TITLES.items()}[panels[0].get_ylabel()]
+        dataset = {title: name for name, title in DATASETS.items()}[panels[0].get_ylabel()]
         for axes, clip in zip(panels, (0.01, 0.1, 1.0), strict=False):
             assert axes.get_title().startswith(f"c = {clip:g}\n")
             run = [r for r in records if (r["dataset"], r["clip"], r["lr"], r["seed"]) == (dataset, clip, lr, seed)]

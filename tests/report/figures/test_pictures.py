@@ -5,7 +5,7 @@ from pathlib import Path
 import matplotlib as mpl
 import matplotlib.pyplot as plt
 import pytest
-from command_line import run_alone
+from command_line import called
 
 from otbench.experiment.declaration import load_experiment
 from otbench.experiment.run.runner import run_experiment
@@ -76,24 +76,24 @@ def test_portraits_are_critics_trained_anew_and_only_of_funnels_in_the_plane(swe
 
 
 def test_advise_speaks_from_the_rule_that_came_with_it(tmp_path: Path) -> None:
-    done = run_alone("advise", "--dim", "16", "--widths", "64,64", cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith("c* = 0.0394: the largest clip value that certifies a 1-Lipschitz critic")
-    assert "otbench.monitor(" in done.stdout
+    done = called("advise", "--dim", "16", "--widths", "64,64", cwd=tmp_path)
+    assert done.code == 0, done.err
+    assert done.out.startswith("c* = 0.0394: the largest clip value that certifies a 1-Lipschitz critic")
+    assert "otbench.monitor(" in done.out
 
 
 def test_advise_takes_samples_and_refuses_what_does_not_fit_them(tmp_path: Path) -> None:
     for name in ("x", "y"):
         (tmp_path / f"{name}.csv").write_text("a,b\n0,1\n2,3\n4,5\n" if name == "x" else "a,b\n1,1\n3,3\n9,5\n")
     two = ("--data", "x.csv", "y.csv")
-    done = run_alone("advise", "--dim", "2", "--widths", "64,64", *two, cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
+    done = called("advise", "--dim", "2", "--widths", "64,64", *two, cwd=tmp_path)
+    assert done.code == 0, done.err
     for arguments, rule in (
         (("--dim", "3", "--widths", "64", *two), "--dim is 3, but the samples have dimension 2"),
         (("--dim", "2", "--widths", "6x"), "--widths takes whole numbers with commas between"),
         (("--dim", "2", "--widths", "0"), "widths must be at least 1"),
     ):
-        done = run_alone("advise", *arguments, cwd=tmp_path)
-        assert done.returncode == 2
-        assert rule in done.stderr
-        assert done.stderr.count("\n") == 1
+        done = called("advise", *arguments, cwd=tmp_path)
+        assert done.code == 2
+        assert rule in done.err
+        assert done.err.count("\n") == 1

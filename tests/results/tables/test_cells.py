@@ -17,10 +17,14 @@ from otbench.experiment.declaration import load_experiment
 from otbench.experiment.run.runner import run_experiment
 from otbench.methods import Job, WeightClip
 from otbench.methods.audit import audit
-from otbench.report.markdown import headline, latex, markdown, short, write_tables
+from otbench.report.headline import headline
+from otbench.report.markdown import latex, markdown, short, write_tables
+from otbench.results.folder import load
 from otbench.results.store import Results
-from otbench.results.tables.cells import RUNGS, SUMMARISED, frame_of, load, to_csv
+from otbench.results.tables.cells import RUNGS, SUMMARISED, agreement, frame_of, to_csv
 from otbench.types import Bounds
+
+COMMITTED = Path(__file__).parent.parent.parent.parent / "results"
 
 
 @pytest.fixture(scope="module")
@@ -175,8 +179,21 @@ def test_the_potential_reaches_w1_and_zero_the_nearest_bound(frame: pd.DataFrame
 
 def test_load_takes_a_path_or_its_text_and_says_where_nothing_is(small_results: Path, tmp_path: Path) -> None:
     assert otbench.load(str(small_results)).equals(otbench.load(small_results))
-    with pytest.raises(ResultsError, match=r"no rows in .*nothing: run `otbench run nothing` first"):
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(ResultsError, match=r"no rows in .*empty: run `otbench run empty` first"):
+        otbench.load(tmp_path / "empty")
+    with pytest.raises(ResultsError, match=r"no rows in .*nothing: there is no such folder; `otbench run"):
         otbench.load(tmp_path / "nothing")
+
+
+@pytest.mark.parametrize(("name", "columns"), [
+    ("generator", {"dataset", "clip", "iteration", "primal", "slope", "printed_w1"}),
+    ("timing", {"kind", "machine", "timing_valid", "seconds_per_step_median"}),
+])  # fmt: skip
+def test_load_reads_measurements_too(name: str, columns: set[str]) -> None:
+    frame = otbench.load(COMMITTED / name)
+    assert len(frame) == len(Results(COMMITTED / name).measurements())
+    assert columns <= set(frame)
 
 
 def test_a_folder_without_whole_rows_is_one_line(copy: Results) -> None:
@@ -185,7 +202,7 @@ def test_a_folder_without_whole_rows_is_one_line(copy: Results) -> None:
         otbench.load(copy.folder)
 
 
-@pytest.mark.parametrize("suffix", [("csv", "csv"), ("markdown", "md"), ("latex", "tex")])
+@pytest.mark.parametrize("suffix", [("csv", "csv"), ("markdown", "md"), ("json", "json"), ("latex", "tex")])
 @pytest.mark.parametrize("timings", [True, False])
 def test_tables_are_written_in_every_format_and_only_when_they_change(
     suffix: tuple[Any, str], timings: bool, copy: Results
@@ -206,18 +223,14 @@ def test_rows_of_one_seed_and_one_method_make_tables_too(tmp_path: Path) -> None
     run_experiment(declare(tmp_path), tmp_path / "results" / "tiny")
     results = Results(tmp_path / "results" / "tiny")
     assert write_tables(results, "csv") == write_tables(results, "latex") == 5
-    assert headline(load(results.folder)).empty
+    assert len(headline(load(results.folder))) == 1
 
 
-def test_the_headline_has_a_line_a_dimension_and_clip_value(frame: pd.DataFrame) -> None:
-    table = headline(frame)
-    assert list(zip(table["dim"], table["clip c"], strict=True)) == [
-        (2, "0.01"), (2, "0.1"), (3, "0.01"), (3, "0.1")
-    ]  # fmt: skip
-    mode = frame[frame["critic"] == "weight_clip"]["sampling.mode"].mode().iloc[0]
-    trained = frame[(frame["critic"] == "weight_clip") & (frame["sampling.mode"] == mode)]
-    trained = trained[(trained["problem.dim"] == 3) & (trained["method.clip"] == 0.1)]
-    assert table["slope/W1"].iloc[3] == f"{np.median(trained['slope_over_w1']):.3g}"
+def test_sizes_that_are_left_out_and_sizes_that_are_given_are_not_pooled(tmp_path: Path) -> None:
+    sampling = "[{ n = 16 }, { n = 16, m = 9 }, { n = 20 }]"
+    run_experiment(declare(tmp_path, sampling=sampling, seeds="[0, 1]"), tmp_path / "tiny")
+    frame = load(tmp_path / "tiny")
+    assert list(agreement(frame)["cells"]) == [2, 2, 2]
 
 
 AWKWARD = pd.DataFrame({"a|b_c": ["x|y", "50% & $2_3 #{}~^\\"], "n": [1.23456, np.nan]})
@@ -255,6 +268,7 @@ def test_a_frame_of_rows_keeps_whole_numbers_whole(frame: pd.DataFrame, small_re
 def test_tables_are_the_same_bytes_on_a_processor_without_vector_instructions(small_results: Path) -> None:
     script = """
 import hashlib, sys
+from otbench.results.folder import load
 from otbench.results.store import Results
 from otbench.results.folder import Stored
 from otbench.results.tables.cells import to_csv

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from command_line import run_alone as otbench
+from command_line import called as otbench
 
 from otbench.errors import InputError
 from otbench.methods import WeightClip
@@ -52,7 +52,7 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> Path:
     SCORES.to_csv(folder / "metrics.csv", index=False)
     (folder / "small.toml").write_text(EXPERIMENT)
     done = otbench("run", "small.toml", "--pairs", "pairs.npz", "--engine", "inline", cwd=folder)
-    assert done.returncode == 0, done.stderr
+    assert done.code == 0, done.err
     return folder
 
 
@@ -85,9 +85,9 @@ def test_the_table_holds_ours_theirs_and_the_difference(ran: Path) -> None:
 def test_what_was_run_checks_and_its_tables_are_written(ran: Path) -> None:
     assert (ran / "results" / "small" / "tables" / "published.csv").is_file()
     done = otbench("check", "small", cwd=ran)
-    broken = [line.strip() for line in done.stdout.splitlines()[1:]]
+    broken = [line.strip() for line in done.out.splitlines()[1:]]
     assert all(line.startswith("published ") for line in broken)  # the scores are made up, and check says so
-    assert done.returncode == 1
+    assert done.code == 1
     assert broken
 
 
@@ -105,17 +105,17 @@ def test_scores_far_from_the_published_are_violations() -> None:
 
 def test_without_its_pairs_the_experiment_says_what_it_needs(ran: Path) -> None:
     done = otbench("run", "small.toml", cwd=ran)
-    assert done.returncode == 2
-    assert done.stderr.strip().endswith("this experiment takes its pairs from a file: pass it with --pairs FILE.npz")
-    assert len(done.stderr.splitlines()) == 1
+    assert done.code == 2
+    assert done.err.strip().endswith("this experiment takes its pairs from a file: pass it with --pairs FILE.npz")
+    assert len(done.err.splitlines()) == 1
 
 
 def test_a_failed_cell_names_the_file_that_running_it_alone_needs(ran: Path) -> None:
     (ran / "long.toml").write_text(EXPERIMENT.replace("batch = 32, steps = 40", "batch = 2048, steps = 1999"))
     limit = ("--engine", "inline", "--timeout", "0.1")  # too few steps to be compiled
     done = otbench("run", "long.toml", "--pairs", "pairs.npz", *limit, cwd=ran)
-    assert done.returncode == 3
-    assert "alone: otbench run long.toml --pairs pairs.npz --only " in done.stderr
+    assert done.code == 3
+    assert "alone: otbench run long.toml --pairs pairs.npz --only " in done.err
 
 
 @pytest.mark.parametrize(

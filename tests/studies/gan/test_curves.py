@@ -156,8 +156,10 @@ def test_a_record_that_is_gone_and_a_correlation_that_was_changed_are_found(copy
     assert check_results(copy)["complete"]
     file = copy.tables / "tracking.csv"
     header, first, *rest = file.read_text().splitlines(keepends=True)
-    file.write_text("".join([header, first.replace(first.split(",")[5], "0.123", 1), *rest]))
-    assert "tracking.csv" in {violation.cell for violation in check_results(copy)["tables"]}
+    name, was = header.split(",")[5], first.split(",")[5]
+    file.write_text("".join([header, first.replace(was, "0.123", 1), *rest]))
+    (found,) = (violation for violation in check_results(copy)["tables"] if violation.cell.startswith("tracking.csv"))
+    assert (found.column, found.observed, found.bound) == (name, "0.123", was)
 
 
 def test_the_tables_follow_from_the_records(trained):
@@ -205,8 +207,11 @@ def test_a_generator_that_diverges_is_a_result(tmp_path):
 
 def test_the_command_runs_a_generator_experiment(otbench, tmp_path):
     (tmp_path / "work" / "gan.toml").write_text(PLAN)
-    assert otbench("run", "gan.toml", "--dry-run").out == "gan: 4 measurements; they go to results/gan\n"
-    assert otbench("run", "gan.toml", "--workers", 1).out == "gan: 4 measurements made; 2 tables changed\n"
-    assert otbench("run", "gan.toml", "--workers", 1).out == "gan: 0 measurements made; 0 tables changed\n"
+    asked = ("run", "gan.toml", "--workers", 1)
+    place = "with 1 worker on cpu; they go to results/gan\n"
+    assert otbench(*asked, "--dry-run").out == "gan: 4 measurements, 0 done, 4 to do\n" + place
+    assert otbench(*asked).out == "gan: 4 measurements made; 2 tables changed\n"
+    assert otbench(*asked).out == "gan: 0 measurements made; 0 tables changed\n"
+    assert otbench(*asked, "--dry-run").out == "gan: 4 measurements, 4 done, 0 to do\n" + place
     assert otbench("check", "gan").out == "gan: 6 rules, 0 violations\n"
     assert "see results/gan/tables" in otbench("show", "gan").out

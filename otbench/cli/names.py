@@ -1,0 +1,79 @@
+"""Commands on what can be declared: list | advise."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from otbench.cli.fields import fields, summary
+from otbench.cli.options import JsonOption
+from otbench.errors import InputError
+
+if TYPE_CHECKING:
+    from otbench.spec import Spec
+
+
+class Unit(StrEnum):
+    """What a learning rate is in units of."""
+
+    ABSOLUTE = "absolute"
+    CLIP = "clip"
+
+
+def advise(
+    dim: Annotated[int, typer.Option(min=1, help="Dimension of the data.")],
+    widths: Annotated[str, typer.Option(help="Hidden widths of the critic, as 512,512,512.")],
+    lr: Annotated[float, typer.Option(min=0, help="Learning rate, in units of --lr-unit.")] = 5e-5,
+    lr_unit: Annotated[Unit, typer.Option(help="clip: the rate is --lr times the clip value.")] = Unit.ABSOLUTE,
+    steps: Annotated[int, typer.Option(min=1, help="Critic steps in all.")] = 10_000,
+    data: Annotated[
+        tuple[Path, Path] | None, typer.Option(help="Two samples, .npy, .csv, .tsv or .parquet: real, generated.")
+    ] = None,
+    json_: JsonOption = False,
+) -> None:
+    """Say which clip value a critic should have, why, and what to print instead of its raw loss."""
+    from otbench.problems import problem
+    from otbench.report.advice import advise as advice_for
+    from otbench.report.advice import exact_part, in_words
+
+    try:
+        sizes = [int(part) for part in widths.split(",")]
+    except ValueError:
+        raise InputError(f"--widths takes whole numbers with commas between, as 512,512,512; got {widths!r}") from None
+    pair = w1 = None
+    if data is not None:
+        pair = problem("arrays", x=str(data[0]), y=str(data[1])).sample()
+        if pair.dim != dim:
+            raise InputError(f"--dim is {dim}, but the samples have dimension {pair.dim}")
+        w1 = exact_part(pair)
+    advice = advice_for(dim, sizes, lr=lr, lr_unit=lr_unit.value, steps=steps, pair=pair, w1=w1)
+    print(json.dumps(asdict(advice), indent=1) if json_ else "\n".join(in_words(advice)))
+
+
+def list_(json_: JsonOption = False) -> None:
+    """List the experiments, problems and methods by name, with the type, default and choices of every field."""
+    from otbench.experiment.locate import experiments
+    from otbench.methods import METHODS
+    from otbench.problems import PROBLEMS
+
+    known: dict[str, Mapping[str, type[Spec]]] = {"problem": PROBLEMS, "method": METHODS}
+    if json_:
+        told = {kind: {name: _told(spec) for name, spec in specs.items()} for kind, specs in known.items()}
+        print(json.dumps({"experiment": {name: str(file) for name, file in experiments().items()}, **told}, indent=1))
+        return
+    for name, file in experiments().items():
+        print(f"experiment {name:12} {file}")
+    for kind, specs in known.items():
+        for name, spec in specs.items():
+            print(f"{kind:10} {name:12} {summary(spec)}")
+            for field in fields(spec):
+                print(f"{'':11}{field}")
+
+
+def _told(spec: "type[Spec]") -> dict[str, Any]:
+    """A description for a program: what it is, and its fields."""
+    return {"summary": summary(spec), "fields": {field.name: field.told() for field in fields(spec)}}

@@ -1,0 +1,217 @@
+"""Commands that read what is stored: tables | show | check."""
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from otbench.cli.options import (
+    RESULTS,
+    ExperimentsArgument,
+    Format,
+    JsonOption,
+    ResultsOption,
+    chosen,
+    many,
+    missing_in_words,
+)
+from otbench.errors import InputError, OtbenchError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from otbench.results.folder import Stored
+
+#: Texts whose quoted numbers are re-derived with all results.
+TEXTS = (Path("README.md"), Path("docs/findings.md"))
+
+
+def tables(
+    experiments: ExperimentsArgument = None,
+    results: ResultsOption = RESULTS,
+    verify: Annotated[bool, typer.Option("--verify", help="Compare the CSV files there; write nothing.")] = False,
+    format: Annotated[Format | None, typer.Option(help="Of the files written; CSV when left out.")] = None,
+) -> None:
+    """Write the tables anew from the rows: the same rows give the same bytes.
+
+    Exit status 0: done, or nothing differs. 1: with --verify, some file differs. 2: the rows cannot be read.
+    """
+    from otbench.report.check.rules import tables as differing
+    from otbench.report.markdown import write_tables
+    from otbench.results.folder import Stored
+    from otbench.results.store import Results
+
+    if verify and format not in (None, Format.CSV):
+        raise InputError(f"--verify compares CSV files; leave --format {format} out")
+    bad = 0
+    for name in chosen(experiments, results):
+        stored = Stored(Results(results / name))
+        if verify:
+            found = list(differing(stored))
+            bad += len(found)
+            for violation in found:
+                print(f"{name}: {violation}")
+            print(f"{name}: {'differs' if found else 'tables are what the rows give'}")
+        else:
+            print(f"{name}: {many(write_tables(stored, (format or Format.CSV).value), 'table')} changed")
+        warn_of_missing(stored)
+    raise typer.Exit(1 if bad else 0)
+
+
+def show(
+    experiments: ExperimentsArgument = None,
+    results: ResultsOption = RESULTS,
+    format: Annotated[Format | None, typer.Option(help="For a program to read; a table when left out.")] = None,
+    columns: Annotated[
+        str | None, typer.Option(metavar="NAMES", help="Measured columns to show, as raw_over_w1,skill.")
+    ] = None,
+    json_: JsonOption = False,
+) -> None:
+    """Print the headline: what every critic prints and what it proves, as medians over seeds and nothing else.
+
+    Whatever else varies in an experiment is a column.
+
+    On a terminal that is too narrow, columns on the right are left out and named; a pipe or a file gets them all.
+    """
+    if json_ and format not in (None, Format.JSON):
+        raise InputError(f"--json and --format {format} ask for two formats; leave one of them out")
+    wanted = [name.strip() for name in columns.split(",")] if columns else []
+    print_headlines(chosen(experiments, results), results, Format.JSON if json_ else format, wanted)
+
+
+def print_headlines(
+    names: list[str], results: Path, format: Format | None = None, columns: list[str] | None = None, most: int = 10**9
+) -> None:
+    """The headlines of results folders, at most ``most`` lines of each where they are drawn as tables."""
+    from otbench.results.folder import Stored
+    from otbench.results.store import Results
+
+    found = {}
+    for name in names:
+        stored = Stored(Results(results / name))
+        if stored.is_study:
+            what = "curves of GANs in training" if stored.kind == "generator" else "times"
+            print(f"{name}: {what}, which have no headline; see {stored.results.tables}",
+                  file=None if format is None else sys.stderr)  # fmt: skip
+        elif format is None:
+            _draw_headline(stored, columns or [], most)
+        else:
+            found[name] = _headline(stored, columns or [])
+        warn_of_missing(stored)
+    if format is not None:
+        sys.stdout.write(_written(found, format))
+
+
+def _headline(stored: "Stored", columns: list[str]) -> "pd.DataFrame":
+    from otbench.report.headline import headline
+
+    return headline(stored.frame, columns)
+
+
+def _draw_headline(stored: "Stored", columns: list[str], most: int) -> None:
+    """A title, the table, and what of it is not shown."""
+    from otbench.cli.drawn import draw
+    from otbench.report.headline import constants, identity, labelled
+
+    name, table = stored.results.folder.name, _headline(stored, columns)
+    texts = labelled(table)
+    of = f"{same}; " if (same := constants(stored.frame)) else ""
+    print(f"{name}: {of}medians over {many(stored.frame['seed'].nunique(), 'seed')}; W1 is exact")
+    told = set(identity(stored.frame)) - {"method.lr_unit"}
+    out = draw(texts.head(most), len(told))
+    if len(texts) > most:
+        print(f"... and {many(len(texts) - most, 'line')} more: otbench show {name}")
+    if out:
+        print(f"too narrow for {', '.join(out)}; --columns chooses, a pipe gets all")
+
+
+def _written(tables: "dict[str, pd.DataFrame]", format: Format) -> str:
+    """Headlines as text for a program, the experiment named in each."""
+    import pandas as pd
+
+    from otbench.report.headline import labelled
+    from otbench.report.markdown import as_text, latex, markdown, records
+
+    if format is Format.JSON:
+        return json.dumps({name: records(table) for name, table in tables.items()}, indent=1, allow_nan=False) + "\n"
+    if format is Format.CSV:
+        named = [table.assign(experiment=name) for name, table in tables.items()]
+        whole = pd.concat(named) if named else pd.DataFrame(columns=["experiment"])
+        return as_text("headline", whole[["experiment", *(c for c in whole if c != "experiment")]], "csv").decode()
+    title, written = ("### {}\n\n", markdown) if format is Format.MARKDOWN else ("% {}\n", latex)
+    return "\n".join(title.format(name) + written(labelled(table)) for name, table in tables.items())
+
+
+def check(
+    experiments: ExperimentsArgument = None,
+    results: ResultsOption = RESULTS,
+    readme: Annotated[
+        Path | None,
+        typer.Option(help="Text whose quotes are re-derived; README.md and docs/findings.md where no names are given."),
+    ] = None,
+    junit: Annotated[Path | None, typer.Option(help="Write the outcome as JUnit XML, into a folder there is.")] = None,
+    json_: JsonOption = False,
+) -> None:
+    """Re-check what is stored: certificates, the ladder, closed forms, tables, promises, quoted numbers.
+
+    Exit status 0: all agree. 1: some disagree, each on a line. 2: some input cannot be read; the rest is checked.
+    """
+    from otbench.report.check.junit import summary, violations, write_junit
+    from otbench.report.check.rules import check_results
+    from otbench.report.quotes import check_quotes
+    from otbench.results.folder import Stored
+    from otbench.results.store import Results
+
+    if junit and not junit.parent.is_dir():
+        raise InputError(f"--junit {junit}: there is no folder {junit.parent}; make it, or name another file")
+    read = {name: Stored(Results(results / name)) for name in chosen(experiments, results)}
+    texts = [readme] if readme else []
+    if readme is None and experiments is None and results == RESULTS:
+        texts = [text for text in TEXTS if text.is_file()]
+    verdict, unreadable = {}, {}
+    for name, stored in read.items():
+        try:
+            verdict[name] = check_results(stored)
+        except OtbenchError as error:
+            unreadable[name] = str(error)
+    for text in texts:
+        try:
+            verdict[text.name] = {"quoted numbers": check_quotes(text, results, read)}
+        except OtbenchError as error:
+            unreadable[text.name] = str(error)
+    if junit:
+        write_junit(verdict, unreadable, junit)
+    if page := os.environ.get("GITHUB_STEP_SUMMARY"):
+        with open(page, "a") as handle:
+            handle.write(summary(verdict, unreadable))
+    for reason in dict.fromkeys(unreadable.values()):
+        print(f"otbench: {reason}", file=sys.stderr)
+    _print_verdict(verdict, unreadable, json_)
+    raise typer.Exit(2 if unreadable else 1 if violations(verdict) else 0)
+
+
+def _print_verdict(verdict: dict[str, Any], unreadable: dict[str, str], as_json: bool) -> None:
+    """The outcome in lines, or as JSON."""
+    from dataclasses import asdict
+
+    if as_json:
+        told: dict[str, Any] = {
+            name: {"rules": {rule: [asdict(v) for v in found] for rule, found in rules.items()}}
+            for name, rules in verdict.items()
+        }
+        print(json.dumps(told | {name: {"unreadable": reason} for name, reason in unreadable.items()}, indent=1))
+        return
+    for name, rules in verdict.items():
+        bad = sum(map(len, rules.values()))
+        print(f"{name}: {many(len(rules), 'rule')}, {many(bad, 'violation')}")
+        for violation in [v for found in rules.values() for v in found]:
+            print(f"  {violation}")
+
+
+def warn_of_missing(stored: "Stored") -> None:
+    """A line on standard error where a folder lacks cells that its experiment declared."""
+    if told := missing_in_words(stored):
+        print(told, file=sys.stderr)

@@ -1,0 +1,142 @@
+"""The headline: what every critic of an experiment prints and what it proves, a line per cell, seeds taken together."""
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+from otbench.errors import UnknownNameError
+from otbench.report.markdown import short
+from otbench.results.tables.cells import cell_columns
+
+#: What is measured, with its heading; where room is short the last are left out first.
+MEASURED = {
+    "c_over_c_star": "c/c*",
+    "raw_over_w1": "raw/W1",
+    "slope_over_w1": "slope/W1",
+    "c_transform_over_w1": "c-transform/W1",
+    "nearest_over_w1": "nearest/W1",
+    "skill": "skill",
+    "cosine": "cosine",
+    "clip_bound_over_w1": "raw/K(c)/W1",
+}
+
+#: Headings that are not a column's own name less its ``problem.``, ``sampling.`` or ``method.``.
+HEADINGS = {"problem.name": "problem", "method.clip": "clip c", **MEASURED}
+
+#: Columns that follow from others as a rule: each is shown only where it tells two lines apart that look alike.
+DEPENDENT = ("depth", "version", "sha256")
+
+#: Cell columns that are shown wherever some cell has a value, whether they vary or not.
+SHOWN_ALWAYS = ("problem.dim", "method.lr", "method.lr_unit", "method.clip")
+
+
+def headline(frame: pd.DataFrame, columns: Sequence[str] = ()) -> pd.DataFrame:
+    """Medians over the seeds of every cell: nothing that differs in more than its seed is in one median.
+
+    Args:
+        frame: rows with their derived columns, as ``otbench.load`` gives them.
+        columns: numeric columns of the frame to show; those of ``MEASURED`` that have values when left out.
+
+    Returns:
+        A line per cell but for its seed, those of the problem and sampling mode with the most cells first: the columns
+        of ``identity``, ``cells`` (how many seeds there are), ``ok`` (how many of them have numbers), and the medians.
+
+    Raises:
+        UnknownNameError: a column the frame does not have, or that is no number.
+    """
+    chosen = _measured(frame, columns)
+    ok = frame["status"] == "ok"
+    cell = [name for name in cell_columns(frame) if name != "seed"]
+    keys = list(dict.fromkeys([*cell, "critic"]))
+    numbers = frame[chosen].astype("float64").where(ok)
+    groups = frame[keys].assign(ok=ok).groupby(keys, dropna=False, sort=False)
+    counts = groups["ok"].agg(cells="size", ok="sum")
+    medians = numbers.groupby([frame[name] for name in keys], dropna=False, sort=False).median()
+    table = counts.join(medians).reset_index()
+    return _largest_first(table)[[*identity(frame), "cells", "ok", *chosen]]
+
+
+def identity(frame: pd.DataFrame) -> list[str]:
+    """The columns that tell the lines of a headline apart: whatever varies between the cells, seeds aside.
+
+    A problem's field varies where two cells of one problem differ in it, a method's where two of one method do.
+    """
+    named = {"problem": frame["problem.name"], "method": frame["critic"]}
+    shown, doubtful = ["problem.name"] if named["problem"].nunique() > 1 else [], []
+    for kind in ("problem", "sampling", "method"):
+        if kind == "method":
+            shown.append("critic")
+        for name in cell_columns(frame, f"{kind}."):
+            values = frame[name].groupby(named[kind]) if kind in named else frame[name]
+            varies = int(pd.Series(values.nunique(dropna=False)).max()) > 1
+            if name.split(".")[1] in DEPENDENT:
+                doubtful += [name] * varies
+            elif name != f"{kind}.name" and (varies or (name in SHOWN_ALWAYS and frame[name].notna().any())):
+                shown.append(name)
+    for name in doubtful:
+        if _lines(frame, [*shown, name]) > _lines(frame, shown):
+            shown.append(name)
+    return sorted(shown, key=_place)
+
+
+def _place(name: str) -> tuple[int, int]:
+    """Problem, sampling, critic, then its fields; the dimension before other fields, rate and clip value after."""
+    kind = name.split(".")[0]
+    rank = {"problem.name": 0, "problem.dim": 1, "method.lr": 3, "method.lr_unit": 4, "method.clip": 5}.get(name, 2)
+    return ("problem", "sampling", "critic", "method").index(kind), rank
+
+
+def _lines(frame: pd.DataFrame, names: list[str]) -> int:
+    return int(frame.groupby(names, dropna=False).ngroups)
+
+
+def _largest_first(table: pd.DataFrame) -> pd.DataFrame:
+    """The lines with those of the problem and sampling mode that most lines are of first, their order kept."""
+    sizes = table.groupby(["problem.name", "sampling.mode"], sort=False)["cells"].transform("sum")
+    return table.loc[sizes.sort_values(ascending=False, kind="stable").index].reset_index(drop=True)
+
+
+def _measured(frame: pd.DataFrame, columns: Sequence[str]) -> list[str]:
+    """The columns of numbers to show, by their own names; headings are understood too."""
+    names = {heading: name for name, heading in MEASURED.items()}
+    numeric = [str(c) for c in frame if pd.api.types.is_numeric_dtype(frame[c]) and str(c) not in cell_columns(frame)]
+    chosen = [names.get(column, column) for column in columns]
+    for name in chosen:
+        if name not in numeric:
+            raise UnknownNameError("column of numbers", name, numeric)
+    return list(dict.fromkeys(chosen)) or [name for name in MEASURED if frame[name].notna().any()]
+
+
+def constants(frame: pd.DataFrame) -> str:
+    """What all cells have in common, in words: the problem and the sampling mode, where there is one."""
+    return ", ".join(str(frame[n].iloc[0]) for n in ("problem.name", "sampling.mode") if frame[n].nunique() == 1)
+
+
+def labelled(table: pd.DataFrame) -> pd.DataFrame:
+    """A headline as text cells with short headings: rates with their unit, numbers of three digits, and how many seeds
+    have numbers where some have none."""
+    shown = table.copy()
+    if "method.lr_unit" in table:
+        unit = table["method.lr_unit"].map({"clip": " c"}).fillna("")
+        shown["method.lr"] = table["method.lr"].map(_exactly) + unit
+        shown = shown.drop(columns="method.lr_unit")
+    if (table["ok"] == table["cells"]).all():
+        shown = shown.drop(columns=["cells", "ok"])
+    else:
+        shown["ok"] = [f"{ok} of {cells}" for ok, cells in zip(table["ok"], table["cells"], strict=True)]
+        shown = shown.drop(columns="cells")
+    for name in shown:
+        told = "." in str(name) or name == "critic"  # what a line is of is told in full, what was measured in short
+        shown[name] = shown[name].map(_exactly if told else short)
+    return shown.rename(columns=_headings([str(name) for name in shown]))
+
+
+def _headings(names: list[str]) -> dict[str, str]:
+    """A heading per column: its last part, or all of it where two columns have the same last part."""
+    last = [HEADINGS.get(name, name.split(".")[-1]) for name in names]
+    return {name: part if last.count(part) == 1 else name for name, part in zip(names, last, strict=True)}
+
+
+def _exactly(value: object) -> str:
+    """A value that tells lines apart: six digits of a number, text as it is, nothing where there is none."""
+    return f"{value:g}" if isinstance(value, float) and value == value else short(value)

@@ -1,0 +1,99 @@
+"""The headline on a terminal, in a pipe and for programs."""
+
+import io
+import json
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from command_line import Otbench, assert_one_line
+from rich.console import Console
+from small import lines, write_lines
+
+from otbench.cli.drawn import draw
+from otbench.report.headline import headline
+from otbench.results.folder import load
+from otbench.results.store import Results
+
+COMMITTED = Path(__file__).parent.parent.parent / "results"
+
+#: A table of two columns that tell lines apart and three measured ones, each ten wide.
+TABLE = pd.DataFrame([["shared_mass", "0.01 c", *(f"{k:>9}." for k in range(3))]], columns=["name", "lr", *"abc"])
+
+
+def drawn(width: int, terminal: bool) -> tuple[list[str], list[str]]:
+    """The lines printed on so wide a terminal, or into a pipe, and the columns left out."""
+    out = io.StringIO()
+    left_out = draw(TABLE, 2, Console(file=out, width=width, force_terminal=terminal, color_system=None))
+    return out.getvalue().splitlines(), left_out
+
+
+@pytest.mark.parametrize(("width", "left_out"), [(80, []), (45, ["c"]), (33, ["b", "c"]), (20, ["b", "c"])])
+def test_a_table_is_no_wider_than_its_terminal(width: int, left_out: list[str]) -> None:
+    printed, out = drawn(width, terminal=True)
+    assert out == left_out
+    assert max(map(len, printed)) <= width
+    if width > 20:  # wide enough for whole cells
+        assert all(text in "\n".join(printed) for text in ("shared_mass", "0.01 c", "0."))
+
+
+def test_a_pipe_gets_every_column_and_no_lines(otbench: Otbench, small_results: Path) -> None:
+    printed, out = drawn(20, terminal=False)
+    assert (out, len(printed)) == ([], 2)
+    assert printed[0].split() == ["name", "lr", "a", "b", "c"]
+    shown = otbench("show", "--results", small_results.parent).out
+    assert shown.isascii()
+    assert len(shown.splitlines()) == 2 + len(headline(load(small_results)))
+
+
+def test_the_headline_in_every_format_has_the_same_numbers(otbench: Otbench, small_results: Path) -> None:
+    where = ("--results", small_results.parent, "--columns", "slope_over_w1,skill")
+    table = headline(load(small_results), ["slope_over_w1", "skill"])
+    as_csv = pd.read_csv(io.StringIO(otbench("show", *where, "--format", "csv").out))
+    assert list(as_csv) == ["experiment", *table]
+    assert (as_csv["slope_over_w1"] - table["slope_over_w1"]).abs().max() < 1e-5
+    as_json = json.loads(otbench("show", *where, "--json").out)
+    assert as_json == json.loads(otbench("show", *where, "--format", "json").out)
+    assert [line["slope_over_w1"] for line in as_json["small"]] == table["slope_over_w1"].tolist()
+    assert {None} == {line["skill"] for line, skill in zip(as_json["small"], table["skill"], strict=True)
+                      if skill != skill} | {None}  # fmt: skip
+    for form, start in (("markdown", "### small\n\n| problem"), ("latex", "% small\n\\begin{tabular}")):
+        text = otbench("show", *where, "--format", form).out
+        assert text.startswith(start)
+        assert all(f"{value:.3g}" in text for value in table["slope_over_w1"].dropna())
+
+
+@pytest.mark.parametrize(("options", "said"), [
+    (("--columns", "slop"), "unknown column of numbers 'slop': did you mean 'slope'?"),
+    (("--json", "--format", "csv"), "--json and --format csv ask for two formats; leave one of them out"),
+])  # fmt: skip
+def test_what_cannot_be_shown_is_one_line(
+    options: tuple[str, ...], said: str, otbench: Otbench, small_results: Path
+) -> None:
+    assert_one_line(otbench("show", "--results", small_results.parent, *options), said)
+
+
+@pytest.mark.parametrize(("name", "what"), [("generator", "curves of GANs in training"), ("timing", "times")])
+def test_measurements_have_no_headline_and_are_called_by_their_name(name: str, what: str, otbench: Otbench) -> None:
+    done = otbench("show", name, "--results", COMMITTED)
+    assert (done.code, done.err) == (0, "")
+    assert done.out == f"{name}: {what}, which have no headline; see {COMMITTED / name / 'tables'}\n"
+
+
+@pytest.mark.parametrize("command", ["show", "tables", "tables --verify", "figures"])
+def test_an_interrupted_run_says_how_many_cells_are_missing(command: str, otbench: Otbench, copy: Results) -> None:
+    write_lines(copy.rows_file, lines(copy.rows_file)[:100])
+    done = otbench(*command.split(), "--results", copy.folder.parent)
+    assert done.err == "small: 13 of 113 cells are missing; `otbench run small` does them\n"
+
+
+def test_measurements_that_are_not_all_there_are_told(otbench: Otbench, tmp_path: Path) -> None:
+    there, name = COMMITTED / "generator", "generator"
+    (tmp_path / name).mkdir()
+    (tmp_path / name / "meta.json").write_bytes((there / "meta.json").read_bytes())
+    whole = lines(there / "measurements.jsonl")
+    for kept, said in ((whole, ""), (whole[:-1], "generator: not all planned measurements are there; ")):
+        write_lines(tmp_path / name / "measurements.jsonl", kept)
+        done = otbench("show", name, "--results", tmp_path)
+        assert done.err.startswith(said)
+        assert bool(done.err) == bool(said)
