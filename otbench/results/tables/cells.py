@@ -117,8 +117,8 @@ def agreement(frame: pd.DataFrame) -> pd.DataFrame:
     """Medians and quartiles over seeds of each rung over the exact W1, of skill and of cosine, one line per cell
     otherwise."""
     varying = [name for name in cell_columns(frame) if frame[name].nunique() > 1]
-    keys = dict.fromkeys([*KEYS_ALWAYS, *(name for name in varying if name != "seed")])
-    keys = [name for name in keys if name in frame]
+    names = dict.fromkeys([*KEYS_ALWAYS, *(name for name in varying if name != "seed")])
+    keys = [name for name in names if name in frame]
     return _summary(frame, [*keys, *_also_apart(frame, keys, ["seed"])], SUMMARISED)
 
 
