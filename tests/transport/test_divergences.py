@@ -1,5 +1,7 @@
 """The old loss: closed forms against Monte Carlo, the discriminator's estimate against its bound and its derivative."""
 
+import math
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -137,3 +139,18 @@ def test_a_discriminator_that_is_sure_sends_no_gradient_and_one_that_is_lost_sen
     assert js_gradient(np.full(3, -800.0), gy, velocity, b) == pytest.approx(0, abs=1e-300)
     assert js_gradient(np.zeros(3), gy, velocity, b) == pytest.approx(0.5)
     assert js_gradient(np.full(3, 800.0), gy, velocity, b) == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize("sizes", [(7, 7), (5, 9)])
+def test_every_side_is_weighed_by_its_own_weights(sizes):
+    rng = np.random.default_rng(4)
+    n, m = sizes
+    a, b = rng.dirichlet(np.ones(n)), rng.dirichlet(np.ones(m))
+    fx, fy, gy, velocity = rng.normal(size=n), rng.normal(size=m), rng.normal(size=(m, 3)), rng.normal(size=(m, 3))
+    of_x = sum(w * math.log(1 / (1 + math.exp(-f))) for w, f in zip(a, fx, strict=True))
+    of_y = sum(w * math.log(1 - 1 / (1 + math.exp(-f))) for w, f in zip(b, fy, strict=True))
+    assert js_estimate(fx, fy, a, b) == pytest.approx((of_x + of_y + math.log(4)) / 2, rel=1e-12)
+    pushes = [w * float(g @ v) for w, g, v in zip(b, gy, velocity, strict=True)]
+    assert raw_gradient(gy, velocity, b) == pytest.approx(-sum(pushes), rel=1e-12)
+    felt = sum(push / (1 + math.exp(-f)) for push, f in zip(pushes, fy, strict=True))
+    assert js_gradient(fy, gy, velocity, b) == pytest.approx(-felt / 2, rel=1e-12)
