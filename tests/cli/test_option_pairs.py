@@ -155,7 +155,7 @@ def test_an_experiment_without_cells_refuses_what_is_of_cells(
 def test_a_timing_experiment_takes_no_workers_and_a_generator_s_does(otbench: Otbench, here: Path) -> None:
     assert_one_line(otbench("run", "timing", "--workers", "2", "--dry-run"), "one at a time, here; leave --workers out")
     done = otbench("run", "generator", "--workers", "3", "--dry-run", "--results", "other")
-    assert (done.code, "with 3 workers on cpu; measurements go to other/generator\n" in done.out) == (0, True)
+    assert (done.code, "with 3 workers on cpu; they go to other/generator\n" in done.out) == (0, True)
 
 
 #: The options of the other commands, after the arguments they are called with.
