@@ -58,13 +58,16 @@ def compiled_step(
 
     torch._dynamo.mark_dynamic(points, 0)
     before = [(t, t.clone()) for t in (optimiser.parameters, optimiser.square)]
-    try:
-        with torch._dynamo.config.patch(recompile_limit=SHAPES):
-            step(points)
-    except (torch._dynamo.exc.BackendCompilerFailed, torch._inductor.exc.InductorError) as error:
-        reason = " ".join(str(error).split())[:200]
-        logging.getLogger("otbench").warning("the training step is not compiled: %s", reason)
-        return None
+    for attempts_left in (1, 0):  # processes that compile at the same moment share files, and one may find half of one
+        try:
+            with torch._dynamo.config.patch(recompile_limit=SHAPES):
+                step(points)
+            break
+        except (torch._dynamo.exc.BackendCompilerFailed, torch._inductor.exc.InductorError) as error:
+            if not attempts_left:
+                reason = " ".join(str(error).split())[:200]
+                logging.getLogger("otbench").warning("the training step is not compiled: %s", reason)
+                return None
     for tensor, value in before:
         tensor.copy_(value)
     return step
