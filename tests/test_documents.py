@@ -110,7 +110,7 @@ def test_the_rule_of_contributing_is_one(tmp_path, copy):
 def test_the_figure_of_contributing_is_one(tmp_path, copy, monkeypatch):
     skill = module(example("Add a figure"), "skill", tmp_path).skill
     monkeypatch.setattr(pictures, "PICTURES", {"skill": lambda stored: skill(stored.frame)})
-    files = pictures.write_figures(copy)
+    files = pictures.write_figures(Stored(copy))
     assert {file.name for file in files} == {"skill.svg", "skill.png"}
     assert skill(Stored(copy).frame.assign(skill=np.nan)) is None
 

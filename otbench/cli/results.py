@@ -28,8 +28,9 @@ def figures(experiments: ExperimentsArgument = None, results: ResultsOption = RE
     from otbench.results.store import Results
 
     for name in chosen(experiments, results):
-        warn_of_missing(Stored(Results(results / name)))
-        for file in [*write_figures(Results(results / name)), *write_portraits(Results(results / name))]:
+        stored = Stored(Results(results / name))
+        warn_of_missing(stored)
+        for file in [*write_figures(stored), *write_portraits(stored)]:
             print(file)
 
 

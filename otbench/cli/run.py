@@ -2,6 +2,7 @@
 
 import shlex
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,6 +15,8 @@ from otbench.cli.results import compare, figures, merge, quotes
 from otbench.errors import InputError, OtbenchError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
     from otbench.experiment.cell import Cell
     from otbench.experiment.declaration import Experiment
     from otbench.experiment.run.runner import Place, Summary
@@ -157,15 +160,23 @@ def run(
 def _run_cells(
     declared: "Experiment", folder: "Results", place: "Place", cells: "list[Cell] | None", command: str
 ) -> "Summary":
-    """The cells with progress shown; an interrupted run ends in one line and exit status 130."""
-    from otbench.cli.progress import progress
+    """Run the cells with progress shown."""
     from otbench.experiment.run import runner
 
+    with _watched(declared.name) as on_progress:
+        return runner.run_experiment(
+            declared, folder.folder, place, cells=cells, command=command, on_progress=on_progress
+        )
+
+
+@contextmanager
+def _watched(name: str) -> "Iterator[Callable[[int, int, int], None]]":
+    """Progress shown while a run goes on; an interrupted one ends in one line and exit status 130."""
+    from otbench.cli.progress import progress
+
     try:
-        with progress(declared.name) as on_progress:
-            return runner.run_experiment(
-                declared, folder.folder, place, cells=cells, command=command, on_progress=on_progress
-            )
+        with progress(name) as on_progress:
+            yield on_progress
     except KeyboardInterrupt:
         print("otbench: stopped; what was done is kept, the same command goes on from there", file=sys.stderr)
         raise typer.Exit(130) from None
@@ -231,7 +242,6 @@ def _list_cells(cells: "list[Cell]") -> None:
 
 def _run_plan(declared: "Experiment", folder: "Results", place: "Place", dry_run: bool) -> None:
     """The run command for an experiment whose plan is no matrix of cells."""
-    from otbench.cli.progress import progress
     from otbench.experiment.run.study_runner import missing_jobs, run_plan
     from otbench.report.markdown import write_tables
 
@@ -241,14 +251,8 @@ def _run_plan(declared: "Experiment", folder: "Results", place: "Place", dry_run
         print(f"{declared.name}: {many(jobs, 'measurement')}, {jobs - todo} done, {todo} to do")
         print(f"with {on}; they go to {folder.folder}")
         return
-    try:
-        with progress(declared.name) as on_progress:
-            count = run_plan(
-                declared, folder.folder, workers=place.workers, device=place.device, on_progress=on_progress
-            )
-    except KeyboardInterrupt:
-        print("otbench: stopped; what was done is kept, the same command goes on from there", file=sys.stderr)
-        raise typer.Exit(130) from None
+    with _watched(declared.name) as on_progress:
+        count = run_plan(declared, folder.folder, workers=place.workers, device=place.device, on_progress=on_progress)
     print(f"{declared.name}: {many(count, 'measurement')} made; {write_tables(folder, 'csv')} tables changed")
 
 

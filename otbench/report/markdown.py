@@ -23,7 +23,7 @@ SUFFIXES: dict[FormatName, str] = {"csv": "csv", "markdown": "md", "json": "json
 
 
 def by_clip(frame: pd.DataFrame) -> pd.DataFrame:
-    """raw/W1 and slope/W1 per clip value, a column a dimension: what is printed against what it is worth.
+    """raw/W1 and slope/W1 per clip value, one column per dimension: what is printed against what it is worth.
 
     Medians over overlaps and seeds of the trained clipped critics whose learning rate is in proportion to the clip
     value, so that the box is reached at every clip value; of the problem and sampling mode with the most rows.
@@ -47,7 +47,7 @@ def by_clip(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def gap(published: pd.DataFrame) -> pd.DataFrame:
-    """What weight clipping loses to scale and to shape, a line a dimension: medians over the pairs of a dimension."""
+    """What weight clipping loses to scale and to shape, one line per dimension: medians over its pairs."""
     columns = {
         "cos": "cosine", "published_cos": "published", "l2": "l2", "published_l2": "published l2",
         "scale": "of it scale", "l2_repaired": "shape", "sweep_clip": "best c", "sweep_cos": "its cosine",

@@ -106,8 +106,9 @@ def _comparable(stored: Stored) -> pd.DataFrame:
     """The rows, or the curves with the plan they are of as a column; InputError for times, which are a machine's."""
     if stored.kind == "timing":
         raise InputError("times of two machines are not compared: merge the folders and read tables/timing.csv")
-    plan = stored.frame["key"].str.extract(r" plan=(\w+)", expand=False)
-    return stored.frame.assign(plan=plan) if stored.kind == "generator" else stored.frame
+    if stored.kind != "generator":
+        return stored.frame
+    return stored.frame.assign(plan=stored.frame["key"].str.extract(r" plan=(\w+)", expand=False))
 
 
 def _what(stored: Stored) -> str:
@@ -115,7 +116,7 @@ def _what(stored: Stored) -> str:
 
 
 def _number(name: str, a: Array, b: Array, place: str, found: Comparison) -> None:
-    """One column of one group: a value a seed on either side."""
+    """One column of one group: one value per seed on either side."""
     known = ~(np.isnan(a) | np.isnan(b))
     if known.any():
         a, b = a[known], b[known]

@@ -21,6 +21,10 @@ from otbench.results.tables.timing import TIMING_TABLES, timing_frame
 Kind = Literal["matrix", "published", "timing", "generator"]
 
 
+#: Where in meta.json stand the planned records that any machine may have made.
+EVERYWHERE = "everywhere"
+
+
 class Stored:
     """What a results folder holds. Which kind of folder it is, is asked in ``kind`` and nowhere else."""
 
@@ -134,7 +138,7 @@ def unplanned(stored: Stored) -> Iterator[tuple[str, int]]:
     """Where the measurements there are not those planned: the machine, or "everywhere", and how many it has."""
     planned, made = stored.meta.get("planned", {}), defaultdict(list)
     for row in stored.measurements:
-        made["everywhere" if stored.kind == "generator" else str(row["machine"])].append(str(row["key"]))
+        made[EVERYWHERE if stored.kind == "generator" else str(row["machine"])].append(str(row["key"]))
     for scope, keys in sorted(made.items()):
         if keys_digest(keys) != planned.get(scope):
             yield scope, len(keys)

@@ -18,7 +18,7 @@ def growth(work: Callable[[], object]) -> int | None:
     Writing 5 to ``/proc/self/clear_refs`` (proc(5)) first makes the present the peak. On a system that cannot do this
     the result is None and no work is done; it is None also where nothing rose.
     """
-    if not can_measure():
+    if not restart_peak():
         return None
     before = _status("VmRSS")
     kept = work()
@@ -27,8 +27,8 @@ def growth(work: Callable[[], object]) -> int | None:
     return risen if risen > 0 else None
 
 
-def can_measure() -> bool:
-    """Whether this system can tell the peak from now on; if so, it is counted from now on."""
+def restart_peak() -> bool:
+    """Make the memory that is resident now the peak so far; False on a system that cannot."""
     try:
         Path("/proc/self/clear_refs").write_text("5")
         return _status("VmHWM") > 0

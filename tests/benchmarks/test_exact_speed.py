@@ -2,7 +2,6 @@
 
 import warnings
 
-import numpy as np
 import pytest
 from scipy.optimize import linear_sum_assignment
 from side_by_side import take_turns
@@ -35,4 +34,3 @@ def test_the_certificate_costs_at_most_a_tenth_of_a_bare_solve(dim, benchmark):
     print("\n" + turns.report(f"exact solve, n = {n}, d = {dim}: certified/bare = {ratio:.3f}"))
     if benchmark.enabled:
         assert ratio <= 1.10
-        assert np.isfinite(turns.ratio("scipy linear_sum_assignment", "solve_cost, certified"))

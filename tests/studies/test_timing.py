@@ -18,7 +18,7 @@ from otbench.report.markdown import write_tables
 from otbench.results.folder import Stored
 from otbench.results.store import Results
 from otbench.studies.dispatch import measure
-from otbench.studies.peak_memory import ALLOCATOR, can_measure, in_a_fresh_process
+from otbench.studies.peak_memory import ALLOCATOR, in_a_fresh_process, restart_peak
 from otbench.studies.timed_training import Training, peak_memory
 from otbench.studies.timing import Arrival, Exact
 
@@ -100,7 +100,7 @@ def test_peak_memory_grows_with_critics_and_width_by_their_parameters_at_least()
     )
     least = [4 * t.layer_products * t.critics for t in (few, more, wide)]
     told = [peak_memory(t, "cpu") for t in (few, more, wide)]
-    if can_measure():
+    if restart_peak():
         assert told[1] - told[0] >= least[1] - least[0]
         assert told[2] - told[0] >= least[2] - least[0]
         assert told[0] >= least[0]
@@ -109,7 +109,7 @@ def test_peak_memory_grows_with_critics_and_width_by_their_parameters_at_least()
         assert told == [None] * 3
 
 
-@pytest.mark.skipif(not can_measure(), reason="the system tells no peak")
+@pytest.mark.skipif(not restart_peak(), reason="the system tells no peak")
 def test_growth_is_that_of_what_work_holds_at_once_even_below_an_earlier_peak():
     code = """
 import numpy as np

@@ -10,7 +10,7 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Turns:
-    """Seconds of each party, one entry a turn."""
+    """Seconds of each party, one entry per turn."""
 
     seconds: dict[str, list[float]]
 

@@ -23,8 +23,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Summary:
-    """What a run did: cells done before and now, their bad ends, whether a torn line was dropped, how many
-    rows of cells no longer declared were set aside, and the reason of every failed cell in the folder."""
+    """What a run did.
+
+    ``before`` and ``now`` count the cells that had rows and those that were done. ``diverged`` and ``refused`` count
+    those of the latter that have no numbers. ``torn`` says whether half a line was dropped, ``stale`` how many rows of
+    cells that are no longer declared were set aside. ``failed`` has the reason of every failed cell in the folder.
+    """
 
     before: int
     now: int
@@ -88,7 +92,7 @@ def run_experiment(
 ) -> Summary:
     """Do every cell of the experiment that has no row in ``folder`` yet; or ``cells``, whose rows are then replaced.
 
-    A cell that fails is a row with the reason, after which ``command`` (``otbench run NAME`` unless said) and the
+    A cell that fails is a row with the reason, after which ``command`` (``otbench run NAME`` where it is empty) and the
     option that re-runs it alone; the others go on. ``on_progress(before, now, total)`` is called as rows are safe
     on disk. Interrupted at any moment, what was appended stays; the next call does the rest.
 

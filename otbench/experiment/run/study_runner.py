@@ -8,12 +8,10 @@ from otbench.errors import ResultsError
 from otbench.experiment.declaration import Experiment
 from otbench.experiment.run.machine import machine_facts, machine_id
 from otbench.experiment.run.runner import write_meta
+from otbench.results.folder import EVERYWHERE
 from otbench.results.store import Results, Row, append_lines, keys_digest
 from otbench.studies.dispatch import measure
 from otbench.studies.plan import StudyPlan
-
-#: Where in meta.json stand the planned records that any machine may have made.
-EVERYWHERE = "everywhere"
 
 
 def run_plan(
@@ -24,7 +22,7 @@ def run_plan(
     device: str = "cpu",
     on_progress: Callable[[int, int, int], None] = lambda before, now, total: None,
 ) -> int:
-    """Do every job of an experiment's plan that has not all its records in ``folder`` yet; how many.
+    """Do every job of an experiment's plan that has not all its records in ``folder`` yet, and return how many.
 
     A timed plan's jobs are done one at a time, in this process: two at once would time each other; each machine
     does them all. A job that was interrupted is done again from its beginning.

@@ -1,1 +1,1 @@
-"""Critics: functions on R^d that can be read in float64, and the engine that trains clipped networks."""
+"""Training: the engine that trains clipped networks in batches, the plain loop beside it, and their points."""

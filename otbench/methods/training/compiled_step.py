@@ -58,7 +58,7 @@ def compiled_step(
 
     torch._dynamo.mark_dynamic(points, 0)
     before = [(t, t.clone()) for t in (optimiser.parameters, optimiser.square)]
-    for attempts_left in (1, 0):  # processes that compile at the same moment share files, and one may find half of one
+    for attempts_left in (1, 0):  # the compiler may fail by chance, and eager steps have other bits than other runs
         try:
             with torch._dynamo.config.patch(recompile_limit=SHAPES):
                 step(points)

@@ -5,7 +5,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from otbench.files import write_atomically
-from otbench.report.check.violation import Violation
+from otbench.report.check.violation import Violation, printable
 
 #: What a check found: experiment → rule → violations.
 Verdict = dict[str, dict[str, list[Violation]]]
@@ -35,14 +35,9 @@ def write_junit(verdict: Verdict, unreadable: dict[str, str], file: Path) -> Non
     for name, reason in unreadable.items():
         suite = ElementTree.SubElement(root, "testsuite", name=name, tests="1", errors="1")
         case = ElementTree.SubElement(suite, "testcase", classname=f"otbench.{name}", name="can be read")
-        ElementTree.SubElement(case, "error", message=_printable(reason))
+        ElementTree.SubElement(case, "error", message=printable(reason))
     ElementTree.indent(root)
     write_atomically(file, ElementTree.tostring(root, encoding="utf-8", xml_declaration=True) + b"\n")
-
-
-def _printable(text: str) -> str:
-    """Text that XML can hold, whatever a damaged file says."""
-    return "".join(c if c.isprintable() else "?" for c in text)
 
 
 def summary(verdict: Verdict, unreadable: dict[str, str]) -> str:
@@ -52,6 +47,6 @@ def summary(verdict: Verdict, unreadable: dict[str, str]) -> str:
         count = sum(map(len, rules.values()))
         lines.append(f"| {html.escape(experiment)} | {len(rules)} | {count or 'agreed'} |")
     lines += [f"| {html.escape(name)} | - | cannot be read |" for name in unreadable]
-    lines += ["", *(f"- {html.escape(_printable(reason))}" for reason in unreadable.values())]
+    lines += ["", *(f"- {html.escape(printable(reason))}" for reason in unreadable.values())]
     lines += ["", *(f"- {html.escape(str(v))}" for v in violations(verdict)[:50]), ""]
     return "\n".join(lines)

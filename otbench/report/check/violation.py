@@ -24,7 +24,12 @@ class Violation:
     def __str__(self) -> str:
         where = f"{self.cell}, column {self.column}" if self.column else self.cell
         text = f"{self.rule}: {where}: observed {self.observed}, must be {self.bound}"
-        return "".join(c if c.isprintable() else "?" for c in text)  # it goes to terminals and into XML
+        return printable(text)
+
+
+def printable(text: str) -> str:
+    """Text that terminals and XML can hold, whatever a damaged file says."""
+    return "".join(c if c.isprintable() else "?" for c in text)
 
 
 def at_most(rule: str, frame: pd.DataFrame, observed: Any, bound: Any) -> Iterator[Violation]:

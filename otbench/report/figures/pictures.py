@@ -17,7 +17,6 @@ from otbench.report.figures.seconds import seconds
 from otbench.report.figures.speed import speed
 from otbench.report.figures.style import STYLE, save
 from otbench.results.folder import Stored
-from otbench.results.store import Results
 from otbench.results.tables.timing import scaling
 
 #: Every picture by its file name: it is drawn of a results folder, and None where the folder has not what it shows.
@@ -34,12 +33,12 @@ PICTURES: dict[str, Callable[[Stored], Figure | None]] = {
 }
 
 
-def write_figures(results: Results) -> list[Path]:
+def write_figures(stored: Stored) -> list[Path]:
     """Write every picture of a results folder as SVG and PNG and return the files; equal rows give equal SVG bytes."""
-    stored, files = Stored(results), []
+    files = []
     with mpl.rc_context(STYLE):
         for name, draw in PICTURES.items():
             figure = draw(stored)
             if figure is not None:
-                files += save(figure, results.folder / "figures" / name)
+                files += save(figure, stored.results.folder / "figures" / name)
     return files

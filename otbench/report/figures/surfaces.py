@@ -13,16 +13,14 @@ from otbench.problems.funnels import Funnels
 from otbench.report.figures.funnels import surfaces
 from otbench.report.figures.style import STYLE, save
 from otbench.results.folder import Stored
-from otbench.results.store import Results
 from otbench.results.tables.cells import proportional
 
 #: The critics that are drawn: as many as fit a page beside the potential.
 CRITICS_SHOWN = 4
 
 
-def write_portraits(results: Results) -> list[Path]:
+def write_portraits(stored: Stored) -> list[Path]:
     """Draw the funnels' potential in the plane beside clipped critics, and return the files; [] without such rows."""
-    stored = Stored(results)
     if stored.is_study:
         return []
     rows = _of_one_pair(proportional(stored.frame))
@@ -37,7 +35,7 @@ def write_portraits(results: Results) -> list[Path]:
         pair = law.sample(int(row["n"]), mode="population", seed=seed)
         critics.append((f"c = {method.clip:g}", train(pair, method, seed=seed, law=law)))
     with mpl.rc_context(STYLE):
-        return save(surfaces(law, critics), results.folder / "figures" / "surfaces")
+        return save(surfaces(law, critics), stored.results.folder / "figures" / "surfaces")
 
 
 def _of_one_pair(rows: pd.DataFrame) -> pd.DataFrame:

@@ -1,1 +1,1 @@
-"""Tables: pure functions of a results folder's rows, one subject a file."""
+"""Tables: pure functions of a results folder's rows, one subject per file."""

@@ -16,7 +16,7 @@ from otbench.methods import WeightClip
 
 @pytest.mark.parametrize("steps", [PROBE_STEPS // 2, PROBE_STEPS, 10 * PROBE_STEPS])
 def test_training_time_grows_with_the_steps(steps: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With a machine that takes a second a step and nothing else."""
+    """With a machine that takes a second per step and nothing else."""
 
     def pretend(task: Sequence[Group], *_: Any) -> list[tuple[Any, Any]]:
         cells = [cell for group in task for cell in group]

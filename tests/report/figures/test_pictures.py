@@ -69,8 +69,8 @@ def test_the_same_rows_give_the_same_bytes(tmp_path: Path) -> None:
 
 
 def test_portraits_are_critics_trained_anew_and_only_of_funnels_in_the_plane(sweep: Results, tmp_path: Path) -> None:
-    assert write_portraits(sweep) == []
-    files = write_portraits(ran(tmp_path, FUNNELS))
+    assert write_portraits(Stored(sweep)) == []
+    files = write_portraits(Stored(ran(tmp_path, FUNNELS)))
     assert [file.name for file in files] == ["surfaces.svg", "surfaces.png"]
     assert all(f"c = {c:g}" in files[0].read_text() for c in (0.01, 0.1, 1.0))
 
