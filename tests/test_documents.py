@@ -136,3 +136,11 @@ def test_the_readme_is_short_and_every_link_leads_somewhere():
     assert len(text.splitlines()) <= 150
     for target in re.findall(r"\]\(([^)#:]+)\)", text):
         assert (ROOT / target).exists(), target
+
+
+def test_every_test_and_experiment_that_is_named_is_there():
+    """In the documents, in the Makefile and in what continuous integration runs: a file moves, its name elsewhere does not."""
+    files = [README, CONTRIBUTING, ROOT / "Makefile", *ROOT.glob("docs/*.md"), *ROOT.glob(".github/workflows/*.yml"), ROOT / ".ci/run"]
+    named = {name for file in files if file.exists() for name in re.findall(r"\b(?:tests|experiments)/[\w/]+\.?\w*", file.read_text())}
+    assert len(named) > 10
+    assert {name for name in named if not (ROOT / name.rstrip("./")).exists()} == set()
