@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from otbench.errors import InputError, OtbenchError, ResultsError, UncertifiedError
     from otbench.methods import WeightClip, method
     from otbench.methods.audit import audit
+    from otbench.methods.estimate import Estimate, estimate
     from otbench.methods.training.clipped import train, train_many
     from otbench.problems import problem
     from otbench.report.check.rules import check_results
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 #: Public name → module. Loaded on first use (SPEC 1), so that reading results imports neither torch nor POT.
 _HOME = {
     "audit": "methods.audit",
+    "Estimate": "methods.estimate",
+    "estimate": "methods.estimate",
     "lower_bounds": "transport.bounds",
     "check_results": "report.check.rules",
     "train": "methods.training.clipped",
@@ -50,6 +53,7 @@ _HOME = {
 __all__ = [
     "BatchBound",
     "Bounds",
+    "Estimate",
     "ExactSolution",
     "InputError",
     "OtbenchError",
@@ -60,6 +64,7 @@ __all__ = [
     "audit",
     "check_results",
     "cost_matrix",
+    "estimate",
     "load",
     "lower_bounds",
     "method",

@@ -208,13 +208,12 @@ class ExactSolution(Proof):
 class Alignment:
     """How the gradient of a critic f points along the rays of optimal transport, and how long it is.
 
-    A ray r is the gradient of the problem's optimal potential at x_i where that is known, and else the direction
-    x_i - y_j of an entry of the exact plan that moves mass.
-
-    ``cosine`` is the weighted mean of cos(grad f(x_i), r) over the rays, in which a gradient of 0 counts 0. It is None
-    where no mass moves or no ray is known. ``coincident_atoms`` counts the rays that have no direction, as x_i = y_j,
-    and are left out. ``grad_norm_mean``, ``grad_norm_min`` and ``grad_norm_max`` are of the Euclidean lengths of the
-    gradients at all points of both samples that have mass.
+    ``plan_cosine`` is the weighted mean of cos(grad f(x_i), r) over the rays r = x_i - y_j along which the exact plan
+    of the *samples* moves mass, in which a gradient of 0 counts 0. It is None where no mass moves or there is no plan.
+    ``coincident_atoms`` counts the entries of the plan that have no direction, as x_i = y_j, and are left out.
+    ``cosine`` is the same mean over the points x_i, with r the gradient of the *problem's* optimal potential at x_i; it
+    is None where none is known. ``grad_norm_mean``, ``grad_norm_min`` and ``grad_norm_max`` are of the Euclidean
+    lengths of the gradients at all points of both samples that have mass.
 
     Where the potential is known, ``gradient_l2`` is the mean of |grad f(x_i) - r_i|^2, ``gradient_l2_repaired`` its
     minimum over s >= 0 with s grad f for grad f, which is what a repair of the scale leaves, and ``gradient_scale``
@@ -224,7 +223,8 @@ class Alignment:
     (scores against a known gradient).
     """
 
-    cosine: Annotated[float | None, Column()]
+    cosine: Annotated[float | None, Column()] = None
+    plan_cosine: Annotated[float | None, Column()] = None
     gradient_l2: Annotated[float | None, Column()] = None
     gradient_l2_repaired: Annotated[float | None, Column()] = None
     gradient_scale: Annotated[float | None, Column()] = None
@@ -298,6 +298,6 @@ class Bounds:
         return None if np.isnan(share) else share
 
     @property
-    def cosine(self) -> float | None:
-        """``alignment.cosine``; None where the critic has no gradients."""
-        return self.alignment.cosine if self.alignment else None
+    def plan_cosine(self) -> float | None:
+        """``alignment.plan_cosine``; None where the critic has no gradients."""
+        return self.alignment.plan_cosine if self.alignment else None

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from otbench.cli.estimate import estimate
 from otbench.cli.names import advise, list_
 from otbench.cli.options import RESULTS, ResultsOption, complete_experiment, many
 from otbench.cli.reading import check, print_headlines, show, tables
@@ -299,7 +300,7 @@ def _again(experiment: str, results: Path, pairs: Path | None) -> str:
     return shlex.join(["otbench", "run", experiment, *where, *data])
 
 
-for command in (tables, show, check, figures, quotes, advise):
+for command in (tables, show, check, figures, quotes, estimate, advise):
     app.command()(command)
 app.command("list")(list_)
 app.command()(merge)

@@ -19,7 +19,9 @@ class Sampling(Spec):
     """How points are drawn: n of P and m of Q, in a mode; without n and m 1024 of a law, and all rows of data.
 
     "coupled" and "independent" say how y is drawn. With "population" critics train on fresh draws at every step, and
-    are read on n coupled points.
+    are read on n coupled points. ``fresh`` points of each law are held out: every critic is read on them once more, so
+    that it says something of the laws. They are drawn independently of the sample, or are rows of data that the sample
+    leaves over; without ``fresh`` there are none.
     """
 
     kind: ClassVar[str] = "sampling"
@@ -27,16 +29,21 @@ class Sampling(Spec):
     n: int | None = Field(None, ge=1, le=2**31 - 1)
     m: int | None = Field(None, ge=1, le=2**31 - 1)
     mode: Literal["coupled", "independent", "population"] = "independent"
+    fresh: int | None = Field(None, ge=2, le=2**31 - 1)
 
 
 @dataclass(frozen=True)
 class Cell:
-    """What one row is computed from; its key is the hash of all that decides the row's numbers."""
+    """What one row is computed from; its key is the hash of all that decides the row's numbers.
+
+    ``seed`` is of the points, ``training_seed`` of the critic's first weights and minibatches.
+    """
 
     problem: Problem
     sampling: Sampling
     method: Method
     seed: int
+    training_seed: int
 
     def columns(self) -> Row:
         """The cell as flat columns, as they stand in its row."""
@@ -45,6 +52,7 @@ class Cell:
             **self.sampling.columns("sampling"),
             **self.method.columns("method"),
             "seed": self.seed,
+            "training_seed": self.training_seed,
         }
 
     @cached_property
@@ -59,11 +67,23 @@ class Cell:
         return hashlib.sha256(dump(points)).hexdigest()
 
     def sizes(self) -> tuple[int, int]:
-        """The sizes n and m of the samples; InputError where the problem cannot give them."""
-        return self.problem.sizes(self.sampling.n, self.sampling.m, self.sampling.mode)
+        """The sizes n and m of the samples; InputError where the problem cannot give them, or the points held out."""
+        sampling = self.sampling
+        if sampling.fresh is not None:
+            self.problem.check_fresh(sampling.fresh, sampling.n, sampling.m, sampling.mode)
+        return self.problem.sizes(sampling.n, sampling.m, sampling.mode)
 
     def sample(self) -> SamplePair:
         """The samples."""
         return self.problem.sample(
             self.sampling.n, self.sampling.m, mode=self.sampling.mode, seed=self.seed
+        )
+
+    def held_out(self) -> SamplePair | None:
+        """The points held out, which no critic of the cell was fitted to; None where there are none."""
+        sampling = self.sampling
+        if sampling.fresh is None:
+            return None
+        return self.problem.held_out(
+            sampling.fresh, sampling.n, sampling.m, mode=sampling.mode, seed=self.seed
         )

@@ -26,7 +26,11 @@ MAX_CELLS = 200_000
 
 
 class Block(Spec):
-    """A full product of problems, samplings, methods and seeds, in which the lists of each table are expanded."""
+    """A full product of problems, samplings, methods and seeds, in which the lists of each table are expanded.
+
+    ``seeds`` are of the points. ``training_seeds``, of first weights and minibatches, are crossed with them; where they
+    are left out a critic trains with the seed of its points. Methods without chance have one cell per sample.
+    """
 
     kind: ClassVar[str] = "block"
 
@@ -34,6 +38,7 @@ class Block(Spec):
     sampling: dict[str, Any] | list[dict[str, Any]] = Field(default_factory=dict)
     method: dict[str, Any] | list[dict[str, Any]]
     seeds: list[Annotated[int, Field(ge=0, lt=2**63)]] = Field(min_length=1)
+    training_seeds: list[Annotated[int, Field(ge=0, lt=2**63)]] | None = Field(None, min_length=1)
 
 
 class Declaration(Spec):
@@ -100,9 +105,11 @@ def _cells(block: Block, folder: str, pairs: str | None) -> Iterator[Cell]:
     problems = [p for table in _tables(block.problem) for p in _expand_problem(table, folder, pairs)]
     samplings = [Sampling(**fields) for table in _tables(block.sampling) for fields in _axes(Sampling, table)]
     methods = [m for table in _tables(block.method) for m in _expand_method(table)]
-    _affordable(len(problems) * len(samplings) * len(methods) * len(block.seeds))
+    trainings = block.training_seeds
+    _affordable(len(problems) * len(samplings) * len(methods) * len(block.seeds) * len(trainings or [0]))
     for problem, sampling, seed, method in itertools.product(problems, samplings, block.seeds, methods):
-        yield Cell(problem, sampling, method.at(problem.dim), seed)
+        for training_seed in trainings if trainings and method.chance else [seed]:
+            yield Cell(problem, sampling, method.at(problem.dim), seed, training_seed)
 
 
 def _takes_pairs(table: Mapping[str, Any]) -> bool:

@@ -32,6 +32,9 @@ class Method(Spec):
 
     kind: ClassVar[str] = "method"
 
+    #: Whether the training seed changes a critic.
+    chance: ClassVar[bool] = True
+
     name: str
 
     def batch_key(self) -> tuple[object, ...]:

@@ -1,7 +1,7 @@
 """Critics that need no training, as baselines of trained ones: none at all, the best linear one, the exact one."""
 
 from collections.abc import Sequence
-from typing import Literal, Self
+from typing import ClassVar, Literal, Self
 
 import numpy as np
 
@@ -12,6 +12,8 @@ from otbench.methods.functions import Affine, McShane
 
 class Zero(Method):
     """No critic at all, f = 0: its c-transform is the nearest-neighbour bound."""
+
+    chance: ClassVar[bool] = False
 
     name: Literal["zero"] = "zero"
 
@@ -25,6 +27,8 @@ class Linear(Method):
 
     Cauchy-Schwarz: no unit vector has a larger inner product with the difference of the means.
     """
+
+    chance: ClassVar[bool] = False
 
     name: Literal["linear"] = "linear"
 
@@ -43,6 +47,8 @@ class Potential(Method):
 
     Source: Villani 2009, Thm 5.10 (optimal potentials are c-concave).
     """
+
+    chance: ClassVar[bool] = False
 
     name: Literal["potential"] = "potential"
 

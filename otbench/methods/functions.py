@@ -17,6 +17,10 @@ from otbench.types import Array
 EPS = {"float64": 2.0**-52, "float32": 2.0**-23, "float16": 2.0**-10, "bfloat16": 2.0**-7}
 
 
+#: Distances that are held at once: 32 MiB of them.
+DISTANCES_AT_ONCE = 2**22
+
+
 class Critic(Protocol):
     """A real function on R^d."""
 
@@ -64,18 +68,30 @@ class McShane:
     v: Array
 
     def values(self, z: Array) -> Array:
-        values: Array = (cdist(z, self.atoms) - self.v).min(axis=1)
+        parts = [self._distances(z[rows]).min(axis=1) for rows in self._blocks(len(z))]
+        values: Array = np.concatenate(parts)
         return values
 
     def gradients(self, z: Array) -> Array:
         """The unit ray from the active atom; 0 at an atom, where f has a kink."""
-        rays = z - self.atoms[(cdist(z, self.atoms) - self.v).argmin(axis=1)]
+        active = [self._distances(z[rows]).argmin(axis=1) for rows in self._blocks(len(z))]
+        rays = z - self.atoms[np.concatenate(active)]
         lengths = np.linalg.norm(rays, axis=1, keepdims=True)
         gradients: Array = np.divide(rays, lengths, out=np.zeros_like(rays), where=lengths > 0)
         return gradients
 
     def constants(self) -> tuple[None, float]:
         return None, 1.0
+
+    def _distances(self, z: Array) -> Array:
+        """|z_k - y_j| - v_j (k, m)."""
+        distances: Array = cdist(z, self.atoms) - self.v
+        return distances
+
+    def _blocks(self, count: int) -> list[slice]:
+        """The rows 0 to ``count`` in slices whose distances take DISTANCES_AT_ONCE numbers at most."""
+        step = max(1, DISTANCES_AT_ONCE // len(self.atoms))
+        return [slice(k, k + step) for k in range(0, max(count, 1), step)]
 
 
 class UserFunction:

@@ -9,6 +9,7 @@ from otbench.problems.concentric import Balls, Spheres
 from otbench.problems.digits import Digits
 from otbench.problems.funnels import Funnels
 from otbench.problems.lift import Lift
+from otbench.problems.partial_move import PartialMove
 from otbench.problems.scaling import Scaling
 from otbench.problems.segments import Segments
 from otbench.problems.shared_mass import SharedMass
@@ -22,6 +23,7 @@ PROBLEMS: dict[str, type[Problem]] = {
     "balls": Balls,
     "segments": Segments,
     "shared_mass": SharedMass,
+    "partial_move": PartialMove,
     "lift": Lift,
     "funnels": Funnels,
     "digits": Digits,

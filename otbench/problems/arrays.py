@@ -10,7 +10,7 @@ from pydantic import Field, PrivateAttr
 
 from otbench.errors import InputError
 from otbench.inputs import as_points, as_weights, as_whole
-from otbench.problems.base import Mode, Problem, check_request, data_size
+from otbench.problems.base import Mode, Problem, check_left, check_request, data_size
 from otbench.problems.point_files import fingerprint, read_points
 from otbench.types import Array, SamplePair
 
@@ -67,6 +67,20 @@ class Arrays(Problem):
             return self._pair
         rng, pair = self._rng(*sizes, seed), self._pair
         return SamplePair(rng.permutation(pair.x)[: sizes[0]], rng.permutation(pair.y)[: sizes[1]])
+
+    def held_out(
+        self, count: int, n: int | None = None, m: int | None = None, *, mode: Mode = "independent", seed: int = 0
+    ) -> SamplePair:
+        """Rows that the sample leaves over."""
+        self.check_fresh(count, n, m, mode)
+        seed, sizes = as_whole("seed", seed), self.sizes(n, m, mode)
+        rng, pair = self._rng(*sizes, seed), self._pair
+        x, y = rng.permutation(pair.x), rng.permutation(pair.y)
+        return SamplePair(x[sizes[0] :][:count], y[sizes[1] :][:count])
+
+    def check_fresh(self, count: int, n: int | None, m: int | None, mode: Mode) -> None:
+        sizes = self.sizes(n, m, mode)
+        check_left(count, len(self._pair.x) - sizes[0], len(self._pair.y) - sizes[1])
 
     @cached_property
     def _pair(self) -> SamplePair:

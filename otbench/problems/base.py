@@ -135,6 +135,25 @@ class Problem(Spec):
         _, y, b = self.coupling(self._rng(f"{mode} y", n, m, seed), m)
         return SamplePair(x, y, a, b, images, rays)
 
+    def held_out(
+        self, count: int, n: int | None = None, m: int | None = None, *, mode: Mode = "independent", seed: int = 0
+    ) -> SamplePair:
+        """``count`` points of P and as many of Q, independent of each other and of what ``sample`` gives for the other
+        arguments: a critic that was fitted to that sample is read on them to say something of the laws.
+
+        Raises:
+            InputError: as ``sample``, or data that the sample leaves too few rows of.
+        """
+        seed, (n, m) = as_whole("seed", seed), self.sizes(n, m, mode)
+        self.check_fresh(count, n, m, mode)
+        x, images, a = self.coupling(self._rng(f"{mode} held out x", n, m, count, seed), count)
+        _, y, b = self.coupling(self._rng(f"{mode} held out y", n, m, count, seed), count)
+        return SamplePair(x, y, a, b, images, self.potential_gradient(x))
+
+    def check_fresh(self, count: int, n: int | None, m: int | None, mode: Mode) -> None:
+        """InputError where ``count`` points of each law cannot be held out beside a sample of n and m."""
+        check_room(as_whole("fresh", count, 2), count, self.dim)
+
     def sizes(self, n: int | None, m: int | None, mode: Mode) -> tuple[int, int]:
         """The sizes n and m that ``sample`` gives for these arguments, found without drawing.
 
@@ -180,6 +199,15 @@ def check_room(n: int, m: int, dim: int) -> None:
         raise InputError(
             f"a sample of {n} + {m} points in {dim} dimensions takes {needed / 2**30:.1f} GiB to draw, "
             f"{available / 2**30:.1f} GiB are free: use smaller samples"
+        )
+
+
+def check_left(count: int, *left: int) -> None:
+    """InputError where a sample leaves fewer than ``count`` rows of data over on a side."""
+    if as_whole("fresh", count, 2) > min(left):
+        raise InputError(
+            f"fresh = {count} rows are held out of those that the sample leaves over, of which there are {min(left)}: "
+            "give smaller n and m"
         )
 
 

@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 
 from otbench.errors import InputError
 from otbench.inputs import as_whole
-from otbench.problems.base import Mode, Problem, check_request, data_size
+from otbench.problems.base import Mode, Problem, check_left, check_request, data_size
 from otbench.types import Array, SamplePair
 
 DIM = 64
@@ -50,9 +50,7 @@ class Digits(Problem):
             raise InputError('digits have no known optimal coupling; use mode = "independent"')
         if mode == "population":
             raise InputError('digits are data, with no law to draw fresh points from; use mode = "independent"')
-        first, second = len(_rows(self.digit)), len(_rows(self.other))
-        if self.comparison == "halves":
-            first, second = first // 2, first - first // 2
+        first, second = self._available()
         n = data_size("n", n, first)
         if self.comparison == "noisy":
             if m not in (None, n):
@@ -66,14 +64,39 @@ class Digits(Problem):
         """n and m images drawn without replacement, or all of them; the same arguments give the same images."""
         seed, (n, m) = as_whole("seed", seed), self.sizes(n, m, mode)
         rng = self._rng(n, m, seed)
-        rows = rng.permutation(_rows(self.digit))
-        x = rows[:n]
-        if self.comparison == "classes":
-            return SamplePair(x, rng.permutation(_rows(self.other))[:m])
-        if self.comparison == "halves":
-            return SamplePair(x, rows[len(rows) // 2 :][:m])
+        x, y = self._shuffled(rng)
+        if self.comparison != "noisy":
+            return SamplePair(x[:n], y[:m])
         moves = np.arange(n) >= round(self.shared * n)
-        return SamplePair(x, x + self.noise * moves[:, None] * rng.standard_normal(x.shape))
+        return SamplePair(x[:n], x[:n] + self.noise * moves[:, None] * rng.standard_normal((n, DIM)))
+
+    def held_out(
+        self, count: int, n: int | None = None, m: int | None = None, *, mode: Mode = "independent", seed: int = 0
+    ) -> SamplePair:
+        """Images that the sample leaves over, from the same classes or halves."""
+        seed, (n, m) = as_whole("seed", seed), self.sizes(n, m, mode)
+        self.check_fresh(count, n, m, mode)
+        x, y = self._shuffled(self._rng(n, m, seed))
+        return SamplePair(x[n : n + count], y[m : m + count])
+
+    def check_fresh(self, count: int, n: int | None, m: int | None, mode: Mode) -> None:
+        n, m = self.sizes(n, m, mode)
+        if self.comparison == "noisy":
+            raise InputError("a noisy copy moves with its original, so nothing can be held out; leave fresh out")
+        first, second = self._available()
+        check_left(count, first - n, second - m)
+
+    def _shuffled(self, rng: np.random.Generator) -> tuple[Array, Array]:
+        """All images that x and y are drawn from, in random order; those of a noisy copy are the same."""
+        x = rng.permutation(_rows(self.digit))
+        if self.comparison == "classes":
+            return x, rng.permutation(_rows(self.other))
+        return (x[: len(x) // 2], x[len(x) // 2 :]) if self.comparison == "halves" else (x, x)
+
+    def _available(self) -> tuple[int, int]:
+        """How many images there are for x and for y."""
+        first, second = len(_rows(self.digit)), len(_rows(self.other))
+        return (first // 2, first - first // 2) if self.comparison == "halves" else (first, second)
 
 
 @cache

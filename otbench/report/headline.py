@@ -6,6 +6,7 @@ import pandas as pd
 
 from otbench.errors import UnknownNameError
 from otbench.report.markdown import short
+from otbench.results.store import SEEDS
 from otbench.results.tables.cells import cell_columns
 
 #: What is measured, with its heading; where room is short the last are left out first.
@@ -46,7 +47,7 @@ def headline(frame: pd.DataFrame, columns: Sequence[str] = ()) -> pd.DataFrame:
     """
     chosen = _measured(frame, columns)
     ok = frame["status"] == "ok"
-    cell = [name for name in cell_columns(frame) if name != "seed"]
+    cell = [name for name in cell_columns(frame) if name not in SEEDS]
     keys = list(dict.fromkeys([*cell, "critic"]))
     numbers = frame[chosen].astype("float64").where(ok)
     groups = frame[keys].assign(ok=ok).groupby(keys, dropna=False, sort=False)

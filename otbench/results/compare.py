@@ -9,6 +9,7 @@ import pandas as pd
 from otbench.errors import InputError
 from otbench.results.folder import Stored
 from otbench.results.rounding import NOISE, ROUNDING, round_alike
+from otbench.results.store import SEEDS
 from otbench.results.tables.cells import cell_columns
 from otbench.results.tables.gan import GAN
 from otbench.types import Array
@@ -69,7 +70,7 @@ def compare_results(a: Stored, b: Stored) -> Comparison:
     _refuse_too_little(left, right, both, shared)
     unit = "readings of curves" if a.kind == "generator" else "cells"
     found = Comparison((len(left), len(right), len(both)), round_alike(a.meta, b.meta), unit)
-    groups = [name for name in shared if name != "seed"]
+    groups = [name for name in shared if name not in SEEDS]
     left_out = {"schema", *NOISE, *CLOCKS}
     numeric = [c for c in left.columns if f"{c} B" in both and c not in left_out]
     numeric = [c for c in numeric if all(pd.api.types.is_numeric_dtype(frame[c]) for frame in (left, right))]

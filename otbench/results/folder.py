@@ -13,6 +13,7 @@ from otbench.results.store import Results, Row, keys_digest
 from otbench.results.tables.cells import agreement, clip, exact, frame_of, losses, timing
 from otbench.results.tables.clip_sweeps import exponents, is_sweep
 from otbench.results.tables.gan import CURVE_TABLES, curve_frame
+from otbench.results.tables.laws import laws
 from otbench.results.tables.published import SCORES_FILE, methods, published, read_scores
 from otbench.results.tables.scale_rule import held_out, rule_table
 from otbench.results.tables.timing import TIMING_TABLES, timing_frame
@@ -99,6 +100,7 @@ TABLES: dict[str, Callable[[Stored], pd.DataFrame | None]] = {
     "matrix": lambda stored: stored.frame,
     "agreement": lambda stored: agreement(stored.frame),
     "clip": lambda stored: clip(stored.frame),
+    "laws": lambda stored: laws(stored.frame),
     "exact": lambda stored: exact(stored.frame),
     "timing": lambda stored: timing(stored.frame, stored.clock),
     "saturation": lambda stored: losses(stored.frame) if stored.frame["js"].notna().any() else None,

@@ -6,15 +6,16 @@ from typing import Annotated, Any, Literal, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, create_model
 
+from otbench.confidence import HeldOut
 from otbench.spec import Scalar
 from otbench.types import Alignment, Bounds, Column, Proof
 
 #: The version of the columns below, which is part of every row's key.
-SCHEMA = 2
+SCHEMA = 3
 
 #: The versions of a study's records that are read. Records of the first one hold an exact value with its gap, its dual
 #: violation and its marginal error, but not the interval that these prove, and no peak memory.
-STUDY_SCHEMAS = (1, SCHEMA)
+STUDY_SCHEMAS = (1, 2, SCHEMA)
 
 #: A whole number a table can hold.
 Whole = Annotated[int, Field(ge=-(2**63), lt=2**63)]
@@ -54,6 +55,7 @@ class DrawnColumns(BaseModel):
     schema_: int = Field(alias="schema")
     key: str = Field(min_length=64, max_length=64)
     seed: Whole
+    training_seed: Whole
     status: str = Field(pattern="^(ok|diverged|refused|failed)$")
     reason: str
     # the samples
@@ -78,7 +80,7 @@ class SampleColumns(_columns(Proof), DrawnColumns):  # type: ignore[misc]
     """The columns that are of a row's samples, whatever the critic: what was drawn, and the exact W1 with its proof."""
 
 
-class RowColumns(_columns(Alignment), _columns(Bounds), SampleColumns):  # type: ignore[misc]
+class RowColumns(_columns(HeldOut), _columns(Alignment), _columns(Bounds), SampleColumns):  # type: ignore[misc]
     """The measured columns of a row; its cell stands beside them as problem.*, sampling.*, method.* and seed.
 
     A column is None where it has no value: no closed form, no such constant, a diverged critic.
@@ -89,6 +91,7 @@ class RowColumns(_columns(Alignment), _columns(Bounds), SampleColumns):  # type:
     saturation_start: float | None
     saturation: float | None
     slope_half: float | None
+    fresh_cosine: float | None
     raw_gradient: float | None
     # the logit of a discriminator
     js: float | None

@@ -22,6 +22,9 @@ from otbench.spec import Scalar, first_complaint
 #: Bytes of rows above which they are compressed at the end of a run.
 COMPRESS_ABOVE = 5_000_000
 
+#: The two seeds of a cell: of its points, and of its critic's first weights and minibatches.
+SEEDS = ("seed", "training_seed")
+
 Row = dict[str, Scalar]
 
 
@@ -188,7 +191,7 @@ class Results:
 
 def is_cell_column(name: str) -> bool:
     """Whether a column says what a cell is, rather than what was measured on it."""
-    return name == "seed" or name.startswith(("problem.", "sampling.", "method."))
+    return name in SEEDS or name.startswith(("problem.", "sampling.", "method."))
 
 
 def cell_key(columns: Mapping[str, Scalar]) -> str:

@@ -1,7 +1,6 @@
 """How well the gradients of a critic point along the rays of optimal transport, and how long they are."""
 
 import numpy as np
-from numpy.typing import NDArray
 
 from otbench.types import Alignment, Array, Plan, SamplePair
 
@@ -9,10 +8,9 @@ from otbench.types import Alignment, Array, Plan, SamplePair
 def alignment(pair: SamplePair, plan: Plan | None, gx: Array, gy: Array) -> Alignment:
     """How a critic's gradients point along the transport rays of two samples, and how long they are.
 
-    cosine = sum_k mass_k <grad f(x_i), r_k> / |grad f(x_i)| / sum_k mass_k over the rays r_k. Where ``pair.rays`` knows
-    the gradients of the problem's optimal potential, these are the rays, with mass a_i; else the rays are
-    (x_i - y_j)/|x_i - y_j| for the entries k = (i, j) of the plan that move mass. The losses ``gradient_l2`` need the
-    former.
+    Both cosines are sum_k mass_k <grad f(x_i), r_k> / |grad f(x_i)| / sum_k mass_k over rays r_k: those of the plan are
+    (x_i - y_j)/|x_i - y_j| for its entries k = (i, j) that move mass, those of the problem are the gradients of its
+    optimal potential in ``pair.rays``, with mass a_i. The losses ``gradient_l2`` need the latter.
 
     Args:
         pair: the samples, of n and m points in R^d.
@@ -23,38 +21,37 @@ def alignment(pair: SamplePair, plan: Plan | None, gx: Array, gy: Array) -> Alig
     Source: Arjovsky, Chintala, Bottou 2017, Thm 3 (the generator's gradient is grad f); Korotin, Kolesov, Burnaev 2022
     (scores against a known gradient).
     """
-    lengths_x, lengths_y = np.linalg.norm(gx, axis=1), np.linalg.norm(gy, axis=1)
-    norms = np.concatenate([lengths_x[pair.a > 0], lengths_y[pair.b > 0]])
-    rows, rays, mass = _transport_rays(pair, plan)
-    distance = np.linalg.norm(rays, axis=1)
-    moved = distance > 0
-    rows, rays, mass = rows[moved], rays[moved], mass[moved]
-    cosine: float | None = None
-    errors: dict[str, float] = {}
-    if len(rows):
-        products = np.einsum("kd,kd->k", gx[rows], rays)
-        scale = lengths_x[rows] * distance[moved]
-        cosines = np.divide(products, scale, out=np.zeros_like(scale), where=scale > 0)
-        cosine = float(np.average(cosines, weights=mass))
-        errors = _gradient_errors(gx[rows], rays, mass) if pair.rays is not None else errors
+    norms = np.concatenate([np.linalg.norm(gx, axis=1)[pair.a > 0], np.linalg.norm(gy, axis=1)[pair.b > 0]])
+    found: dict[str, float | None] = {}
+    coincident = 0
+    if plan is not None:
+        rays = pair.x[plan.rows] - pair.y[plan.cols]
+        found["plan_cosine"] = mean_cosine(gx[plan.rows], rays, plan.mass)
+        coincident = int((~rays.any(axis=1)).sum())
+    if pair.rays is not None:
+        rows = np.flatnonzero(pair.a * pair.rays.any(axis=1))
+        found["cosine"] = mean_cosine(gx[rows], pair.rays[rows], pair.a[rows])
+        found |= _gradient_errors(gx[rows], pair.rays[rows], pair.a[rows]) if len(rows) else {}
     return Alignment(
-        cosine=cosine,
-        coincident_atoms=int((~moved).sum()),
+        coincident_atoms=coincident,
         grad_norm_mean=float(norms.mean()),
         grad_norm_min=float(norms.min()),
         grad_norm_max=float(norms.max()),
-        **errors,
+        **found,
     )
 
 
-def _transport_rays(pair: SamplePair, plan: Plan | None) -> tuple[NDArray[np.intp], Array, Array]:
-    """Indices i (k,), rays (k, d) at x_i that point away from y, and their mass (k,); k is 0 where no ray is known."""
-    if pair.rays is not None:
-        rows = np.flatnonzero(pair.a)
-        return rows, pair.rays[rows], pair.a[rows]
-    if plan is not None:
-        return plan.rows, pair.x[plan.rows] - pair.y[plan.cols], plan.mass
-    return np.empty(0, np.intp), np.empty((0, pair.dim)), np.empty(0)
+def mean_cosine(gradients: Array, rays: Array, mass: Array) -> float | None:
+    """The mean cosine of gradients and rays (k, d), weighted by mass (k,), over the rays that have a direction; None
+    where none has."""
+    distance = np.linalg.norm(rays, axis=1)
+    moved = distance > 0
+    if not moved.any():
+        return None
+    products = np.einsum("kd,kd->k", gradients[moved], rays[moved])
+    scale = np.linalg.norm(gradients[moved], axis=1) * distance[moved]
+    cosines = np.divide(products, scale, out=np.zeros_like(scale), where=scale > 0)
+    return float(np.average(cosines, weights=mass[moved]))
 
 
 def _gradient_errors(gradients: Array, rays: Array, mass: Array) -> dict[str, float]:

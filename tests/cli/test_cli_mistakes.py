@@ -97,7 +97,7 @@ def test_a_results_path_that_is_a_file_is_one_line(otbench: Otbench) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
-        ('"schema":2', '"schema":1', "has schema 1, this otbench reads 2"),
+        ('"schema":3', '"schema":1', "has schema 1, this otbench reads 3"),
         ('{"c_transform"', '{c_transform"', "line 1, is not a row"),
         ('"seed":0', '"seed":"zero"', "seed: input should be a valid integer"),
         ('"gap":', '"gap":NaN,"_":', "gap: input should be a finite number; got nan"),
@@ -116,7 +116,7 @@ def test_damaged_rows_are_one_line_to_every_command(
 
 @pytest.mark.parametrize("command", ["check", "show", "tables"])
 def test_rows_of_which_only_a_torn_line_is_left_are_one_line(command: str, otbench: Otbench, copy: Results) -> None:
-    copy.rows_file.write_text('{"schema":2,')
+    copy.rows_file.write_text('{"schema":3,')
     assert_one_line(otbench(command, "small", "--results", copy.folder.parent), "no rows in ")
 
 

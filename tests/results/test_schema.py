@@ -27,7 +27,7 @@ from otbench.problems import problem
 from otbench.results.schema import ROWS, GeneratorColumns
 from otbench.results.tables.cells import frame_of
 
-cell = Cell(problem("spheres", dim=2), Sampling(n=8), method("zero"), 0)
+cell = Cell(problem("spheres", dim=2), Sampling(n=8), method("zero"), 0, 0)
 ((row, _),) = run_task([[cell]], Path(sys.argv[1]), "cpu")
 ROWS.validate_python([row])
 print(row["planted"], frame_of([row])["planted"][0], "planted" in GeneratorColumns.model_fields)

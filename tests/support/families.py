@@ -19,6 +19,11 @@ FAMILIES = {
         for overlap in (0.0, 0.3, 0.9)
         for weights in ("uniform", "mixture")
     ],
+    "partial_move": [
+        {"overlap": overlap, "width": 2.0, "weights": weights}
+        for overlap in (0.0, 0.3, 0.9)
+        for weights in ("uniform", "mixture")
+    ],
     "lift": [
         {"left": "normal", "right": "laplace", "location": 1.0, "scale": 1.0},
         {"left": "uniform", "right": "exponential", "location": -0.5, "scale": 0.7},

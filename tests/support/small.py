@@ -28,7 +28,7 @@ where = { "method.name" = "potential" }
 [[block]]
 seeds = [0, 1]
 problem = { name = "shared_mass", dim = [2, 3], overlap = [0.0, 0.5] }
-sampling = { n = 48, mode = ["coupled", "independent"] }
+sampling = { n = 48, mode = ["coupled", "independent"], fresh = 60 }
 method = [
   { name = "zero" },
   { name = "linear" },
@@ -113,7 +113,7 @@ def python(code: str, *arguments: str, cwd: Path | None = None, **set: str) -> s
 
 #: A timing line of no cell.
 TIMING = {
-    "schema": 2, "key": "k", "seconds_draw": 0.1, "seconds_exact": 0.1, "seconds_fit": 0.1, "seconds_evaluate": 0.1,
+    "schema": 3, "key": "k", "seconds_draw": 0.1, "seconds_exact": 0.1, "seconds_fit": 0.1, "seconds_evaluate": 0.1,
     "critics_in_batch": 2, "machine": "m", "device": "cpu", "workers": 1,
 }  # fmt: skip
 

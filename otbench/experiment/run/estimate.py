@@ -12,12 +12,17 @@ from otbench.experiment.run.tasks import run_task
 #: The training steps of the probe that measures a kind of cell.
 PROBE_STEPS = 64
 
+#: The points of a side that a probe is given at most, and the power of n m with which an exact solve of more takes
+#: longer (results/timing/tables/timing.csv, n = 1000 to 8000).
+PROBE_POINTS, SOLVE_POWER = 1024, 1.37
+
 
 def expected_seconds(cells: Sequence[Cell], workers: int, device: str) -> float:
     """The wall seconds that ``cells`` are expected to take: each kind of cell is probed once, and scaled by its steps.
 
     Cells are of one kind where all that sets their cost is equal: the method but for clip value and rate, the dimension
-    and the sample sizes. The probe is a real run, from points to rows, with ``PROBE_STEPS`` steps.
+    and the sample sizes. The probe is a real run of some cells of one sample, from points to rows, with ``PROBE_STEPS``
+    steps and ``PROBE_POINTS`` points at most.
     """
     kinds: dict[object, list[Cell]] = {}
     for cell in cells:
@@ -26,30 +31,35 @@ def expected_seconds(cells: Sequence[Cell], workers: int, device: str) -> float:
     total = 0.0
     with TemporaryDirectory() as folder:
         for kind in kinds.values():
-            total += sum(_probe(kind[:8], len(kind), Path(folder), device))
+            of_one_sample = [cell for cell in kind if cell.sample_key == kind[0].sample_key]
+            total += sum(_probe(of_one_sample[:8], kind, Path(folder), device))
     return total / workers
 
 
-def _probe(some: Sequence[Cell], count: int, folder: Path, device: str) -> list[float]:
-    """The seconds that ``count`` cells like ``some`` take, for training and for the rest."""
+def _probe(some: Sequence[Cell], kind: Sequence[Cell], folder: Path, device: str) -> list[float]:
+    """The seconds that the cells of a kind take for training and for the rest, measured on ``some`` of one sample."""
     shortened = [_shorten(cell) for cell in some]
-    groups: dict[str, list[Cell]] = {}
-    for cell in shortened:
-        groups.setdefault(cell.sample_key, []).append(cell)
     start = time.perf_counter()
-    timings = [timing for _, timing in run_task(list(groups.values()), folder, device)]
+    timings = [timing for _, timing in run_task([shortened], folder, device)]
     wall = time.perf_counter() - start
     fit = statistics.median(float(t["seconds_fit"] or 0) for t in timings)
     steps = max(_steps(cell) for cell in some)
     training = fit * steps / min(steps, PROBE_STEPS) if steps else fit
-    return [count * training, count * max(0.0, wall / len(some) - fit)]
+    (n, m), (p, q) = some[0].sizes(), shortened[0].sizes()
+    samples = len({cell.sample_key for cell in kind})
+    rest = max(0.0, wall - len(some) * fit) * (n * m / (p * q)) ** SOLVE_POWER
+    return [len(kind) * training, samples * rest]
 
 
 def _shorten(cell: Cell) -> Cell:
+    """The cell with fewer steps and points, where it has more than a probe."""
+    method, sampling = cell.method, cell.sampling
     if _steps(cell) > PROBE_STEPS:
-        method = cell.method.model_copy(update={"steps": PROBE_STEPS})
-        return Cell(cell.problem, cell.sampling, method, cell.seed)
-    return cell
+        method = method.model_copy(update={"steps": PROBE_STEPS})
+    if max(cell.sizes()) > PROBE_POINTS and max(sampling.n or 0, sampling.m or 0) > PROBE_POINTS:
+        fewer = {name: min(size, PROBE_POINTS) for name in ("n", "m") if (size := getattr(sampling, name))}
+        sampling = sampling.model_copy(update=fewer)
+    return Cell(cell.problem, sampling, method, cell.seed, cell.training_seed)
 
 
 def _steps(cell: Cell) -> int:

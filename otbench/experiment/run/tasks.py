@@ -7,14 +7,15 @@ from pathlib import Path
 
 import numpy as np
 
+from otbench.confidence import HeldOut, held_out
 from otbench.errors import UncertifiedError
 from otbench.experiment.cell import Cell
 from otbench.methods import Discriminator, Fitted, Job
 from otbench.methods.functions import Critic, on_union
 from otbench.results.schema import SCHEMA, RowColumns, as_columns, names_of
 from otbench.results.store import Row
-from otbench.transport.alignment import alignment
-from otbench.transport.bounds import Ladder
+from otbench.transport.alignment import alignment, mean_cosine
+from otbench.transport.bounds import VALUE_ROUNDING, Ladder
 from otbench.transport.divergences import js_estimate, js_gradient, raw_gradient
 from otbench.transport.exact import cost_matrix
 from otbench.transport.exact_cache import exact_solution
@@ -44,6 +45,7 @@ class Sample:
     """Drawn samples with their exact solution, or the reason why there is none."""
 
     pair: SamplePair
+    fresh: SamplePair | None
     exact: ExactSolution | None
     refusal: str
     sampling_floor: float | None
@@ -131,7 +133,7 @@ def run_task(task: Task, solutions: Path, device: str) -> list[tuple[Row, Row]]:
 def _draw(cell: Cell, solutions: Path) -> Sample:
     """The sample of a cell, drawn and solved."""
     start = time.perf_counter()
-    pair = cell.sample()
+    pair, fresh = cell.sample(), cell.held_out()
     drawn = time.perf_counter()
     floor = None
     try:
@@ -140,7 +142,7 @@ def _draw(cell: Cell, solutions: Path) -> Sample:
             floor = _sampling_floor(pair, cell, solutions)
     except UncertifiedError as error:
         exact, refusal = None, str(error)
-    return Sample(pair, exact, refusal, floor, drawn - start, time.perf_counter() - drawn)
+    return Sample(pair, fresh, exact, refusal, floor, drawn - start, time.perf_counter() - drawn)
 
 
 def _sampling_floor(pair: SamplePair, cell: Cell, solutions: Path) -> float:
@@ -165,7 +167,7 @@ def _fit(task: Task, samples: Sequence[Sample], device: str) -> dict[str, Fitted
         for cell in group:
             law = cell.problem if cell.sampling.mode == "population" else None
             key = (type(cell.method), cell.method.batch_key(), sizes, law is None)
-            batches.setdefault(key, []).append((cell, Job(sample.pair, cell.seed, sample.exact, law)))
+            batches.setdefault(key, []).append((cell, Job(sample.pair, cell.training_seed, sample.exact, law)))
     fitted: dict[str, Fitted] = {}
     for batch in batches.values():
         methods, jobs = [cell.method for cell, _ in batch], [job for _, job in batch]
@@ -205,8 +207,21 @@ def _critic_columns(cell: Cell, sample: Sample, ladder: Ladder, fit: Fitted) -> 
         **as_columns(Bounds, bounds),
         **as_columns(Alignment, rays),
         "slope_half": _slope(fit.halfway, pair, ladder) if fit.halfway else None,
+        **_fresh_columns(fit.critic, sample.fresh),
         **_generator_columns(cell, pair, fx, fy, gy),
     }
+
+
+def _fresh_columns(critic: Critic, fresh: SamplePair | None) -> Row:
+    """What a critic says on the points held out, and how its gradient points there along that of the potential."""
+    if fresh is None:
+        return {}
+    said = held_out(critic.values(fresh.x), critic.values(fresh.y), fresh.a, fresh.b, VALUE_ROUNDING)
+    gradients = None if fresh.rays is None else critic.gradients(fresh.x)
+    cosine = None
+    if gradients is not None and fresh.rays is not None:
+        cosine = mean_cosine(gradients, fresh.rays, fresh.a)
+    return {**as_columns(HeldOut, said), "fresh_cosine": cosine}
 
 
 def _generator_columns(cell: Cell, pair: SamplePair, fx: Array, fy: Array, gy: Array | None) -> Row:

@@ -42,9 +42,10 @@ def _affine(ok: pd.DataFrame) -> Iterator[Violation]:
     parallel = coupled & (ok["primal"] > 0) & (ok["shift"] >= ok["primal"] * (1 - 1e-12))
     expected = ok["critic"].map({"linear": 1.0, "zero": 0.0}).where(parallel)
     rule = "cosine of an affine critic where all mass moves one way"
-    for index in ok.index[(ok["cosine"] - expected).abs() > PRODUCTS]:
-        yield from holds(rule, ok.loc[[index]], pd.Series(False, [index]), f"{ok['cosine'][index]:.6g}",
-                         f"{expected[index]:g}")  # fmt: skip
+    for name in ("cosine", "plan_cosine"):
+        for index in ok.index[(ok[name] - expected).abs() > PRODUCTS]:
+            yield from holds(rule, ok.loc[[index]], pd.Series(False, [index]), f"{ok[name][index]:.6g}",
+                             f"{expected[index]:g}", name)  # fmt: skip
 
 
 def _products(rows: pd.DataFrame) -> Iterator[Violation]:

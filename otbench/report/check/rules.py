@@ -12,6 +12,7 @@ from otbench.experiment.locate import declaration_digest, experiments
 from otbench.experiment.promise import Promise
 from otbench.files import read_toml
 from otbench.report.check.gan_rules import curve_certificates, curve_ladder, curve_ranges
+from otbench.report.check.law_rules import one_cell_a_line, population
 from otbench.report.check.proof_rules import PROOF, proved, rounding
 from otbench.report.check.published_rules import near_published
 from otbench.report.check.ray_rules import rays
@@ -21,7 +22,7 @@ from otbench.report.check.violation import Violation, at_least, at_most, holds, 
 from otbench.results.folder import Stored, unplanned
 from otbench.results.rounding import NOISE, ROUND_OFF, ROUNDING
 from otbench.results.store import Results, Row, cell_key, keys_digest
-from otbench.results.tables.cells import cell_columns, to_csv
+from otbench.results.tables.cells import COSINES, cell_columns, to_csv
 from otbench.transport.certificate import TOLERANCE
 
 #: The standard errors by which a closed form on a sample may differ from the population's value.
@@ -62,6 +63,7 @@ def check_results(results: Results | Stored | str | Path) -> dict[str, list[Viol
     found["keys"] = list(keys(stored.rows))
     found["complete"] = list(complete(stored.rows, stored.meta))
     found["declaration"] = list(declaration(stored.results.folder.name, stored.meta))
+    found["pooled"] = list(one_cell_a_line(stored.frame, stored.tables))
     found["tables"] = list(tables(stored))
     if stored.kind == "published":
         found["published scores"] = list(near_published(stored.tables["published"]))
@@ -97,14 +99,15 @@ def ladder(frame: pd.DataFrame) -> Iterator[Violation]:
     yield from at_most("spectral <= clip constant", ok, ok["spectral_constant"], ok["clip_constant"] * (1 + 1e-9))
     required = ["raw", "raw_error", "scale", "c_transform", "nearest", "grad_norm_max"]
     yield from whole("ladder", ok, required)
-    yield from whole("cosine where mass moves", ok[ok["primal"] > 0], ["cosine"])
+    yield from whole("cosine where mass moves", ok[ok["primal"] > 0], ["plan_cosine"])
     yield from whole("slope at half budget", ok[ok["critic"] == "weight_clip"], ["slope_half"])
 
 
 def ranges(frame: pd.DataFrame) -> Iterator[Violation]:
     """Skill, cosine and shares are in their intervals, and no gradient is longer than the Lipschitz constant."""
     for name, low, high in (
-        ("skill", 0.0, 1.0), ("cosine", -1.0, 1.0), ("coincident", 0.0, 1.0), ("population_overlap", 0.0, 1.0),
+        ("skill", 0.0, 1.0), *((name, -1.0, 1.0) for name in COSINES), ("coincident", 0.0, 1.0),
+        ("population_overlap", 0.0, 1.0),
         ("saturation", 0.0, 1.0), ("saturation_start", 0.0, 1.0),
     ):  # fmt: skip
         slack = 1e-3 if name == "skill" else TOLERANCE  # skill divides by as little as 1e-6 W1
@@ -217,6 +220,7 @@ RULES: dict[str, Rule] = {
     "divergences": divergences,
     "same points": same_points,
     "clip constants": clip_constants,
+    "population": population,
 }
 
 #: Rules on the frame of generators in training.

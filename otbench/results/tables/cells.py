@@ -8,15 +8,27 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from otbench.confidence import lower_confidence
 from otbench.results.schema import RowColumns, names_of
-from otbench.results.store import Row, is_cell_column
+from otbench.results.store import SEEDS, Row, is_cell_column
+from otbench.results.tables.intervals import median_intervals
 from otbench.types import skill
 
 #: The rungs that tables show as shares of the exact W1, in the ladder's order.
 RUNGS = ("raw", "clip_bound", "spectral", "slope", "c_transform", "nearest")
 
+#: How gradients point: along the rays of the samples' plan, along those of the known potential, and along the latter
+#: on points held out.
+COSINES = ("plan_cosine", "cosine", "fresh_cosine")
+
+#: What is said of the laws: bounds over their W1, of which the first two hold for samples alone.
+OF_LAWS = (
+    "slope_over_population_w1", "c_transform_over_population_w1", "held_out_over_population_w1",
+    "held_out_lower_over_population_w1",
+)  # fmt: skip
+
 #: What the agreement table summarises: the rungs over primal, and what tells whether the critic did the work.
-SUMMARISED = (*(f"{rung}_over_w1" for rung in RUNGS), "skill", "cosine")
+SUMMARISED = (*(f"{rung}_over_w1" for rung in RUNGS), "skill", *COSINES, *OF_LAWS)
 
 #: Columns that the agreement table shows whether the experiment varies them or not.
 KEYS_ALWAYS = ("problem.name", "problem.dim", "population_overlap", "sampling.mode", "critic", "method.clip")
@@ -25,10 +37,10 @@ KEYS_ALWAYS = ("problem.name", "problem.dim", "population_overlap", "sampling.mo
 def frame_of(rows: Sequence[Row]) -> pd.DataFrame:
     """Rows as a frame with cell columns, measured columns and derived columns, sorted by the cells."""
     names = list(dict.fromkeys(name for row in rows for name in row))
-    cell = sorted(name for name in names if is_cell_column(name) and name != "seed")
+    cell = sorted(name for name in names if is_cell_column(name) and name not in SEEDS)
     cell = sorted(cell, key=lambda name: ("problem", "sampling", "method").index(name.split(".")[0]))
     frame = typed_frame(rows, [*cell, *names_of(RowColumns)])
-    order = [name for name in [*cell, "seed"] if frame[name].nunique(dropna=False) > 1]
+    order = [name for name in [*cell, *SEEDS] if frame[name].nunique(dropna=False) > 1]
     if order:
         frame = frame.sort_values(order, key=_sortable, kind="stable", ignore_index=True)
     return pd.concat([frame, _derived(frame)], axis=1)
@@ -95,6 +107,14 @@ def _derived(frame: pd.DataFrame) -> pd.DataFrame:
     rows["c_over_c_star"] = pd.Series(roots, frame.index[known], dtype=np.float64)
     rows["slope_half_ratio"] = (frame["slope_half"] / rows["slope"]).where(rows["slope"] > 0)
     rows["sampling_error"] = primal - frame["population_w1"]
+    constant = frame[["clip_constant", "spectral_constant"]].min(axis=1)
+    sure = np.sign(frame["fresh_raw"]) * (frame["fresh_raw"].abs() - frame["fresh_raw_error"]).clip(lower=0)
+    rows["held_out"] = lower_confidence(sure, 0.0, frame["fresh_dof"], constant)
+    least = frame["fresh_raw"] - frame["fresh_raw_error"]
+    rows["held_out_lower"] = lower_confidence(least, frame["fresh_stderr"], frame["fresh_dof"], constant)
+    for name in ("slope", "c_transform", "held_out", "held_out_lower"):
+        value, true = rows[name] if name in rows else frame[name], frame["population_w1"]
+        rows[f"{name}_over_population_w1"] = (value / true).where(true > 0)
     alive = (frame["grad_norm_max"] > 0) & (raw > 0)  # without a gradient, or upside down, it drives no generator
     rows["dead"] = (~alive).astype("float64").where(frame["method.name"] == "weight_clip")
     return rows
@@ -114,32 +134,29 @@ def _bound(raw: "pd.Series[Any]", constant: "pd.Series[Any]") -> "pd.Series[Any]
 
 
 def agreement(frame: pd.DataFrame) -> pd.DataFrame:
-    """Medians and quartiles over seeds of each rung over the exact W1, of skill and of cosine, one line per cell
-    otherwise."""
+    """Medians, quartiles and intervals over seeds of each rung over the exact W1 of the samples, of skill, of cosines
+    and of what is said of the laws, one line per cell otherwise."""
     varying = [name for name in cell_columns(frame) if frame[name].nunique() > 1]
-    names = dict.fromkeys([*KEYS_ALWAYS, *(name for name in varying if name != "seed")])
+    names = dict.fromkeys([*KEYS_ALWAYS, *(name for name in varying if name not in SEEDS)])
     keys = [name for name in names if name in frame]
-    return _summary(frame, [*keys, *_also_apart(frame, keys, ["seed"])], SUMMARISED)
+    return _summary(frame, [*keys, *_also_apart(frame, keys, SEEDS)], SUMMARISED)
 
 
 def clip(frame: pd.DataFrame) -> pd.DataFrame:
-    """What clipped critics print and what it is worth, by problem, dimension and clip value; medians and quartiles.
-
-    Seeds and the overlaps of shared mass are pooled; every other field that varies has lines of its own.
-    """
+    """What clipped critics print and what it is worth, by problem, dimension and clip value; medians, quartiles and
+    intervals over seeds, which alone are pooled."""
     trained = frame[frame["critic"] == "weight_clip"]
     varying = [name for name in cell_columns(trained, "problem.", "method.") if trained[name].nunique() > 1]
-    varying = [name for name in varying if name != "problem.overlap"]
     keys = ["problem.name", "problem.dim", "sampling.mode", "method.clip", *varying]
     columns = (
         "raw_over_w1", "slope_over_w1", "clip_constant", "c_over_c_star", "saturation_start", "saturation",
-        "grad_norm_mean", "cosine", "dead", "slope_half_ratio",
+        "grad_norm_mean", *COSINES, *OF_LAWS, "dead", "slope_half_ratio",
     )  # fmt: skip
     keys = [name for name in dict.fromkeys(keys) if name in trained]
-    return _summary(trained, [*keys, *_also_apart(trained, keys, ["seed", "problem.overlap"])], columns)
+    return _summary(trained, [*keys, *_also_apart(trained, keys, SEEDS)], columns)
 
 
-def _also_apart(frame: pd.DataFrame, keys: list[str], pooled: list[str]) -> list[str]:
+def _also_apart(frame: pd.DataFrame, keys: list[str], pooled: Sequence[str]) -> list[str]:
     """The cell columns but those ``pooled`` in which cells of equal ``keys`` differ still, as where a size is given for
     some and left out for others."""
     found: list[str] = []
@@ -206,8 +223,10 @@ def timing(frame: pd.DataFrame, timings: pd.DataFrame) -> pd.DataFrame:
 
 
 def _summary(frame: pd.DataFrame, keys: list[str], columns: Sequence[str]) -> pd.DataFrame:
-    """Median and quartiles of each column for every combination of ``keys``, after the number of cells, how many of
-    them diverged or were refused, and, if any did, how many failed: those have no number that could enter a median."""
+    """Median, quartiles and the median's interval over seeds of each column for every combination of ``keys``, after
+    the number of cells, how many of them diverged or were refused, and, if any did, how many failed: those have no
+    number that could enter a median. Columns without any number are left out."""
+    columns = [name for name in columns if frame[name].notna().any()]
     if frame.empty:
         return pd.DataFrame(columns=[*keys, "cells", "diverged"])
     grouped = frame.groupby(keys, dropna=False, sort=False)
@@ -215,8 +234,9 @@ def _summary(frame: pd.DataFrame, keys: list[str], columns: Sequence[str]) -> pd
     if (frame["status"] == "failed").any():
         counts["failed"] = grouped["status"].agg(lambda status: int((status == "failed").sum()))
     parts = {"median": 0.5, "q1": 0.25, "q3": 0.75}
-    quantiles = {name: grouped[list(columns)].quantile(q) for name, q in parts.items()}
-    wide = pd.DataFrame({f"{c}_{name}": part[c] for c in columns for name, part in quantiles.items()})
+    quantiles = [grouped[list(columns)].quantile(q).add_suffix(f"_{name}") for name, q in parts.items()]
+    found = pd.concat([*quantiles, median_intervals(frame, keys, columns)], axis=1)
+    wide = found[[f"{c}_{name}" for c in columns for name in (*parts, "low", "high")]]
     joined: pd.DataFrame = counts.join(wide).reset_index()
     return joined
 

@@ -32,7 +32,7 @@ def least_cost(cost: Array, a: Array, b: Array) -> float:
 
 
 def cells(law: Any, *methods: Method, n: int = 21, m: int = 34, seed: int = 3) -> list[Cell]:
-    return [Cell(law, Sampling(n=n, m=m, mode="independent"), each, seed) for each in methods]
+    return [Cell(law, Sampling(n=n, m=m, mode="independent"), each, seed, seed) for each in methods]
 
 
 @pytest.mark.parametrize("law", [WEIGHTED, LEFT], ids=["weights", "to the left"])

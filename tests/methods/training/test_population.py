@@ -7,7 +7,7 @@ from families import cases
 from otbench.errors import InputError
 from otbench.problems import problem
 
-MIXTURES = {"shared_mass"}  # drawn with weights in half of their cases
+MIXTURES = {"shared_mass", "partial_move"}  # drawn with weights in half of their cases
 
 
 @cases(2, leave_out=MIXTURES)

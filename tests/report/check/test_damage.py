@@ -39,7 +39,7 @@ def test_an_enormous_whole_number_is_a_violation_or_one_line(name: str, copy: Re
     assert violations_or_one_line(copy)
 
 
-@pytest.mark.parametrize("line", ['{"schema":2}', '{"schema":2,"key":3}', '{"schema":2,"key":"k","seconds_fit":"x"}'])
+@pytest.mark.parametrize("line", ['{"schema":3}', '{"schema":3,"key":3}', '{"schema":3,"key":"k","seconds_fit":"x"}'])
 def test_a_damaged_timing_is_a_violation_or_one_line(line: str, copy: Results) -> None:
     text = copy.timing_file.read_text().splitlines()
     key = json.loads(text[0])["key"]

@@ -1,0 +1,78 @@
+"""Rules for what rows say of the two laws: bounds by points held out, their coverage, and lines that pool nothing."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import pandas as pd
+from scipy.stats import binom
+
+from otbench.confidence import LEVEL
+from otbench.report.check.violation import Violation, at_least, at_most, holds, whole
+from otbench.results.store import SEEDS
+from otbench.results.tables.cells import cell_columns
+
+#: The standard errors by which an estimate may lie beyond what it estimates: of normal errors one in 10^9 does.
+SIGMAS_OF_MEANS = 6.0
+
+#: The chance, if the intervals cover what they claim, of as many misses as are called too many.
+CHANCE = 1e-6
+
+
+def population(frame: pd.DataFrame) -> Iterator[Violation]:
+    """A critic's mean difference on points held out, over a constant known everywhere, is at most W1 of the laws.
+
+    It is held against the known W1 and against the upper bound, the mean exact W1 of independent samples, each within
+    six standard errors. The one-sided 95 % bounds miss no more often than one in twenty, but for chance.
+    """
+    ok = frame[frame["status"] == "ok"]
+    if "sampling.fresh" not in ok:
+        return
+    asked = ok["sampling.fresh"].notna()
+    yield from whole("held out", ok[asked], ["fresh_raw", "fresh_raw_error", "fresh_stderr", "fresh_dof"])
+    yield from holds("held out", ok, asked | ok["fresh_raw"].isna(), "a value", "nothing: no point was", "fresh_raw")
+    yield from at_least("standard error >= 0", ok, ok["fresh_stderr"], 0.0)
+    yield from at_least("degrees of freedom >= 1", ok, ok["fresh_dof"], 1.0 - 1e-9)
+    constant = ok[["clip_constant", "spectral_constant"]].min(axis=1)
+    stderr = (ok["fresh_stderr"] / constant).where(constant > 0, 0.0)
+    sure = ok["held_out"] - SIGMAS_OF_MEANS * stderr
+    room = 1e-9 * ok["spread"].fillna(0.0)
+    known = ok["population_w1"] + SIGMAS_OF_MEANS * ok["population_stderr"].fillna(0.0)
+    yield from at_most("held out <= population W1", ok, sure.rename("held_out"), known + room)
+    yield from at_most("held out <= upper", ok, sure.rename("held_out"), _upper(ok) + room)
+    yield from _coverage(ok)
+
+
+def _upper(ok: pd.DataFrame) -> "pd.Series[float]":
+    """The mean exact W1 of the independent samples of a row's laws and sizes, plus six standard errors."""
+    law = ok.groupby(cell_columns(ok, "problem.", "sampling."), dropna=False).ngroup()
+    independent = (ok["sampling.mode"] == "independent") & ok["coupled_w1"].notna()
+    once = ok.assign(law=law)[independent].drop_duplicates(["law", "seed"]).groupby("law")["primal"]
+    return law.map(once.mean() + SIGMAS_OF_MEANS * once.std() / np.sqrt(once.size()))
+
+
+def _coverage(ok: pd.DataFrame) -> Iterator[Violation]:
+    """Of each method, the samples in which its 95 % lower bound lies above the known W1 are one in twenty, or are as
+    many by chance. Its samples are independent of each other."""
+    method = [*cell_columns(ok, "method."), "training_seed"]
+    known = ok[ok["population_w1"].notna() & ok["held_out_lower"].notna()]
+    trained_apart = known["training_seed"] != known["seed"]
+    method = method if trained_apart.any() else method[:-1]
+    for _, rows in known.groupby(method, dropna=False, sort=False):
+        missed = int((rows["held_out_lower"] > rows["population_w1"] + 1e-9 * rows["spread"]).sum())
+        if missed and binom.sf(missed - 1, len(rows), 1 - LEVEL) < CHANCE:
+            name = rows["method.name"].iloc[0]
+            seen = f"{missed} of {len(rows)} bounds above the known W1"
+            yield Violation("lower bounds cover", f"method {name}", seen, "one in twenty", "held_out_lower")
+
+
+def one_cell_a_line(frame: pd.DataFrame, tables: dict[str, pd.DataFrame]) -> Iterator[Violation]:
+    """The tables of medians have a line for every cell: nothing that differs in more than its seeds is pooled."""
+    for name, of in (("agreement", frame), ("clip", frame[frame["critic"] == "weight_clip"])):
+        if name not in tables or of.empty:
+            continue
+        cell = [column for column in cell_columns(of) if column not in SEEDS]
+        cells, lines = of.groupby([*cell, "critic"], dropna=False).ngroups, len(tables[name])
+        if lines < cells:
+            rule = "one cell a line"
+            yield Violation(rule, f"{name}.csv", f"{lines} lines of {cells} cells", "a line for every cell")
+

@@ -1,0 +1,46 @@
+"""The table of laws: what every critic certifies of two samples, what of the two laws, and the bracket of their W1."""
+
+import numpy as np
+import pandas as pd
+
+from otbench.confidence import upper_confidence
+from otbench.results.store import SEEDS
+from otbench.results.tables.cells import cell_columns
+from otbench.results.tables.intervals import median_intervals
+
+#: What is summarised over seeds: bounds of the samples' W1, then those of the laws'.
+BOUNDS = ("primal", "slope", "c_transform", "held_out", "held_out_lower", "fresh_cosine")
+
+
+def laws(frame: pd.DataFrame) -> pd.DataFrame | None:
+    """One line per cell but for its seeds, of independent samples with points held out; None where there are none.
+
+    Columns: what the cell is; ``population_w1`` where it is known; ``seeds``, the independent samples there are;
+    medians with intervals (``otbench.results.tables.intervals``) of the exact W1 of the samples, ``primal``, of what a
+    critic certifies of *them*, ``slope`` and ``c_transform``, and of what it certifies of the *laws*, ``held_out`` with
+    its one-sided 95 % confidence bound ``held_out_lower``; and from the other side ``upper``, the mean of ``primal``
+    over seeds, with its one-sided 95 % bound ``upper_bound``. ``covered`` and ``upper_covered`` say in which share of
+    seeds the lower bound is at most the known W1, and whether the upper one is at least that. Data have no ``upper``:
+    samples drawn from the same rows are not independent.
+    """
+    rows = frame[(frame["sampling.mode"] == "independent") & frame["fresh_raw"].notna()]
+    if rows.empty:
+        return None
+    cell = [name for name in cell_columns(rows) if name not in SEEDS and rows[name].notna().any()]
+    keys = [name for name in dict.fromkeys([*cell, "critic"]) if not name.endswith(".version")]
+    grouped = rows.groupby(keys, dropna=False, sort=False)
+    parts = pd.DataFrame({"population_w1": grouped["population_w1"].first(), "seeds": grouped["seed"].nunique()})
+    medians, ends = grouped[list(BOUNDS)].median(), median_intervals(rows, keys, BOUNDS)
+    for name in BOUNDS:
+        parts[f"{name}_median"] = medians[name]
+        parts[f"{name}_low"], parts[f"{name}_high"] = ends[f"{name}_low"], ends[f"{name}_high"]
+    below = (rows["held_out_lower"] <= rows["population_w1"]).astype("float64")
+    known = rows["population_w1"].notna() & rows["held_out_lower"].notna()
+    parts["covered"] = below.where(known).groupby([rows[name] for name in keys], dropna=False, sort=False).mean()
+    of_law = rows[rows["coupled_w1"].notna()].drop_duplicates([*keys, "seed"]).groupby(keys, dropna=False, sort=False)
+    parts["upper"] = of_law["primal"].mean()
+    parts["upper_bound"] = of_law["primal"].agg(lambda w1: upper_confidence(w1.to_numpy()) if len(w1) > 1 else np.nan)
+    parts["upper_covered"] = (parts["upper_bound"] >= parts["population_w1"]).astype("float64").where(
+        parts["upper_bound"].notna() & parts["population_w1"].notna()
+    )
+    return parts.reset_index()

@@ -1,0 +1,197 @@
+"""The bracket of two laws from two samples: it holds what is known, says what it rests on, refuses what breaks it."""
+
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Literal, Self
+
+import numpy as np
+import pytest
+from command_line import Otbench, assert_one_line
+
+import otbench
+from otbench.errors import InputError
+from otbench.methods import Fitted, Job, Method
+from otbench.methods.estimate import BLOCKS, Estimate, estimate
+from otbench.methods.functions import UserFunction
+
+FAST = ("linear", "potential")
+
+
+def two(name: str, seed: int, n: int = 300, m: int = 200, **fields: Any) -> tuple[np.ndarray, np.ndarray]:
+    pair = otbench.problem(name, **fields).sample(n, m, seed=seed)
+    return pair.x, pair.y
+
+
+@pytest.fixture(scope="module")
+def found() -> Estimate:
+    x, y = two("translation", 0, dim=3, shift=2.0)
+    return estimate(x, y, methods=FAST)
+
+
+def test_the_bracket_holds_w1_of_the_laws_and_the_samples_have_their_own(found: Estimate) -> None:
+    x, y = two("translation", 0, dim=3, shift=2.0)
+    assert 0 < found.lower < 2.0 < found.upper
+    assert found.sample_w1 == pytest.approx(otbench.solve_exact(x, y).w1, rel=1e-9)
+    assert (found.sizes, found.sample_sizes, found.dim) == ((300, 200), (300, 200), 3)
+    assert found.block_sizes == (60, 40)
+    assert found.best is not None
+    assert found.lower == found.best.lower
+
+
+def test_of_equal_laws_the_bracket_starts_at_zero() -> None:
+    """A bracket that excludes 0 is wrong, and may be so in one of forty: none of four is."""
+    for seed in range(4):
+        x, y = two("shared_mass", seed, dim=2, overlap=1.0)
+        found = estimate(x, y, methods=FAST)
+        assert found.lower == 0.0
+        assert found.upper > 0.0
+
+
+def test_the_levels_of_its_sides_add_up(found: Estimate) -> None:
+    """By hand: a fortieth below, shared by two critics, and a fortieth above, with Student's t of four degrees."""
+    from scipy.stats import t
+
+    for critic in found.critics:
+        said = critic.held_out
+        margin = t.ppf(1 - 0.025 / 2, said.dof) * said.stderr
+        assert critic.lower == pytest.approx((said.raw - said.raw_error - margin) / critic.constant, rel=1e-9)
+        assert critic.estimate == pytest.approx(said.raw / critic.constant, rel=1e-12)
+    assert found.blocks == BLOCKS
+    wider = estimate(*two("translation", 0, dim=3, shift=2.0), methods=FAST, level=0.99)
+    assert wider.lower < found.lower
+    assert wider.upper > found.upper
+    assert (wider.upper - wider.upper_mean) / (found.upper - found.upper_mean) == pytest.approx(
+        t.ppf(0.995, BLOCKS - 1) / t.ppf(0.975, BLOCKS - 1), rel=1e-9
+    )
+
+
+def test_critics_are_read_on_points_that_they_were_not_fitted_to(found: Estimate) -> None:
+    """The exact potential of a sample reads W1 of that sample; on other points it reads less."""
+    x, y = two("spheres", 1, dim=16)
+    (critic,) = estimate(x, y, methods=["potential"]).critics
+    assert critic.held_out.raw < 0.8 * otbench.solve_exact(x[:150], y[:100]).w1
+    assert critic.constant == 1.0
+
+
+def test_the_same_seed_gives_the_same_numbers_and_another_one_others(found: Estimate) -> None:
+    x, y = two("translation", 0, dim=3, shift=2.0)
+    again, other = (estimate(x, y, methods=FAST, seed=seed) for seed in (0, 1))
+    assert (again.lower, again.upper, again.critics) == (found.lower, found.upper, found.critics)
+    assert other.lower != found.lower
+
+
+def test_it_is_of_the_data_s_unit() -> None:
+    x, y = two("translation", 3, dim=2)
+    one, other = estimate(x, y, methods=["linear"]), estimate(1000 * x, 1000 * y, methods=["linear"])
+    for name in ("lower", "upper", "sample_w1"):
+        assert getattr(other, name) == pytest.approx(1000 * getattr(one, name), rel=1e-9)
+
+
+def test_points_without_mass_do_not_matter_and_weights_do() -> None:
+    x, y = two("translation", 2, dim=2)
+    weights = np.r_[np.zeros(50), np.full(250, 1 / 250)]
+    found = estimate(x, y, weights, methods=["linear"])
+    assert found.block_sizes == (50, 40)
+    assert found.sample_w1 == pytest.approx(otbench.solve_exact(x[50:], y).w1, rel=1e-9)
+    heavy = np.exp(x[:, 0])
+    tilted = estimate(x, y, heavy / heavy.sum(), methods=["linear"])
+    assert tilted.sample_w1 != pytest.approx(found.sample_w1, rel=1e-3)
+
+
+class Steep(Method):
+    """A user's own method, whose critic knows no constant."""
+
+    name: Literal["steep"] = "steep"
+
+    @classmethod
+    def fit(cls, methods: Sequence[Self], jobs: Sequence[Job], device: str) -> list[Fitted]:
+        return [Fitted(UserFunction(lambda z: 5 * z[:, 0])) for _ in jobs]
+
+
+def test_a_critic_without_a_constant_certifies_no_law() -> None:
+    x, y = two("translation", 4, dim=2)
+    found = estimate(x, y, methods=[Steep(), "linear"])
+    steep, linear = found.critics
+    assert (steep.constant, steep.estimate, steep.lower) == (None, None, None)
+    assert found.best == linear
+    assert "steep        no Lipschitz constant is known everywhere: it certifies no law" in str(found)
+    alone = estimate(x, y, methods=[Steep()])
+    assert (alone.lower, alone.best) == (0.0, None)
+    assert "ask a method with a Lipschitz constant" in alone.tighter
+
+
+REFUSED: list[tuple[dict[str, Any], str]] = [
+    ({"methods": []}, "give at least one method; known: "),
+    ({"methods": ["linaer"]}, "linear"),
+    ({"methods": [3]}, "a method is a name or what otbench.method gives; got int"),
+    ({"level": 0.0}, "level must be between 0 and 1, as 0.95; got 0.0"),
+    ({"level": 95}, "level must be between 0 and 1, as 0.95; got 95"),
+    ({"level": True}, "level must be between 0 and 1"),
+    ({"seed": -1}, "seed"),
+]
+
+
+@pytest.mark.parametrize(("asked", "said"), REFUSED)
+def test_what_is_no_question_is_refused_in_one_line(asked: dict[str, Any], said: str) -> None:
+    with pytest.raises(InputError) as refused:
+        estimate(*two("translation", 0, dim=2), **asked)
+    assert said in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [
+        (lambda x, y: (x, np.vstack([y, x[:3]])), "3 rows are in x and in y"),
+        (lambda x, y: (np.vstack([x, x[:2]]), y), "2 rows of x repeat others"),
+        (lambda x, y: (x, np.vstack([y, y[:1], y[:1]])), "2 rows of y repeat others"),
+        (lambda x, y: (x[:19], y), "at least 20 points with mass on each side; got 19"),
+    ],
+)
+def test_points_that_are_not_independent_are_refused(spoil: Callable[..., Any], said: str) -> None:
+    x, y = spoil(*two("translation", 0, dim=2, n=60, m=60))
+    with pytest.raises(InputError, match=said):
+        estimate(x, y, methods=["linear"])
+
+
+def test_laws_with_atoms_may_have_equal_rows_if_one_says_so() -> None:
+    rng = np.random.default_rng(0)
+    x, y = rng.integers(0, 3, (200, 2)), rng.integers(1, 4, (200, 2))
+    with pytest.raises(InputError, match="say that the laws are discrete"):
+        estimate(x, y, methods=["linear"])
+    found = estimate(x, y, methods=["linear"], discrete=True)
+    assert found.lower < 2**0.5 < found.upper
+
+
+def test_the_command_says_it_on_one_screen_and_in_json(tmp_path: Path, otbench: Otbench) -> None:
+    for name, points in zip("xy", two("translation", 0, dim=3, shift=2.0), strict=True):
+        np.save(tmp_path / f"{name}.npy", points)
+    files = [str(tmp_path / "x.npy"), str(tmp_path / "y.npy")]
+    done = otbench("estimate", *files, "--method", "linear", "--method", "potential")
+    assert done.code == 0
+    screen = done.out.splitlines()
+    assert len(screen) < 24
+    assert "W1 of the laws:" in done.out
+    assert "with confidence 95 %" in done.out
+    assert "assumed: the points of each side are independent draws of one law" in done.out
+    again = otbench("estimate", *files, "--method", "linear", "--method", "potential", "--json")
+    read = json.loads(again.out)
+    assert f"[{read['lower']:.6g}, {read['upper']:.6g}]" in done.out
+    table = otbench("estimate", *files, "--method", '{ name = "weight_clip", steps = 5 }', "--json")
+    assert json.loads(table.out)["critics"][0]["method"] == "weight_clip"
+
+
+@pytest.mark.parametrize(
+    ("method", "said"),
+    [
+        ("{ name = }", "--method takes a name or a TOML table"),
+        ("{ clip = 0.1 }", "--method's table needs a name"),
+        ('{ name = "weight_clip", clipp = 0.1 }', "clip"),
+        ("wieght_clip", "weight_clip"),
+    ],
+)
+def test_a_method_that_is_none_is_refused_in_one_line(tmp_path: Path, otbench: Otbench, method: str, said: str) -> None:
+    for name, points in zip("xy", two("translation", 0, dim=2, n=30, m=30), strict=True):
+        np.save(tmp_path / f"{name}.npy", points)
+    assert_one_line(otbench("estimate", str(tmp_path / "x.npy"), str(tmp_path / "y.npy"), "--method", method), said)
