@@ -10,23 +10,27 @@ import pandas as pd
 from otbench.errors import InputError
 from otbench.files import write_atomically
 from otbench.results.folder import Stored
-from otbench.results.store import Results
-from otbench.results.tables.cells import cell_columns, most_frequent, to_csv
+from otbench.results.store import SEEDS, Results
+from otbench.results.tables.cells import cell_columns, to_csv
+from otbench.results.tables.intervals import median_intervals
 
 FormatName = Literal["csv", "markdown", "json", "latex"]
 
-#: What the lines and the columns of the quoted table of clip values are.
-BY_CLIP = ("method.clip", "problem.dim")
+#: What the lines of the quoted table of clip values are, and how they are headed.
+LINES = {"sampling.mode": "samples", "problem.overlap": "overlap", "method.clip": "clip c"}
 
 #: How the files of a format end.
 SUFFIXES: dict[FormatName, str] = {"csv": "csv", "markdown": "md", "json": "json", "latex": "tex"}
 
 
 def by_clip(frame: pd.DataFrame) -> pd.DataFrame:
-    """raw/W1 and slope/W1 per clip value, one column per dimension: what is printed against what it is worth.
+    """raw/W1 and slope/W1 per sampling mode, overlap and clip value, one column per dimension: what is printed against
+    what it is worth.
 
-    Medians over overlaps and seeds of the trained clipped critics whose learning rate is in proportion to the clip
-    value, so that the box is reached at every clip value; of the problem and sampling mode with the most rows.
+    Medians over seeds, and over nothing else, of the trained clipped critics whose learning rate is in proportion to
+    the clip value, so that the box is reached at every clip value; of the problem with the most rows, and the cells
+    that every dimension has. The last column is the widest interval of the line's medians, relative to its median
+    (``otbench.results.tables.intervals``).
 
     Raises:
         InputError: there is no such critic, or they differ in something else too.
@@ -35,15 +39,22 @@ def by_clip(frame: pd.DataFrame) -> pd.DataFrame:
     rows = rows[rows["method.lr_unit"] == "clip"] if len(rows) else rows
     if rows.empty:
         raise InputError("no trained clipped critic here has lr_unit = \"clip\"; quote another experiment's table")
-    rows = most_frequent(rows)
-    pooled = [name for name in cell_columns(rows) if name not in {*BY_CLIP, "problem.overlap", "seed"}]
+    rows = rows[rows["problem.name"] == rows["problem.name"].mode().iloc[0]]
+    line = [name for name in LINES if name in rows and rows[name].notna().any()]
+    pooled = [name for name in cell_columns(rows) if name not in {*line, "problem.dim", *SEEDS}]
     if differ := [name for name in pooled if rows[name].nunique(dropna=False) > 1]:
         raise InputError(f"the quoted table would pool cells that differ in {', '.join(differ)}; quote their numbers")
-    parts: dict[str, pd.Series[float]] = {}
-    for column, label in (("raw_over_w1", "raw/W1"), ("slope_over_w1", "slope/W1")):
-        wide = rows.pivot_table(column, *BY_CLIP, aggfunc="median")
-        parts |= {f"{label}, d={dim}": wide[dim] for dim in wide}
-    return pd.DataFrame(parts).rename_axis("clip c").reset_index()
+    shown = {"raw_over_w1": "raw/W1", "slope_over_w1": "slope/W1"}
+    grouped = rows.groupby([*line, "problem.dim"], sort=True)
+    medians = grouped[list(shown)].median()
+    ends = median_intervals(rows, [*line, "problem.dim"], list(shown)).reindex(medians.index)
+    widths = [(ends[f"{name}_high"] - ends[f"{name}_low"]) / medians[name].abs() for name in shown]
+    wide = medians.unstack("problem.dim").dropna()
+    table: pd.DataFrame = wide.set_axis([f"{shown[name]}, d={dim}" for name, dim in wide.columns], axis=1)
+    widest = pd.concat(widths, axis=1).max(axis=1).groupby(line).max()
+    table["widest interval"] = [f"{100 * widest[index]:.0f} %" for index in table.index]
+    table.index = table.index.set_names([LINES[name] for name in line])
+    return table.reset_index()
 
 
 def gap(published: pd.DataFrame) -> pd.DataFrame:

@@ -1,7 +1,8 @@
 """Numbers that a text quotes, each tied to the table that it comes from, so that no quote can differ from its rows.
 
 A quote looks like ``<!--quote matrix/clip slope_over_w1_median where dim=2 clip=0.01 as .2f-->0.93<!--/-->``, and a
-quoted table like ``<!--table matrix-->`` ... ``<!--/table-->``. Rendered Markdown does not show these comments.
+quoted table like ``<!--table matrix where overlap=0,0.9-->`` ... ``<!--/table-->``, in which a condition may allow
+several values. Rendered Markdown does not show these comments.
 """
 
 import re
@@ -23,7 +24,11 @@ QUOTE = re.compile(
     r"(?P<text>.*?)<!--/-->"
 )
 OPENING = re.compile(r"<!--\s*(?:quote|table)\b[^\n]*?(?:-->|$)", re.M)
-TABLE = re.compile(r"(?P<open><!--table (?P<experiment>[\w.-]+)-->\n)(?P<text>.*?)(?P<close><!--/table-->)", re.S)
+TABLE = re.compile(
+    r"(?P<open><!--table (?P<experiment>[\w.-]+)(?: where (?P<where>[^>\n]*?))?-->\n)(?P<text>.*?)"
+    r"(?P<close><!--/table-->)",
+    re.S,
+)
 
 
 def check_quotes(file: Path, results: Path, read: dict[str, Stored] | None = None) -> list[Violation]:
@@ -95,23 +100,33 @@ def _derived(
     for match in QUOTE.finditer(text):
         yield match, None if match["experiment"] in lost else _value(match, stored(match["experiment"]).tables)
     for match in TABLE.finditer(text):
-        yield match, None if match["experiment"] in lost else markdown(_quoted(stored(match["experiment"])))
+        yield match, None if match["experiment"] in lost else markdown(_quoted(stored(match["experiment"]), match))
 
 
-def _quoted(stored: Stored) -> pd.DataFrame:
-    """The table that a text shows of an experiment."""
-    return gap(stored.tables["published"]) if stored.kind == "published" else by_clip(stored.frame)
+def _quoted(stored: Stored, match: re.Match[str]) -> pd.DataFrame:
+    """The table that a text shows of an experiment, of the rows that fit."""
+    published = stored.kind == "published"
+    rows = _fitting(stored.tables["published"] if published else stored.frame, match)
+    if rows.empty:
+        raise InputError(f"quote {match['open'].strip()!r} fits no rows")
+    return gap(rows) if published else by_clip(rows)
+
+
+def _fitting(table: pd.DataFrame, match: re.Match[str]) -> pd.DataFrame:
+    """The lines of a table that have the values of the quote's conditions, or one of several with commas between."""
+    for condition in (match["where"] or "").split():
+        name, _, values = condition.partition("=")
+        column = _column(table, name, match[0].partition("\n")[0])
+        fits = table[column].map(lambda entry, values=values: any(_same(entry, value) for value in values.split(",")))
+        table = table[fits]
+    return table
 
 
 def _value(match: re.Match[str], derived: dict[str, pd.DataFrame]) -> str:
     """The number that a quote stands for: one entry of a table, or a statistic over the entries that fit."""
     if match["table"] not in derived:
         raise InputError(f"quote {match[0]!r}: no table {match['table']!r}; known: {', '.join(derived)}")
-    table = derived[match["table"]]
-    for condition in (match["where"] or "").split():
-        name, _, value = condition.partition("=")
-        column = _column(table, name, match[0])
-        table = table[table[column].map(lambda entry, value=value: _same(entry, value))]
+    table = _fitting(derived[match["table"]], match)
     values = table[_column(table, match["column"], match[0])].dropna()
     try:
         if match["statistic"] == "count":

@@ -13,7 +13,7 @@ from otbench.report.quotes import check_quotes, rewrite_quotes
 from otbench.results.folder import load
 from otbench.results.store import Results
 
-NUMBER = "small/clip slope_over_w1_median where dim=2 clip=0.1 mode=coupled as .3f"
+NUMBER = "small/clip slope_over_w1_median where dim=2 clip=0.1 mode=coupled overlap=0.5 as .3f"
 MANY = "small/matrix c_transform_over_w1 max where critic=potential as .2f"
 COUNT = "small/matrix key count where method.name=potential as d"
 
@@ -28,6 +28,7 @@ def values(small_results: Path) -> dict[str, str]:
     results = Results(small_results)
     clip = derive(results.rows(), results.timings())["clip"]
     fits = (clip["problem.dim"] == 2) & (clip["method.clip"] == 0.1) & (clip["sampling.mode"] == "coupled")
+    fits &= clip["problem.overlap"] == 0.5
     best = max(
         r["c_transform"] / r["primal"] for r in lines(results.rows_file) if r["method.name"] == "potential"
     )
@@ -67,7 +68,7 @@ def test_a_wrong_table_is_reported_and_repaired(page: Path, small_results: Path)
     page.write_text(right.replace("| 0.01 ", "| 0.02 ", 1))
     assert page.read_text() != right
     (violation,) = check_quotes(page, small_results.parent)
-    assert violation.cell.startswith("README.md, line 6, its line 3 (0.01, ")
+    assert violation.cell.startswith("README.md, line 6, its line 3 (coupled, 0, 0.01, ")
     assert (violation.column, violation.observed, violation.bound) == ("clip c", "0.02", "0.01")
     assert rewrite_quotes(page, small_results.parent) == 1
     assert page.read_text() == right
@@ -89,11 +90,11 @@ def test_a_text_without_quotes_needs_no_results(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("what", "said"),
     [
-        ("small/clap slope_over_w1_median as .2f", "no table 'clap'; known: matrix, agreement, clip, exact, timing"),
+        ("small/clap slope_over_w1_median as .2f", "no table 'clap'; known: matrix, agreement, clip, laws, exact, timing"),
         ("small/clip slope_median where dim=2 as .2f", "'slope_median' fits 0 columns; write it with its prefix"),
         ("small/clip slope_over_w1_median where dimm=2 as .2f", "'dimm' fits 0 columns"),
         ("small/matrix raw where name=zero as .2f", "'name' fits 2 columns; write it with its prefix"),
-        ("small/clip slope_over_w1_median where dim=2 as .2f", "fits 4 entries; narrow it to one, or name a statistic"),
+        ("small/clip slope_over_w1_median where dim=2 as .2f", "fits 8 entries; narrow it to one, or name a statistic"),
         ("small/clip slope_over_w1_median where dim=7 as .2f", "fits 0 entries"),
         ("small/matrix raw max where method.name=nobody as .2f", "nobody"),
         ("small/clip slope_over_w1_median median as .2q", ".2q"),
@@ -175,5 +176,5 @@ def test_a_quoted_table_that_changed_names_the_row_and_the_column(page: Path, sm
     page.write_text(text[: value.start(1)] + "7.77" + text[value.end(1) :])
     (found,) = check_quotes(page, small_results.parent)
     assert found.rule == "quoted table"
-    assert found.cell.startswith("README.md, line 6, its line 4 (0.1, ")
+    assert found.cell.startswith("README.md, line 6, its line 4 (coupled, 0, 0.1, ")
     assert (found.observed, found.bound, found.column) == ("7.77", value[1], "raw/W1, d=2")

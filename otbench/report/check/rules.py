@@ -99,7 +99,8 @@ def ladder(frame: pd.DataFrame) -> Iterator[Violation]:
     yield from at_most("spectral <= clip constant", ok, ok["spectral_constant"], ok["clip_constant"] * (1 + 1e-9))
     required = ["raw", "raw_error", "scale", "c_transform", "nearest", "grad_norm_max"]
     yield from whole("ladder", ok, required)
-    yield from whole("cosine where mass moves", ok[ok["primal"] > 0], ["plan_cosine"])
+    pointed = ok.assign(plan_cosine=ok["plan_cosine"].fillna(ok["cosine"]))
+    yield from whole("cosine where mass moves", pointed[ok["primal"] > 0], ["plan_cosine"])
     yield from whole("slope at half budget", ok[ok["critic"] == "weight_clip"], ["slope_half"])
 
 
