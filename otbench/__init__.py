@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from otbench.errors import InputError, OtbenchError, ResultsError, UncertifiedError
     from otbench.methods import WeightClip, method
     from otbench.methods.audit import audit
+    from otbench.methods.certify import Certified, certify
     from otbench.methods.estimate import Estimate, estimate
     from otbench.methods.training.clipped import train, train_many
     from otbench.problems import problem
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 #: Public name → module. Loaded on first use (SPEC 1), so that reading results imports neither torch nor POT.
 _HOME = {
     "audit": "methods.audit",
+    "Certified": "methods.certify",
+    "certify": "methods.certify",
     "Estimate": "methods.estimate",
     "estimate": "methods.estimate",
     "lower_bounds": "transport.bounds",
@@ -53,6 +56,7 @@ _HOME = {
 __all__ = [
     "BatchBound",
     "Bounds",
+    "Certified",
     "Estimate",
     "ExactSolution",
     "InputError",
@@ -62,6 +66,7 @@ __all__ = [
     "UncertifiedError",
     "WeightClip",
     "audit",
+    "certify",
     "check_results",
     "cost_matrix",
     "estimate",

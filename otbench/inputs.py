@@ -107,6 +107,14 @@ def as_whole(name: str, value: Any, least: int | None = None) -> int:
     return whole
 
 
+def as_level(value: Any) -> float:
+    """A confidence level from any number type; InputError for one that is not between 0 and 1."""
+    number = plain(value)
+    if isinstance(number, bool) or not isinstance(number, int | float) or not 0 < number < 1:
+        raise InputError(f"level must be a number between 0 and 1, as 0.95; got {value!r}")
+    return float(number)
+
+
 def plain(value: Any) -> Any:
     """The value with numpy's numbers as Python's and numpy's arrays as lists, also inside lists and tuples."""
     if isinstance(value, np.ndarray):

@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from otbench.confidence import LEVEL, HeldOut, held_out, upper_confidence
+from otbench.confidence import LEVEL, held_out, upper_confidence
 from otbench.errors import InputError
-from otbench.inputs import as_whole
+from otbench.inputs import as_level, as_whole
 from otbench.methods import METHODS, Job, Method, method
+from otbench.methods.certify import Certified, certified
 from otbench.transport.bounds import VALUE_ROUNDING
 from otbench.transport.exact import solve_exact
 from otbench.types import Array, SamplePair
@@ -36,21 +37,6 @@ ASSUMPTIONS = (
 
 
 @dataclass(frozen=True, kw_only=True)
-class Certified:
-    """What one critic certifies of the laws: trained on half of the points, read on the other half.
-
-    ``estimate`` = raw/K is unbiased for a lower bound of W1(P, Q), ``lower`` its confidence bound, both in the data's
-    unit; they are None where no Lipschitz constant of the critic is known everywhere.
-    """
-
-    method: str
-    constant: float | None
-    held_out: HeldOut
-    estimate: float | None
-    lower: float | None
-
-
-@dataclass(frozen=True, kw_only=True)
 class Estimate:
     """The bracket [``lower``, ``upper``] of W1(P, Q), in the data's unit, which holds it with probability ``level``.
 
@@ -68,7 +54,7 @@ class Estimate:
     sample_lower: float
     sample_upper: float
     sample_sizes: tuple[int, int]
-    critics: tuple[Certified, ...]
+    critics: dict[str, Certified]
     upper_mean: float
     blocks: int
     block_sizes: tuple[int, int]
@@ -77,15 +63,15 @@ class Estimate:
     seconds: float
 
     @property
-    def best(self) -> Certified | None:
-        """The critic with the largest lower bound; None where no critic has one."""
-        known = [critic for critic in self.critics if critic.lower is not None]
-        return max(known, key=lambda critic: critic.lower or 0.0) if known else None
+    def best(self) -> str | None:
+        """The name of the critic with the largest lower bound; None where no critic has one."""
+        known = {name: critic.lower for name, critic in self.critics.items() if critic.lower is not None}
+        return max(known, key=lambda name: known[name]) if known else None
 
     @property
     def tighter(self) -> str:
         """What would make the bracket narrower, in one sentence."""
-        width, best = self.upper - self.lower, self.best
+        width, best = self.upper - self.lower, self.critics.get(self.best or "")
         if best is None or best.estimate is None or best.lower is None:
             return "ask a method with a Lipschitz constant that is known everywhere"
         below, above = best.estimate - best.lower, self.upper - self.upper_mean
@@ -108,13 +94,9 @@ class Estimate:
             f"W1 of the samples: {self.sample_w1:.9g}{part}, exact: "
             f"in [{self.sample_lower:.12g}, {self.sample_upper:.12g}]",
             "",
-            f"from below, critics trained on half of the points and read on the other half (best: {self._name()}):",
+            f"from below, critics trained on half of the points, read on the other half; best: {self.best or 'none'}",
+            *(f"  {name:12} {str(critic).partition(' with')[0]}" for name, critic in self.critics.items()),
         ]
-        for critic in self.critics:
-            if critic.estimate is None or critic.lower is None:
-                lines.append(f"  {critic.method:12} no Lipschitz constant is known everywhere: it certifies no law")
-            else:
-                lines.append(f"  {critic.method:12} {critic.estimate:.6g}, at least {critic.lower:.6g}")
         k, (p, q) = self.blocks, self.block_sizes
         lines += [
             f"from above, the exact W1 of {k} disjoint blocks of {p} and {q} points: mean {self.upper_mean:.6g},",
@@ -123,9 +105,6 @@ class Estimate:
             f"narrower: {self.tighter}",
         ]
         return "\n".join(lines)
-
-    def _name(self) -> str:
-        return self.best.method if self.best else "none"
 
 
 def estimate(
@@ -169,7 +148,8 @@ def estimate(
     """
     start, tell = time.perf_counter(), progress or (lambda _: None)
     pair, chosen = SamplePair(x, y, a, b), [_as_method(each) for each in methods]
-    _check(pair, chosen, level, discrete)
+    level = as_level(level)
+    _check(pair, chosen, discrete)
     rng = np.random.default_rng(as_whole("seed", seed, 0))
     halves, blocks = _parts(pair, rng, 2), _parts(pair, rng, BLOCKS)
     tail = (1 - level) / 2
@@ -181,7 +161,7 @@ def estimate(
     tell(f"solving {len(whole.x)} and {len(whole.y)} points exactly")
     exact = solve_exact(whole.x, whole.y, whole.a, whole.b)
     return Estimate(
-        lower=max([0.0, *(critic.lower for critic in critics if critic.lower is not None)]),
+        lower=max([0.0, *(critic.lower for critic in critics.values() if critic.lower is not None)]),
         upper=upper_confidence(values, 1 - tail),
         level=level,
         sample_w1=exact.w1,
@@ -207,12 +187,10 @@ def _as_method(value: Method | str) -> Method:
                      f"names: {', '.join(METHODS)}")  # fmt: skip
 
 
-def _check(pair: SamplePair, methods: Sequence[Method], level: float, discrete: bool) -> None:
+def _check(pair: SamplePair, methods: Sequence[Method], discrete: bool) -> None:
     """InputError for what would break the bracket's promise."""
     if not methods:
         raise InputError(f"give at least one method; known: {', '.join(METHODS)}")
-    if isinstance(level, bool) or not isinstance(level, int | float) or not 0 < level < 1:
-        raise InputError(f"level must be between 0 and 1, as 0.95; got {level!r}")
     fewest = min(int((pair.a > 0).sum()), int((pair.b > 0).sum()))
     if fewest < FEWEST_POINTS:
         raise InputError(f"a bracket needs at least {FEWEST_POINTS} points with mass on each side; got {fewest}")
@@ -255,24 +233,17 @@ def _part(points: Array, weights: Array, rows: Any) -> tuple[Array, Array]:
 
 def _certify(
     methods: Sequence[Method], halves: Sequence[SamplePair], level: float, seed: int
-) -> tuple[Certified, ...]:
-    """What each method's critic, trained on the first half, certifies by the second one."""
+) -> dict[str, Certified]:
+    """What each method's critic, trained on the first half, certifies by the second one; by its name."""
     ours, fresh = halves
     exact = solve_exact(ours.x, ours.y, ours.a, ours.b)
-    found = []
+    found: dict[str, Certified] = {}
     for each in methods:
         recipe = each.at(ours.dim)
         (fitted,) = type(recipe).fit([recipe], [Job(ours, seed, exact)], "cpu")
         if fitted.critic is None:
             raise InputError(f"{each.name} has diverged: {fitted.reason}; leave it out")
         said = held_out(fitted.values(fresh.x), fitted.values(fresh.y), fresh.a, fresh.b, VALUE_ROUNDING)
-        known = [constant for constant in fitted.constants() if constant is not None]
-        constant = min(known) if known else None
-        found.append(Certified(
-            method=each.name,
-            constant=constant,
-            held_out=said,
-            estimate=None if constant is None else said.raw / constant if constant > 0 else 0.0,
-            lower=None if constant is None else said.lower_bound(constant, level),
-        ))  # fmt: skip
-    return tuple(found)
+        name = each.name if each.name not in found else f"{each.name} ({len(found) + 1})"
+        found[name] = certified(said, fitted.constants(), level)
+    return found

@@ -26,7 +26,7 @@ from otbench.types import SamplePair
 STEPS_PER_READING = 64
 
 #: The number of samples on which an exact solve and a critic's arrival are timed.
-SEEDS = 3
+TIMED_SEEDS = 3
 
 #: The share of its final slope at which a critic is said to have arrived.
 ARRIVED = 0.9
@@ -105,7 +105,7 @@ class Exact:
 
     def measure(self, device: str) -> Row:
         costs, solves, gaps = [], [], []
-        for seed in range(SEEDS):
+        for seed in range(TIMED_SEEDS):
             pair = problem("translation", dim=self.dim).sample(self.n, seed=seed)
             start = time.perf_counter()
             cost = cost_matrix(pair.x, pair.y)
@@ -115,7 +115,7 @@ class Exact:
             gaps.append(solution.gap)
         return {
             **asdict(self),
-            "repeats": SEEDS,
+            "repeats": TIMED_SEEDS,
             **quartiles("exact_seconds", solves),
             **quartiles("cost_seconds", costs),
             "largest_gap": max(gaps),
@@ -139,7 +139,7 @@ class Arrival:
         from otbench.methods.training.clipped import one_thread
 
         steps, seconds, exact = [], [], []
-        for seed in range(SEEDS):
+        for seed in range(TIMED_SEEDS):
             pair = problem("translation", dim=self.dim).sample(1024, mode="coupled", seed=seed)
             cost = cost_matrix(pair.x, pair.y)
             exact.append(solve_cost(cost, pair.a, pair.b).seconds)
@@ -152,7 +152,7 @@ class Arrival:
         return {
             "dim": self.dim,
             "n": 1024,
-            "repeats": SEEDS,
+            "repeats": TIMED_SEEDS,
             **quartiles("arrival_steps", steps),
             **quartiles("arrival_seconds", seconds),
             **quartiles("exact_seconds", exact),

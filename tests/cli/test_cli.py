@@ -69,11 +69,11 @@ def test_a_dry_run_counts_and_runs_nothing(otbench: Otbench, small_results: Path
 
 def test_check_says_yes_with_0_and_no_with_1(otbench: Otbench, copy: Results) -> None:
     done = otbench("check", "small", "--results", copy.folder.parent)
-    assert done == (0, "small: 14 rules, 0 violations\n", "")
+    assert done == (0, "small: 16 rules, 0 violations\n", "")
     change(copy, lambda row: row["method.name"] == "potential", cosine=1.5)
     done = otbench("check", "small", "--results", copy.folder.parent)
     assert done.code == 1
-    assert done.out.startswith("small: 14 rules, 3 violations\n  cosine <= 1: problem shared_mass, dim 2, method pot")
+    assert done.out.startswith("small: 16 rules, 3 violations\n  cosine <= 1: problem shared_mass, dim 2, method pot")
     assert ", column cosine: observed 1.5, must be <= 1" in done.out
     assert "  tables re-derive: matrix.csv, line " in done.out
 
@@ -198,7 +198,10 @@ def test_being_stopped_is_one_line(otbench: Otbench, monkeypatch: pytest.MonkeyP
 
 
 #: What takes long to load, and which of it a command needs: nothing for its help; no torch, POT or pictures to read.
-SLOW = ("numpy", "pandas", "pydantic", "scipy", "matplotlib", "torch", "ot", "sklearn", "distributed", "rich.progress")
+SLOW = (
+    "numpy", "pandas", "pydantic", "scipy", "scipy.stats", "matplotlib", "torch", "ot", "sklearn", "distributed",
+    "rich.progress",
+)  # fmt: skip
 
 LOADED = """
 import sys
@@ -213,8 +216,8 @@ print(*sorted(set(sys.modules) & set({slow})), file=sys.stderr)
 
 @pytest.mark.parametrize(("command", "needed"), [
     ("--help", []),
-    ("check --json", ["numpy", "pandas", "pydantic"]),
-    ("show", ["numpy", "pandas", "pydantic"]),
+    ("check --json", ["numpy", "pandas", "pydantic", "scipy", "scipy.stats"]),
+    ("show", ["numpy", "pandas", "pydantic", "scipy"]),
 ])  # fmt: skip
 def test_a_command_loads_only_what_it_needs(
     command: str, needed: list[str], tmp_path: Path, small_results: Path

@@ -102,10 +102,10 @@ def test_a_key_is_the_hash_of_the_schema_and_the_cell(tmp_path: Path) -> None:
     found = cell_of(tmp_path, problem='{ name = "spheres", dim = 2 }').key
     columns = (
         '{"method.name":"zero","method.version":1,"problem.dim":2,"problem.inner":1.0,"problem.name":"spheres",'
-        '"problem.outer":2.0,"problem.version":1,"sampling.m":null,"sampling.mode":"independent","sampling.n":16,'
-        '"sampling.version":1,"seed":0}'
+        '"problem.outer":2.0,"problem.version":1,"sampling.fresh":null,"sampling.m":null,"sampling.mode":"independent",'
+        '"sampling.n":16,"sampling.version":1,"seed":0,"training_seed":0}'
     )
-    assert found == hashlib.sha256(f"[2,{columns}]".encode()).hexdigest()
+    assert found == hashlib.sha256(f"[3,{columns}]".encode()).hexdigest()
 
 
 @pytest.mark.parametrize(

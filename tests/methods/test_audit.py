@@ -56,7 +56,7 @@ def test_a_module_a_function_and_otbench_s_own_critic_get_the_same_ladder(pair: 
     for name in ("raw", "slope_constant", "slope", "c_transform", "nearest", "primal"):
         assert getattr(as_torch, name) == pytest.approx(getattr(direct, name), rel=1e-9), name
         assert getattr(as_function, name) == getattr(direct, name), name
-    for name in ("clip_constant", "clip_bound", "spectral_constant", "spectral", "cosine", "skill"):
+    for name in ("clip_constant", "clip_bound", "spectral_constant", "spectral", "plan_cosine", "skill"):
         assert getattr(as_torch, name) == pytest.approx(getattr(direct, name), rel=1e-6), name
     assert (as_function.clip_bound, as_function.spectral, as_function.alignment) == (None, None, None)
     for bounds in (direct, as_torch, as_function):

@@ -16,7 +16,7 @@ from otbench.experiment.declaration import load_experiment
 from otbench.experiment.run.runner import run_experiment
 from otbench.report.headline import MEASURED, headline, identity, labelled
 from otbench.results.folder import load
-from otbench.results.store import is_cell_column
+from otbench.results.store import SEEDS, is_cell_column
 
 README = Path(__file__).parent.parent.parent / "README.md"
 
@@ -62,7 +62,7 @@ def test_the_readme_s_experiment_prints_numbers_of_one_network_each(otbench: Otb
 
 def test_no_line_pools_cells_that_differ_in_more_than_their_seed(frame: pd.DataFrame) -> None:
     names, table = identity(frame), headline(frame)
-    cell = [str(name) for name in frame if is_cell_column(str(name)) and name != "seed"]
+    cell = [str(name) for name in frame if is_cell_column(str(name)) and name not in SEEDS]
     left = frame
     for line in table.to_dict("records"):
         fits = pd.Series(True, frame.index)

@@ -141,7 +141,7 @@ def test_a_number_changed_is_told_from_one_within_the_spread_of_seeds(
             if row["sampling.mode"] == "coupled" and row["problem.overlap"] == 0.5:
                 row["scale"] += 1.0  # both seeds
             elif row["sampling.mode"] == "independent" and row["seed"] == 0:
-                row["cosine"] += 1e-4  # one of two, less than they differ
+                row["plan_cosine"] += 1e-4  # one of two, less than they differ
     write_lines(b / "rows.jsonl", rows)
     done = otbench("compare", a, b)
     assert done.code == 1

@@ -180,7 +180,7 @@ def test_a_damaged_measurement_is_one_line(measured, tmp_path):
 
 def test_the_time_to_arrive_is_counted_in_steps_and_seconds(monkeypatch):
     plan = load_experiment("timing").plan.model_copy(update={"arrival_dims": [2]})
-    monkeypatch.setattr(otbench.studies.timing, "SEEDS", 1)
+    monkeypatch.setattr(otbench.studies.timing, "TIMED_SEEDS", 1)
     (row,) = measure(plan, "arrival 2", "cpu")
     assert 64 <= row["arrival_steps_median"] <= 4000
     assert 0 < row["arrival_seconds_median"] < 60

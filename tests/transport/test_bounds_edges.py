@@ -177,7 +177,7 @@ def test_the_exact_potential_of_a_far_translation_is_aligned_and_its_negative_op
     rng = np.random.default_rng(0)
     x, shift = rng.standard_normal((9, 3)), np.array([30.0, -40.0, 0.0])
     pair = SamplePair(x, x + shift, images=x + shift)
-    assert along(-sign * size * shift / 50, pair).cosine == pytest.approx(sign, rel=1e-12)
+    assert along(-sign * size * shift / 50, pair).plan_cosine == pytest.approx(sign, rel=1e-12)
 
 
 @pytest.mark.parametrize("sign", [1, -1])
@@ -189,7 +189,7 @@ def test_the_exact_potential_of_separated_pairs_is_aligned_and_its_negative_oppo
     plan = solve_exact(pair.x, pair.y, weights, weights).plan
     gx, gy = sign * potential.gradients(pair.x), sign * potential.gradients(pair.y)
     found = alignment(pair, plan, gx, gy)
-    assert found.cosine == pytest.approx(sign, rel=1e-12)
+    assert found.plan_cosine == pytest.approx(sign, rel=1e-12)
     assert (found.grad_norm_min, found.grad_norm_max) == pytest.approx((0.0, 1.0))
 
 
@@ -197,27 +197,27 @@ def test_a_zero_gradient_counts_as_cosine_zero() -> None:
     pair = SamplePair([[0.0], [1.0]], [[10.0], [11.0]])
     plan = Plan(np.array([0, 1]), np.array([0, 1]), np.array([0.5, 0.5]))
     found = alignment(pair, plan, np.array([[-2.0], [0.0]]), np.zeros((2, 1)))
-    assert found.cosine == 0.5
+    assert found.plan_cosine == 0.5
     assert (found.grad_norm_mean, found.grad_norm_min, found.grad_norm_max) == (0.5, 0.0, 2.0)
 
 
 def test_mass_weighs_the_rays_of_a_plan_that_splits_it() -> None:
     pair = SamplePair([[0.0, 0.0]], [[3.0, 0.0], [0.0, 4.0]], None, [0.25, 0.75])
-    assert along(np.array([-1.0, 0.0]), pair).cosine == pytest.approx(0.25)
+    assert along(np.array([-1.0, 0.0]), pair).plan_cosine == pytest.approx(0.25)
 
 
 def test_coincident_atoms_are_left_out_of_the_cosine_and_counted() -> None:
     pair = SamplePair([[0.0], [5.0]], [[0.0], [9.0]])
     found = along(np.array([-1.0]), pair, Plan(np.array([0, 1]), np.array([0, 1]), np.array([0.5, 0.5])))
-    assert (found.cosine, found.coincident_atoms) == (1.0, 1)
+    assert (found.plan_cosine, found.coincident_atoms) == (1.0, 1)
 
 
 def test_without_moving_mass_or_without_a_plan_there_is_no_cosine() -> None:
     pair = SamplePair([[0.0], [5.0]], [[5.0], [0.0]])
-    assert along(np.array([-1.0]), pair).cosine is None
+    assert along(np.array([-1.0]), pair).plan_cosine is None
     assert along(np.array([-1.0]), pair).coincident_atoms == 2
     found = alignment(pair, None, np.ones((2, 1)), np.ones((2, 1)))
-    assert (found.cosine, found.coincident_atoms, found.grad_norm_mean) == (None, 0, 1.0)
+    assert (found.plan_cosine, found.coincident_atoms, found.grad_norm_mean) == (None, 0, 1.0)
 
 
 def test_gradients_at_atoms_without_mass_are_not_counted() -> None:
@@ -263,12 +263,23 @@ def test_a_gradient_along_the_rays_is_repaired_wholly_one_against_them_and_a_dea
         assert (found.gradient_l2, found.gradient_l2_repaired, found.gradient_scale) == pytest.approx(expected)
 
 
-def test_points_without_a_known_ray_are_left_out_and_counted_and_without_any_there_are_no_scores() -> None:
+def test_points_without_a_known_ray_are_left_out_and_without_any_there_are_no_scores() -> None:
     rays = np.array([[1.0, 0.0], [0.0, 0.0]])
     found = known(rays, np.array([[2.0, 0.0], [7.0, 7.0]]))
-    assert (found.cosine, found.coincident_atoms, found.gradient_l2, found.gradient_scale) == (1.0, 1, 1.0, 0.5)
+    assert (found.cosine, found.gradient_l2, found.gradient_scale) == (1.0, 1.0, 0.5)
     none = known(0 * rays, rays)
-    assert (none.cosine, none.coincident_atoms, none.gradient_l2, none.gradient_l2_repaired) == (None, 2, None, None)
+    assert (none.cosine, none.gradient_l2, none.gradient_l2_repaired) == (None, None, None)
+
+
+def test_the_plan_of_the_samples_and_the_potential_of_the_problem_have_a_cosine_each() -> None:
+    """Each as if the other were not known: rays along one axis, a plan along the other."""
+    x = np.array([[0.0, 0.0], [100.0, 0.0]])
+    rays, gradients = np.array([[1.0, 0.0], [1.0, 0.0]]), np.array([[3.0, 4.0], [3.0, 4.0]])
+    pair = SamplePair(x, x - [0.0, 5.0], rays=rays)
+    found = alignment(pair, solve_exact(pair.x, pair.y).plan, gradients, gradients)
+    assert (found.cosine, found.plan_cosine) == pytest.approx((0.6, 0.8))
+    without = alignment(SamplePair(pair.x, pair.y), solve_exact(pair.x, pair.y).plan, gradients, gradients)
+    assert (without.cosine, without.plan_cosine) == (None, found.plan_cosine)
 
 
 def test_without_a_known_potential_the_gradient_has_no_l2() -> None:

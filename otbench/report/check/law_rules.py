@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 import pandas as pd
-from scipy.stats import binom
+from scipy.special import bdtrc
 
 from otbench.confidence import LEVEL
 from otbench.report.check.violation import Violation, at_least, at_most, holds, whole
@@ -59,7 +59,7 @@ def _coverage(ok: pd.DataFrame) -> Iterator[Violation]:
     method = method if trained_apart.any() else method[:-1]
     for _, rows in known.groupby(method, dropna=False, sort=False):
         missed = int((rows["held_out_lower"] > rows["population_w1"] + 1e-9 * rows["spread"]).sum())
-        if missed and binom.sf(missed - 1, len(rows), 1 - LEVEL) < CHANCE:
+        if missed and bdtrc(missed - 1, len(rows), 1 - LEVEL) < CHANCE:
             name = rows["method.name"].iloc[0]
             seen = f"{missed} of {len(rows)} bounds above the known W1"
             yield Violation("lower bounds cover", f"method {name}", seen, "one in twenty", "held_out_lower")

@@ -6,12 +6,11 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
-from scipy.stats import DegenerateDataWarning, bootstrap
 
 from otbench.types import Array
 
 #: Resamples of the seeds, and the level of an interval. The resamples are the same for all cells and on all machines.
-RESAMPLES, INTERVAL = 999, 0.95
+RESAMPLES, BOOTSTRAP_LEVEL = 999, 0.95
 
 #: Numbers that are resampled at once, which bounds memory.
 NUMBERS_AT_ONCE = 2**23
@@ -59,6 +58,8 @@ def median_intervals(frame: pd.DataFrame, keys: Sequence[str], columns: Sequence
 
 def _interval(values: Array) -> Array:
     """The ends (2, groups, columns) of the intervals of medians of values (seeds, rows, groups, columns)."""
+    from scipy.stats import DegenerateDataWarning, bootstrap  # a second to import, and only medians need it
+
     if len(values) < 2:
         return np.full((2, *values.shape[2:]), np.nan)
 
@@ -73,7 +74,7 @@ def _interval(values: Array) -> Array:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DegenerateDataWarning)  # the values of some columns are all equal, or missing
         found = bootstrap(
-            (np.arange(len(values)),), medians, n_resamples=RESAMPLES, confidence_level=INTERVAL,
+            (np.arange(len(values)),), medians, n_resamples=RESAMPLES, confidence_level=BOOTSTRAP_LEVEL,
             method="percentile", vectorized=True, rng=np.random.default_rng(0),
         ).confidence_interval  # fmt: skip
     return np.stack([found.low, found.high])

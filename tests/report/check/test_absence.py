@@ -28,7 +28,7 @@ def trained(row) -> bool:
 @pytest.mark.parametrize(
     ("names", "rule"),
     [
-        (["cosine"], "ladder"),
+        (["plan_cosine"], "ladder"), (["fresh_raw"], "population"), (["fresh_stderr"], "population"),
         (["slope_half"], "ladder"),
         (["grad_norm_max"], "ladder"),
         (["raw"], "ladder"),

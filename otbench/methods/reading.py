@@ -1,0 +1,93 @@
+"""How a user's critic is read: checked, at the points of two samples, in the precision it computes in."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from otbench.errors import InputError, OtbenchError
+from otbench.inputs import as_reals
+from otbench.methods.accept import as_critic
+from otbench.methods.functions import EPS, Critic, check_company, on_union
+from otbench.transport.bounds import VALUE_ROUNDING
+from otbench.types import Array, SamplePair
+
+
+@dataclass(frozen=True, eq=False)
+class Readings:
+    """A critic at the points of two samples: its values fx (n,) and fy (m,), and its gradients where it has them.
+
+    ``rounding`` is the relative error of a value, ``constants`` are its Lipschitz constants from the clip value and
+    from the spectral norms, where they are known.
+    """
+
+    pair: SamplePair
+    critic: Critic
+    fx: Array
+    fy: Array
+    gx: Array | None
+    gy: Array | None
+    rounding: float
+    constants: tuple[float | None, float | None]
+
+
+def read_critic(critic: Any, x: Any, y: Any, a: Any, b: Any, clip: float | None) -> Readings:
+    """The readings of a critic on two samples, whose arguments are those of ``otbench.audit``.
+
+    Raises:
+        InputError: as ``otbench.audit``.
+    """
+    (x, shape), (y, other) = _flat("x", x), _flat("y", y)
+    if shape != other and max(len(shape), len(other)) > 1:
+        raise InputError(f"x and y must hold points of one shape; got {shape} and {other}")
+    pair = SamplePair(x, y, a, b)
+    with _said_in_one_line(critic, shape), _chance_left_as_it_was():
+        function = as_critic(critic, clip, shape if len(shape) > 1 else None)
+        fx, fy, gx, gy = on_union(function, pair.x, pair.y)
+        values = np.concatenate([fx, fy])
+        if not np.isfinite(values).all():
+            raise InputError("the critic is NaN or infinite at some of the points: it has diverged")
+        check_company(function, np.concatenate([pair.x, pair.y]), values)
+        constants = function.constants()
+    rounding = VALUE_ROUNDING * getattr(function, "eps", EPS["float64"]) / EPS["float64"]
+    return Readings(pair, function, fx, fy, gx, gy, rounding, constants)
+
+
+def _flat(name: str, value: Any) -> tuple[Array, tuple[int, ...]]:
+    """Points or images as rows of numbers, and the shape of one of them."""
+    points = as_reals(name, value)
+    shape = points.shape[1:]
+    return points.reshape(len(points), int(np.prod(shape))) if len(shape) > 1 else points, shape
+
+
+@contextmanager
+def _said_in_one_line(critic: Any, shape: tuple[int, ...]) -> Iterator[None]:
+    """Turn whatever a critic raises into an InputError of one line that says what it was handed."""
+    try:
+        yield
+    except OtbenchError:
+        raise
+    except Exception as error:
+        reason = " ".join(str(error).split())[:200]
+        raise InputError(
+            f"the critic raised {type(error).__name__}: {reason} "
+            f"(it was handed points of shape {shape}){_remedy(critic, shape)}"
+        ) from error
+
+
+def _remedy(critic: Any, shape: tuple[int, ...]) -> str:
+    """What to try where a critic may have been handed images instead of vectors, or vectors instead of images."""
+    if len(shape) > 1:
+        return ": if it takes vectors, pass x.reshape(len(x), -1)"
+    layers = critic.modules() if hasattr(critic, "modules") else []
+    takes_images = any("Conv" in type(layer).__name__ for layer in layers)
+    return ": pass images of shape (n, c, h, w)" if takes_images else ""
+
+
+def _chance_left_as_it_was() -> Any:
+    """A context after which torch's random numbers go on as if nothing had been drawn, if torch is loaded."""
+    torch = sys.modules.get("torch")
+    return nullcontext() if torch is None else torch.random.fork_rng(devices=[])
