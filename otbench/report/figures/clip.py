@@ -5,27 +5,38 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from otbench.report.figures.style import band
-from otbench.results.tables.cells import most_frequent, proportional
+from otbench.results.tables.cells import one_overlap, proportional
+
+#: The order of the sampling modes, one row of panels each.
+MODES = ("coupled", "independent", "population")
 
 
 def clip(frame: pd.DataFrame) -> Figure | None:
-    """raw/W1 on the left and slope/W1 on the right against c/c*, one line per dimension, with quartiles shaded.
+    """raw/W1 on the left and slope/W1 on the right against c/c*, one line per dimension, one row per sampling mode.
 
-    It is of the problem, sampling mode and widths that have the most rows, trained at a rate proportional to c, and
-    None where there is only one clip value.
+    It is of the problem and widths with the most rows, at one overlap, trained at a rate proportional to c; medians
+    over seeds with their 95 % intervals. None where there is only one clip value.
     """
-    rows = most_frequent(proportional(frame))
-    rows = rows[rows["method.widths"] == rows["method.widths"].mode().iloc[0]] if len(rows) else rows
+    rows = proportional(frame)
+    for name in ("problem.name", "method.widths"):
+        rows = rows[rows[name] == rows[name].mode().iloc[0]] if len(rows) else rows
+    rows, where = one_overlap(rows)
+    modes = [mode for mode in MODES if (rows["sampling.mode"] == mode).any()]
     if rows["method.clip"].nunique() < 2:
         return None
-    figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.6), layout="constrained")
-    for k, (dim, part) in enumerate(rows.groupby("problem.dim")):
-        for axes, column in ((left, "raw_over_w1"), (right, "slope_over_w1")):
-            band(axes, part, "c_over_c_star", column, k, f"d = {dim}")
-    for axes, title in ((left, "printed: raw / W1"), (right, "worth: raw / largest slope / W1")):
-        axes.set(xscale="log", xlabel="clip value c / c*", title=title)
-        axes.axhline(1, color="black", linewidth=0.8, linestyle=":")
-    left.set_yscale("log")
-    right.set_ylim(0, 1.05)
-    left.legend()
+    size = (9, 3.4 * len(modes))
+    figure, grid = plt.subplots(len(modes), 2, figsize=size, sharex=True, squeeze=False, layout="constrained")
+    for panels, mode in zip(grid, modes, strict=True):
+        of_mode = rows[rows["sampling.mode"] == mode]
+        for k, (dim, part) in enumerate(of_mode.groupby("problem.dim")):
+            for axes, column in zip(panels, ("raw_over_w1", "slope_over_w1"), strict=True):
+                band(axes, part, "c_over_c_star", column, k, f"d = {dim}")
+        for axes, title in zip(panels, ("printed: raw / W1", "worth: raw / largest slope / W1"), strict=True):
+            axes.set(xscale="log", title=f"{title}, {mode} samples")
+            axes.axhline(1, color="black", linewidth=0.8, linestyle=":")
+        panels[0].set_yscale("log")
+        panels[1].set_ylim(0, 1.05)
+    for axes in grid[-1]:
+        axes.set_xlabel(f"clip value c / c* ({rows['problem.name'].iloc[0]}{where})")
+    grid[0][0].legend()
     return figure

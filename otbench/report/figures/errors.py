@@ -5,16 +5,20 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from otbench.report.figures.style import COLOURS, MARKERS, band
+from otbench.results.tables.cells import one_overlap
 
 
 def errors(frame: pd.DataFrame) -> Figure | None:
     """The sampling error |primal - population W1| / population W1 and the critic's (primal - slope) / primal against
-    the dimension.
+    the dimension; medians over seeds with their 95 % intervals.
 
-    Both are of independent samples of a law whose W1 is known; None where these have fewer than two dimensions.
+    Both are of independent samples of one size, of one law whose W1 is known, at one overlap; the critic's is pooled
+    over its clip values and rates. None where there are fewer than two dimensions.
     """
     rows = frame[(frame["sampling.mode"] == "independent") & (frame["population_w1"] > 0) & (frame["status"] == "ok")]
     rows = rows[rows["problem.name"] == rows["problem.name"].mode().iloc[0]] if len(rows) else rows
+    rows, where = one_overlap(rows)
+    rows = rows[rows["n"] == rows["n"].mode().iloc[0]] if len(rows) else rows
     trained = rows[rows["critic"] == "weight_clip"]
     if trained["problem.dim"].nunique() < 2:
         return None
@@ -27,7 +31,7 @@ def errors(frame: pd.DataFrame) -> Figure | None:
     best = 1 - trained.groupby("problem.dim")["c_transform_over_w1"].median()
     axes.plot(best.index, best, color=COLOURS[2], marker=MARKERS[2], markersize=4, label="the same, c-transform")
     axes.set(xscale="log", yscale="log", xlabel="dimension", ylabel="relative error",
-             title=f"{rows['problem.name'].iloc[0]}, n = {rows['n'].mode().iloc[0]} points a side")  # fmt: skip
+             title=f"{rows['problem.name'].iloc[0]}{where}, n = {rows['n'].iloc[0]} points a side")  # fmt: skip
     dims = sorted(rows["problem.dim"].unique())
     axes.set_xticks(dims, [str(dim) for dim in dims])
     axes.minorticks_off()

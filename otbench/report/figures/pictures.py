@@ -12,6 +12,7 @@ from otbench.report.figures.edge import edge
 from otbench.report.figures.errors import errors
 from otbench.report.figures.gan import generator
 from otbench.report.figures.heat import heat
+from otbench.report.figures.laws import laws
 from otbench.report.figures.losses import losses
 from otbench.report.figures.seconds import seconds
 from otbench.report.figures.speed import speed
@@ -24,6 +25,7 @@ PICTURES: dict[str, Callable[[Stored], Figure | None]] = {
     "generator": lambda stored: generator(stored.frame) if stored.kind == "generator" else None,
     "speed": lambda stored: speed(scaling(stored.frame)) if stored.kind == "timing" else None,
     "saturation": lambda stored: losses(stored.tables["saturation"]) if "saturation" in stored.tables else None,
+    "laws": lambda stored: laws(stored.tables["laws"]) if "laws" in stored.tables else None,
     "clip": lambda stored: None if stored.is_study else clip(stored.frame),
     "edge": lambda stored: None if stored.is_study else edge(stored.frame),
     "heat": lambda stored: None if stored.is_study else heat(stored.frame),

@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from otbench.files import write_atomically
+from otbench.results.tables.intervals import median_intervals
 
 #: The palette of Okabe and Ito, which colour-blind readers tell apart; lines also differ by their marker.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
@@ -31,20 +32,20 @@ STYLE: Any = {
 
 
 def band(axes: Axes, rows: pd.DataFrame, x: str, y: str, k: int, label: str) -> None:
-    """Draw the median of the column y as a line over the column x, with a band between its quartiles.
+    """Draw the median of the column y as a line over the column x, with a band of its 95 % interval over seeds.
 
     Args:
         axes: where it is drawn.
-        rows: the rows, which are pooled where x is equal.
+        rows: the rows, with their seeds; they are pooled where x is equal.
         x: the column along the axis.
-        y: the column whose quartiles are drawn.
+        y: the column whose medians are drawn.
         k: the number of the line, which decides its colour and marker.
         label: its name in the legend.
     """
-    grouped = rows.groupby(rows[x].round(9))[y]
-    q1, median, q3 = (grouped.quantile(level) for level in (0.25, 0.5, 0.75))
+    rounded = rows.assign(**{x: rows[x].round(9)}).sort_values(x, kind="stable")
+    median, ends = rounded.groupby(x)[y].median(), median_intervals(rounded, [x], [y])
     axes.plot(median.index, median, color=COLOURS[k], marker=MARKERS[k], markersize=4, label=label)
-    axes.fill_between(median.index, q1, q3, color=COLOURS[k], alpha=0.15, linewidth=0)
+    axes.fill_between(median.index, ends[f"{y}_low"], ends[f"{y}_high"], color=COLOURS[k], alpha=0.2, linewidth=0)
 
 
 def plain_ticks(axis: Axis) -> None:

@@ -53,6 +53,16 @@ def most_frequent(rows: pd.DataFrame) -> pd.DataFrame:
     return rows
 
 
+def one_overlap(rows: pd.DataFrame) -> tuple[pd.DataFrame, str]:
+    """The rows at one overlap, where they differ in it, and which it is, in words: 0.5 if it is there, else the
+    smallest."""
+    overlaps = rows["population_overlap"].dropna().unique()
+    if len(overlaps) < 2:
+        return rows, ""
+    chosen = 0.5 if 0.5 in overlaps else min(overlaps)
+    return rows[rows["population_overlap"] == chosen], f", overlap {chosen:g}"
+
+
 def proportional(frame: pd.DataFrame) -> pd.DataFrame:
     """The rows of trained clipped critics whose learning rate is proportional to c, so that all reach their box."""
     rows = frame[(frame["critic"] == "weight_clip") & (frame["status"] == "ok")]
