@@ -116,7 +116,7 @@ def test_critics_that_are_trained_afresh_are_the_plain_loop_on_a_generator_that_
                 values = critic(real[k]).detach().numpy()[:, 0], readers.halfway[k].values(real[k].numpy())
                 # up to a constant: the gradient of the last bias is rounding, which RMSProp makes a step of
                 halfway, found = (v - v.mean() for v in values)
-                assert found == pytest.approx(halfway, rel=1e-3, abs=1e-3 * np.ptp(halfway))
+                assert found == pytest.approx(halfway, rel=1e-3, abs=1e-3 * float(np.ptp(halfway)))
             optimiser.zero_grad()
             loss = -critic(real[k]).mean() + critic(generator(latent[k]).detach()).mean()
             loss.backward()
