@@ -27,15 +27,16 @@ NUMBERS = {
 def curve_frame(rows: Sequence[Row]) -> pd.DataFrame:
     """The records in order, with derived columns.
 
-    ``slope`` is raw / slope_constant and ``spectral`` raw / spectral_constant, 0 where raw <= 0 or the constant is
-    infinite. ``printed_w1`` is -printed, the number that people read as the distance, and ``clock`` is -iteration.
+    ``slope`` is raw / slope_constant and ``spectral`` (raw - raw_error) / spectral_constant, 0 where these are not
+    above 0 or the constant is infinite. ``printed_w1`` is -printed, the number that people read as the distance, and
+    ``clock`` is -iteration.
     """
     frame = typed_frame(rows, names_of(GeneratorColumns))
     frame = frame.astype({"modes": "float64"})
     frame = frame.sort_values([*GAN, "seed", "iteration"], key=_in_order, ignore_index=True)
     derived = {
-        "slope": _quotient(frame, "slope_constant"),
-        "spectral": _quotient(frame, "spectral_constant"),
+        "slope": _quotient(frame, frame["raw"], "slope_constant"),
+        "spectral": _quotient(frame, frame["raw"] - frame["raw_error"], "spectral_constant"),
         "printed_w1": -frame["printed"],
         "clock": -frame["iteration"].astype("float64"),
     }
@@ -49,9 +50,9 @@ def _in_order(column: "pd.Series[float]") -> "pd.Series[float]":
     return pd.to_numeric(column, errors="coerce").fillna(np.inf)
 
 
-def _quotient(frame: pd.DataFrame, constant: str) -> "pd.Series[float]":
-    positive = (frame["raw"] > 0) & (frame[constant] > 0)
-    quotient: pd.Series[float] = (frame["raw"] / frame[constant]).where(positive, 0.0).where(frame["status"] == "ok")
+def _quotient(frame: pd.DataFrame, raw: "pd.Series[float]", constant: str) -> "pd.Series[float]":
+    positive = (raw > 0) & (frame[constant] > 0)
+    quotient: pd.Series[float] = (raw / frame[constant]).where(positive, 0.0).where(frame["status"] == "ok")
     return quotient
 
 

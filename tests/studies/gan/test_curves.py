@@ -165,7 +165,7 @@ def test_records_of_another_schema_are_refused(schema, copy):
 
 def test_a_generator_that_begins_elsewhere_is_found(copy):
     rows = lines(copy.measurements_file)
-    rows[0]["primal"] += 1e-6
+    rows[0]["primal"] *= 1 + 1e-5
     write_lines(copy.measurements_file, rows)
     assert "one primal a data set and seed" in {violation.rule for violation in check_results(copy)["held out"]}
 
@@ -194,11 +194,11 @@ def of_run(rows, *arm):
 
 def readings_of(run):
     """Every number at every reading after the first, and the exact W1, derived anew from the records."""
-    worth = lambda r, constant: max(r["raw"], 0.0) / r[constant] if r[constant] else 0.0  # noqa: E731
+    worth = lambda r, raw, constant: max(raw, 0.0) / r[constant] if r[constant] else 0.0  # noqa: E731
     numbers = {
         "printed": [-r["printed"] for r in run[1:]],
-        "slope": [worth(r, "slope_constant") for r in run[1:]],
-        "spectral": [worth(r, "spectral_constant") for r in run[1:]],
+        "slope": [worth(r, r["raw"], "slope_constant") for r in run[1:]],
+        "spectral": [worth(r, r["raw"] - r["raw_error"], "spectral_constant") for r in run[1:]],
         "clock": [-r["iteration"] for r in run[1:]],
     }
     numbers |= {name: [r[name] for r in run[1:]] for name in ("raw", "c_transform", "nearest")}
