@@ -93,8 +93,8 @@ def last_readings(frame: pd.DataFrame) -> pd.DataFrame:
 
 def over_seeds(frame: pd.DataFrame, keys: list[str], columns: Sequence[str]) -> pd.DataFrame:
     """The median of each column over the seeds of every group, with the ends ``_low`` and ``_high`` of its interval."""
-    grouped = frame.groupby(keys, sort=False)
-    wide = grouped["status"].agg(seeds="size", diverged=lambda status: int((status != "ok").sum()))
+    grouped = frame.assign(diverged=frame["status"] != "ok").groupby(keys, sort=False)
+    wide = grouped["diverged"].agg(seeds="size", diverged="sum")
     place = grouped.ngroup().to_numpy(), grouped.cumcount().to_numpy()
     size = len(wide), int(place[1].max()) + 1
     for name in columns:

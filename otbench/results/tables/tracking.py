@@ -50,8 +50,8 @@ def verdict(frame: pd.DataFrame) -> pd.DataFrame:
     how many of them the whole interval of ``partial`` is above 0 or below; of five seeds that is all five, which
     chance alone brings about once in 32 arms for either.
     """
-    each, by_arm = runs(frame), tracking(frame)
-    keys = [*GAN, "seed"]
+    each, keys = runs(frame), [*GAN, "seed"]
+    by_arm = over_seeds(each, [*GAN, "number"], ["partial"])
     nulls = each.pivot(index=keys, columns="number", values=["rank", "partial"])
     rows = each.set_index(keys)
     rows["rank_over_clock"] = rows["rank"] - nulls["rank"]["clock"].reindex(rows.index)
