@@ -12,6 +12,9 @@ from otbench.results.tables.rank_correlation import kendall, partial, spearman
 #: What is said of a number along one run.
 STATISTICS = ["rank", "partial", "differences"]
 
+#: What it is held against: the nulls, and what dividing and transforming raw has added.
+OTHERS = (("rank", "clock"), ("partial", "nearest"), ("partial", "raw"))
+
 
 def runs(frame: pd.DataFrame) -> pd.DataFrame:
     """One line per run and number: how the number goes along with the exact W1 over the readings after iteration 0.
@@ -45,18 +48,20 @@ def verdict(frame: pd.DataFrame) -> pd.DataFrame:
     """How every number follows the exact W1 over all arms of a data set, and of all data sets, by n_critic.
 
     Of each seed the mean over the arms is taken, so that all arms weigh the same; the table holds the medians of these
-    means over seeds, with their intervals. ``rank_over_clock`` and ``partial_over_nearest`` are the means of
-    differences between a number and a null of the same run. ``arms`` is the number of arms, ``above`` and ``below`` of
-    how many of them the whole interval of ``partial`` is above 0 or below; of five seeds that is all five, which
-    chance alone brings about once in 32 arms for either.
+    means over seeds, with their intervals. ``rank_over_clock``, ``partial_over_nearest`` and ``partial_over_raw`` are
+    of the differences from another number of the same run. ``arms`` is the number of arms in which ``partial`` is
+    known in every seed, and ``above`` and ``below`` of how many of them its whole interval is above 0 or below. Of
+    five seeds that is all five, which chance alone brings about once in 32 arms for either.
     """
     each, keys = runs(frame), [*GAN, "seed"]
     by_arm = over_seeds(each, [*GAN, "number"], ["partial"])
-    nulls = each.pivot(index=keys, columns="number", values=["rank", "partial"])
+    in_all_seeds = each["partial"].notna().groupby([each[name] for name in [*GAN, "number"]], sort=False).all()
+    by_arm = by_arm[in_all_seeds.to_numpy()]
+    others = each.pivot(index=keys, columns="number", values=["rank", "partial"])
     rows = each.set_index(keys)
-    rows["rank_over_clock"] = rows["rank"] - nulls["rank"]["clock"].reindex(rows.index)
-    rows["partial_over_nearest"] = rows["partial"] - nulls["partial"]["nearest"].reindex(rows.index)
-    rows, shown = rows.reset_index(), [*STATISTICS, "rank_over_clock", "partial_over_nearest"]
+    for statistic, other in OTHERS:
+        rows[f"{statistic}_over_{other}"] = rows[statistic] - others[statistic][other].reindex(rows.index)
+    rows, shown = rows.reset_index(), [*STATISTICS, *(f"{statistic}_over_{other}" for statistic, other in OTHERS)]
     tables = []
     for dataset in [*rows["dataset"].drop_duplicates(), "all"]:
         part, arms = (t if dataset == "all" else t[t["dataset"] == dataset] for t in (rows, by_arm))
@@ -66,7 +71,8 @@ def verdict(frame: pd.DataFrame) -> pd.DataFrame:
             above=("partial_low", lambda low: int((low > 0).sum())),
             below=("partial_high", lambda high: int((high < 0).sum())),
         )
-        wide = wide.drop(columns="diverged").merge(counts.reset_index(), on=["n_critic", "number"])
+        wide = wide.drop(columns="diverged").merge(counts.reset_index(), on=["n_critic", "number"], how="left")
+        wide = wide.fillna({"arms": 0, "above": 0, "below": 0}).astype({"arms": int, "above": int, "below": int})
         tables.append(wide.assign(dataset=dataset))
     table = pd.concat(tables, ignore_index=True)
     return table[["dataset", *table.columns.drop("dataset")]]

@@ -235,12 +235,15 @@ def test_the_verdict_weighs_every_arm_alike_and_counts_those_that_are_sure(longe
     each, table = runs(stored.frame), stored.tables["verdict"].set_index(["dataset", "n_critic", "number"])
     for (n_critic, number), part in each.groupby(["n_critic", "number"]):
         line = table.loc[("ring", n_critic, number)]
-        null = each[(each["n_critic"] == n_critic) & (each["number"] == "nearest")]
-        wide, other = (p.pivot(index="seed", columns="clip", values="partial") for p in (part, null))
+        wide = part.pivot(index="seed", columns="clip", values="partial")
         assert line["partial_median"] == pytest.approx(wide.mean(axis=1).median())
-        assert line["partial_over_nearest_median"] == pytest.approx((wide - other).mean(axis=1).median())
-        assert (line["arms"], line["seeds"]) == (2, 2)
-        assert line["above"] >= int((wide > 0).all().sum())  # an interval lies within the range of its seeds
+        for other in ("nearest", "raw"):
+            null = each[(each["n_critic"] == n_critic) & (each["number"] == other)]
+            apart = wide - null.pivot(index="seed", columns="clip", values="partial")
+            assert line[f"partial_over_{other}_median"] == pytest.approx(apart.mean(axis=1).median())
+        assert (line["arms"], line["seeds"]) == (wide.notna().all().sum(), 2)
+        assert line["above"] == int((wide > 0).all().sum())  # of two seeds the interval is the range
+        assert line["below"] == int((wide < 0).all().sum())
         assert line.equals(table.loc[("all", n_critic, number)])  # of one data set
     clock = table.xs("clock", level="number")
     assert (clock[["partial_median", "differences_median", "rank_over_clock_median"]] == 0).all(axis=None)
