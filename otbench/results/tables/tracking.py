@@ -89,7 +89,7 @@ def ranking(frame: pd.DataFrame) -> pd.DataFrame:
 
     Runs of one data set and seed are compared with one another. ``among`` tells which: "loops" are all rates, clip
     values and numbers of critic steps, "converged" all rates and clip values as critics read them that are trained
-    afresh, and "loops of one clip value" rates and numbers of steps, in the mean over clip values. Critics of one clip
+    afresh, and "one_clip" rates and numbers of steps, in the mean over clip values. Critics of one clip
     value have one box, so that what they print has one scale. ``kendall`` and ``spearman`` are medians over seeds,
     with their intervals, ``runs`` is how many are compared at once. A run that diverged is not compared; NaN where
     fewer than three are.
@@ -104,7 +104,7 @@ def _orders(last: pd.DataFrame) -> pd.DataFrame:
     for (dataset, seed), part in last.groupby(["dataset", "seed"], sort=False):
         afresh = part["n_critic"] == CONVERGED
         by_clip = [runs_of for _, runs_of in part[~afresh].groupby("clip", sort=False)]
-        sets = {"loops": [part[~afresh]], "loops of one clip value": by_clip, "converged": [part[afresh]]}
+        sets = {"loops": [part[~afresh]], "one_clip": by_clip, "converged": [part[afresh]]}
         for among, groups in sets.items():
             for number, column in NUMBERS.items():
                 lines.append({
