@@ -35,7 +35,7 @@ def curve_ladder(frame: pd.DataFrame) -> Iterator[Violation]:
                          ("c_transform", "primal"), ("nearest", "c_transform")):  # fmt: skip
         roof = ok["primal_upper"] if upper == "primal" else ok[upper]
         yield from at_most(f"{lower} <= {upper}", ok, ok[lower], roof + slack)
-    for name in ("spectral", "slope", "nearest", "primal"):
+    for name in ("nearest", "primal"):
         yield from at_least(f"{name} >= 0", ok, ok[name], 0.0)
     roof = ok["slope_constant"] * ok["primal_upper"] * (1 + TOLERANCE) + ok["raw_error"]
     yield from at_most("raw <= S W1", ok, ok["raw"], roof)
