@@ -66,20 +66,23 @@ def ends(frame: pd.DataFrame) -> pd.DataFrame:
     """How the runs of every arm end and what they cost: medians over seeds with their intervals.
 
     ``final_w1`` and ``modes`` are those of the last reading, ``lowest_w1`` is the least of all, and ``floor`` is W1 of
-    two samples of the data. ``half_share`` is the median over the readings of |raw after half of a critic's training|
-    / |raw after all of it|, of critics that are trained afresh: 1 where the second half changed nothing. The seconds
-    are those of all steps, and of one exact solve.
+    two samples of the data. ``stopped`` is 1 where W1 did not change at all from the last reading but one to the
+    last, as where a critic has died, and else 0. ``half_share`` is the median over the readings of |raw after half of
+    a critic's training| / |raw after all of it|, of critics that are trained afresh: 1 where the second half changed
+    nothing. The seconds are those of all steps, and of one exact solve.
     """
-    measured = ["final_w1", "lowest_w1", "modes", "floor", "half_share", "seconds_critic", "seconds_generator",
-                "seconds_exact"]  # fmt: skip
+    measured = ["final_w1", "lowest_w1", "modes", "floor", "stopped", "half_share", "seconds_critic",
+                "seconds_generator", "seconds_exact"]  # fmt: skip
     return over_seeds(last_readings(frame), GAN, measured)
 
 
 def last_readings(frame: pd.DataFrame) -> pd.DataFrame:
     """One line per run: its last reading, and what is said of all its readings together."""
     share = (frame["raw_half"] / frame["raw"]).abs().where(frame["raw"] != 0)
-    grouped = frame.assign(half_share=share).groupby([*GAN, "seed"], sort=False)
-    last = grouped.tail(1).set_index([*GAN, "seed"])
+    keys = [*GAN, "seed"]
+    moved = frame.groupby(keys, sort=False)["primal"].diff()
+    grouped = frame.assign(half_share=share, stopped=(moved == 0).astype("float64")).groupby(keys, sort=False)
+    last = grouped.tail(1).set_index(keys)
     columns = {
         "final_w1": last["primal"],
         "lowest_w1": grouped["primal"].min(),

@@ -12,6 +12,9 @@ from otbench.results.tables.rank_correlation import kendall, partial, spearman
 #: What is said of a number along one run.
 STATISTICS = ["rank", "partial", "differences"]
 
+#: How many values of W1 make an order that can be followed.
+DISTINCT = 4
+
 #: What it is held against: the nulls, and what dividing and transforming raw has added.
 OTHERS = (("rank", "clock"), ("partial", "nearest"), ("partial", "raw"))
 
@@ -22,10 +25,11 @@ def runs(frame: pd.DataFrame) -> pd.DataFrame:
     ``rank`` is Spearman's correlation. As W1 falls in training anything that falls has a high one: ``partial`` is
     the partial rank correlation given the iteration, and ``differences`` Spearman's of the changes from one reading to
     the next. A number that does not vary has correlation 0 (``rank_correlation``), so that the clock has 0 in both.
+    All are NaN where W1 has fewer than ``DISTINCT`` values, as where a critic died and its generator stands still.
     """
     lines = []
     for arm, part in frame[frame["iteration"] > 0].groupby([*GAN, "seed"], sort=False):
-        truth = part["primal"].to_numpy()
+        truth = part["primal"].to_numpy() if part["primal"].nunique() >= DISTINCT else np.full(len(part), np.nan)
         for number, column in NUMBERS.items():
             values = part[column].to_numpy()
             lines.append({

@@ -16,7 +16,7 @@ from otbench.report.check.rules import check_results
 from otbench.report.markdown import write_tables
 from otbench.results.folder import Stored
 from otbench.results.store import Results
-from otbench.results.tables.gan import NUMBERS, curve_frame
+from otbench.results.tables.gan import NUMBERS, curve_frame, ends
 from otbench.results.tables.tracking import CURVE_TABLES, ranking, runs
 
 
@@ -261,6 +261,17 @@ def test_runs_are_ranked_among_those_that_are_compared(longer):
         for rule in ("kendall", "spearman"):
             values = [table.loc[(among, number), f"{rule}_median"] for number in ("raw", "slope", "clock")]
             assert values == pytest.approx([1, -1, 0])
+
+
+def test_a_generator_that_stands_still_is_told_and_has_no_order_to_follow(longer):
+    frame = Stored(Results(longer)).frame
+    at = frame["iteration"] > 4
+    still = frame.assign(primal=frame["primal"].where(~at | (frame["clip"] != 0.1), 1.0))
+    table = ends(still)
+    assert (table["stopped_median"] == (table["clip"] == 0.1)).all()
+    known = runs(still).groupby("clip")["rank"].agg(lambda rank: rank.notna().all())
+    assert known.to_dict() == {0.01: True, 0.1: False}
+    assert (ends(frame)["stopped_median"] == 0).all()
 
 
 def test_ends_are_last_readings(longer):
