@@ -12,11 +12,12 @@ from otbench.errors import ResultsError
 from otbench.results.store import Results, Row, keys_digest
 from otbench.results.tables.cells import agreement, clip, exact, frame_of, losses, timing
 from otbench.results.tables.clip_sweeps import exponents, is_sweep
-from otbench.results.tables.gan import CURVE_TABLES, curve_frame
+from otbench.results.tables.gan import curve_frame
 from otbench.results.tables.laws import laws
 from otbench.results.tables.published import SCORES_FILE, methods, published, read_scores
 from otbench.results.tables.scale_rule import held_out, rule_table
 from otbench.results.tables.timing import TIMING_TABLES, timing_frame
+from otbench.results.tables.tracking import CURVE_TABLES
 
 #: What a results folder holds: rows of a matrix of cells, such rows beside published scores, or a study's records.
 Kind = Literal["matrix", "published", "timing", "generator"]

@@ -13,16 +13,17 @@ from otbench.types import Alignment, Bounds, Column, Proof
 #: The version of the columns below, which is part of every row's key.
 SCHEMA = 3
 
-#: The versions of a study's records that are read. Records of the first one hold an exact value with its gap, its dual
-#: violation and its marginal error, but not the interval that these prove, and no peak memory.
-STUDY_SCHEMAS = (1, 2, SCHEMA)
+#: The versions of the records of timings that are read. Records of the first one tell no peak memory.
+TIMING_SCHEMAS = (1, 2, SCHEMA)
+
+#: The version of the records of generators in training.
+GENERATOR_SCHEMA = 3
+
+#: What stands for a number of critic steps where critics are trained afresh at every reading.
+CONVERGED: Literal["converged"] = "converged"
 
 #: A whole number a table can hold.
 Whole = Annotated[int, Field(ge=-(2**63), lt=2**63)]
-
-
-#: Lipschitz constants that follow from a critic's weights, which readings of a GAN do without.
-OF_WEIGHTS = ("clip_constant", "spectral_constant")
 
 
 @cache
@@ -39,10 +40,10 @@ def as_columns(kind: type, value: object) -> dict[str, Scalar]:
     return {name: None if isinstance(v, float) and math.isinf(v) else v for name, v in found.items()}
 
 
-def _columns(kind: type, leave_out: tuple[str, ...] = ()) -> type[BaseModel]:
+def _columns(kind: type) -> type[BaseModel]:
     """The stored fields of ``kind`` as columns of a schema, each of which may be None."""
     types = {name: Whole if of is int else of for name, (_, of) in stored_fields(kind).items()}
-    fields: dict[str, Any] = {name: (of | None, ...) for name, of in types.items() if name not in leave_out}
+    fields: dict[str, Any] = {name: (of | None, ...) for name, of in types.items()}
     return create_model(f"{kind.__name__}Columns", **fields)
 
 
@@ -132,12 +133,15 @@ class MeasurementColumns(BaseModel):
     load: float
 
 
-class GeneratorColumns(_columns(Proof), _columns(Bounds, leave_out=OF_WEIGHTS)):  # type: ignore[misc]
+class GeneratorColumns(_columns(Proof), _columns(Bounds)):  # type: ignore[misc]
     """The columns of one reading of one GAN in training; they are None where it diverged, or nothing is known.
 
-    ``slope_constant`` None in an "ok" record means infinite. ``seconds_critic`` and ``seconds_generator`` are the
-    GAN's share of the training time since the reading before, ``seconds_exact`` is the time of one solve with its cost
-    matrix.
+    ``n_critic`` is the number of the critic's steps per iteration as text, or "converged" (``GeneratorPlan``).
+    ``printed`` is the critic's loss on its last minibatches, as a loop prints it; all else is read on held-out points.
+    ``raw_half`` is raw after half of a critic's training, None where that has no end. ``floor`` is W1 of the held-out
+    points and as many of those that critics train on. ``slope_constant`` None in an "ok" record means infinite.
+    ``seconds_critic`` and ``seconds_generator`` are the GAN's share of the training time since the reading before,
+    ``seconds_exact`` is the time of one solve with its cost matrix.
     """
 
     model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
@@ -149,6 +153,7 @@ class GeneratorColumns(_columns(Proof), _columns(Bounds, leave_out=OF_WEIGHTS)):
     device: str
     dataset: str
     lr: float
+    n_critic: str = Field(pattern="^([1-9][0-9]*|converged)$")
     clip: float
     seed: Whole
     iteration: Whole
@@ -156,14 +161,16 @@ class GeneratorColumns(_columns(Proof), _columns(Bounds, leave_out=OF_WEIGHTS)):
     n: Whole
     floor: float
     printed: float | None
-    # records of the first schema do not tell the interval
-    primal_lower: float | None = None
-    primal_upper: float | None = None
-    longest_move: float | None = None
+    raw_half: float | None
     modes: Whole | None
     seconds_critic: float
     seconds_generator: float
     seconds_exact: float | None
+
+
+def schemas_of(kind: object) -> tuple[int, ...]:
+    """The versions that are read of a study's records of that kind."""
+    return (GENERATOR_SCHEMA,) if kind == "generator" else TIMING_SCHEMAS
 
 
 def names_of(columns: type[BaseModel]) -> tuple[str, ...]:

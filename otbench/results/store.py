@@ -5,7 +5,7 @@ import gzip
 import hashlib
 import json
 import os
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from os import PathLike
 from pathlib import Path
@@ -16,7 +16,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from otbench.errors import InputError, ResultsError, ResultsInUseError
 from otbench.files import RESULTS_BYTES, dump, read_bounded, unpacked, write_atomically
-from otbench.results.schema import MEASUREMENTS, ROWS, SCHEMA, STUDY_SCHEMAS, TIMINGS
+from otbench.results.schema import MEASUREMENTS, ROWS, SCHEMA, TIMINGS, schemas_of
 from otbench.spec import Scalar, first_complaint
 
 #: Bytes of rows above which they are compressed at the end of a run.
@@ -93,7 +93,7 @@ class Results:
 
     def measurements(self) -> list[Row]:
         """The records of a study, [] where there are none."""
-        lines = _parse(self.measurements_file, _read_text(self.measurements_file), STUDY_SCHEMAS)
+        lines = _parse(self.measurements_file, _read_text(self.measurements_file), schemas_of)
         _validate(MEASUREMENTS, lines, self.measurements_file)
         return lines
 
@@ -257,7 +257,12 @@ def _validate(adapter: TypeAdapter[Any], rows: list[Row], where: Path) -> None:
         raise ResultsError(f"{where}: row {key} is damaged: {first_complaint(error, skip=1)}") from None
 
 
-def _parse(file: Path, text: str, schemas: Collection[int] = (SCHEMA,)) -> list[Row]:
+def _schema_of_rows(kind: object) -> tuple[int, ...]:
+    return (SCHEMA,)
+
+
+def _parse(file: Path, text: str, schemas: Callable[[object], tuple[int, ...]] = _schema_of_rows) -> list[Row]:
+    """The whole lines of a file; ``schemas`` gives the versions that are read of a line of a kind."""
     *lines, torn = text.split("\n") if text else [""]
     del torn  # what follows the last newline is nothing, or half a line of a run that was killed
     rows = []
@@ -271,9 +276,9 @@ def _parse(file: Path, text: str, schemas: Collection[int] = (SCHEMA,)) -> list[
                 f"{file}, line {number}, is not a row: restore it from a backup, "
                 "or delete the line to have it recomputed"
             )
-        if row.get("schema") not in schemas:
+        if row.get("schema") not in (read := schemas(row.get("kind"))):
             raise ResultsError(
-                f"{file}, line {number}, has schema {row.get('schema')!r}, this otbench reads {SCHEMA}: "
+                f"{file}, line {number}, has schema {row.get('schema')!r}, this otbench reads {read[-1]}: "
                 "use the version that wrote it, or run again into another folder"
             )
         rows.append(row)

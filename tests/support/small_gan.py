@@ -11,7 +11,9 @@ question = "Does it learn?"
 datasets = ["ring", "digits"]
 clip = [0.01, 0.1]
 lr = [5e-4]
+n_critic = [2, 5, "converged"]
 seeds = [0, 1]
+retrain_steps = 6
 iterations = 6
 every = 2
 batch = 8
@@ -25,8 +27,9 @@ CLOCKS = {"seconds_critic", "seconds_generator", "seconds_exact", "machine"}
 
 def small_plan(**fields) -> GeneratorPlan:
     """A plan of one tiny job."""
-    shape = {"iterations": 4, "every": 2, "batch": 8, "critic": [8, 8], "generator": [8], "latent": 3, "n": 24}
-    axes = {"datasets": ["ring"], "clip": [0.01, 0.1], "lr": [5e-4], "seeds": [0]}
+    shape = {"iterations": 4, "every": 2, "batch": 8, "critic": [8, 8], "generator": [8], "latent": 3, "n": 24,
+             "retrain_steps": 6}  # fmt: skip
+    axes = {"datasets": ["ring"], "clip": [0.01, 0.1], "lr": [5e-4], "seeds": [0], "n_critic": [5]}
     return GeneratorPlan(**(axes | shape | fields))
 
 

@@ -11,7 +11,7 @@ from otbench.errors import InputError, ResultsError
 from otbench.experiment.locate import declaration_digest, experiments
 from otbench.experiment.promise import Promise
 from otbench.files import read_toml
-from otbench.report.check.gan_rules import curve_certificates, curve_ladder, curve_ranges
+from otbench.report.check.gan_rules import curve_certificates, curve_held_out, curve_ladder, curve_ranges
 from otbench.report.check.law_rules import one_cell_a_line, population
 from otbench.report.check.proof_rules import PROOF, proved, rounding
 from otbench.report.check.published_rules import near_published
@@ -228,6 +228,7 @@ RULES: dict[str, Rule] = {
 CURVE_RULES: dict[str, Rule] = {
     "certificates": curve_certificates,
     "ladder": curve_ladder,
+    "held out": curve_held_out,
     "ranges": curve_ranges,
 }
 

@@ -8,7 +8,7 @@ from otbench.report.figures.style import band
 from otbench.results.tables.cells import one_overlap, proportional
 
 #: The order of the sampling modes, one row of panels each.
-MODES = ("coupled", "independent", "population")
+SAMPLING_MODES = ("coupled", "independent", "population")
 
 
 def clip(frame: pd.DataFrame) -> Figure | None:
@@ -21,7 +21,7 @@ def clip(frame: pd.DataFrame) -> Figure | None:
     for name in ("problem.name", "method.widths"):
         rows = rows[rows[name] == rows[name].mode().iloc[0]] if len(rows) else rows
     rows, where = one_overlap(rows)
-    modes = [mode for mode in MODES if (rows["sampling.mode"] == mode).any()]
+    modes = [mode for mode in SAMPLING_MODES if (rows["sampling.mode"] == mode).any()]
     if rows["method.clip"].nunique() < 2:
         return None
     size = (9, 3.4 * len(modes))

@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 
-from otbench.report.figures.clip import MODES
+from otbench.report.figures.clip import SAMPLING_MODES
 from otbench.results.tables.cells import proportional
 
 
@@ -19,7 +19,7 @@ def heat(frame: pd.DataFrame) -> Figure | None:
     """
     rows = proportional(frame)
     rows = rows[rows["problem.name"] == "shared_mass"]
-    modes = [mode for mode in MODES if len(_both_axes(rows[rows["sampling.mode"] == mode]))]
+    modes = [mode for mode in SAMPLING_MODES if len(_both_axes(rows[rows["sampling.mode"] == mode]))]
     rows = rows[rows["sampling.mode"].isin(modes)]
     if rows.empty:
         return None

@@ -1,6 +1,6 @@
-"""The tables of generators in training: their curves, and how well each number tracks W1 along them."""
+"""The tables of generators in training: their curves and how they end; ``tracking`` has what follows W1 along them."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
@@ -8,86 +8,101 @@ import pandas as pd
 from otbench.results.schema import GeneratorColumns, names_of
 from otbench.results.store import Row
 from otbench.results.tables.cells import typed_frame
+from otbench.results.tables.intervals import median_interval
 
-#: The columns that tell one GAN from another, besides the seed.
-GAN = ["dataset", "lr", "clip"]
+#: The columns that tell one arm from another: GANs that differ in nothing but the seed.
+GAN = ["dataset", "lr", "clip", "n_critic"]
 
-QUARTILES = {"median": 0.5, "q1": 0.25, "q3": 0.75}
+#: The numbers that may tell how far a generator has come: the column that holds each. ``printed`` is the critic's loss
+#: on its last minibatches with the sign of a distance, and all others are read on held-out points: ``raw`` is the same
+#: there, ``spectral`` and ``slope`` are raw divided by the product of the layers' spectral norms and by the largest
+#: slope between the points. ``nearest`` needs no critic, and ``clock`` not even the points: it is the iteration with a
+#: minus sign, a number that falls as W1 should. These two are what the others must beat.
+NUMBERS = {
+    "printed": "printed_w1", "raw": "raw", "spectral": "spectral", "slope": "slope", "c_transform": "c_transform",
+    "nearest": "nearest", "clock": "clock",
+}  # fmt: skip
 
 
 def curve_frame(rows: Sequence[Row]) -> pd.DataFrame:
-    """The records in order, with two derived columns.
+    """The records in order, with derived columns.
 
-    ``slope`` is raw / slope_constant, and 0 where raw <= 0 or the constant is infinite. ``printed_w1`` is -printed, the
-    number that people read as the distance.
+    ``slope`` is raw / slope_constant and ``spectral`` (raw - raw_error) / spectral_constant, 0 where these are not
+    above 0 or the constant is infinite. ``printed_w1`` is -printed, the number that people read as the distance, and
+    ``clock`` is -iteration.
     """
     frame = typed_frame(rows, names_of(GeneratorColumns))
-    frame = frame.astype({"modes": "float64"}).sort_values([*GAN, "seed", "iteration"], ignore_index=True)
-    slope = (frame["raw"] / frame["slope_constant"]).where((frame["raw"] > 0) & (frame["slope_constant"] > 0), 0.0)
-    return frame.assign(slope=slope.where(frame["status"] == "ok"), printed_w1=-frame["printed"])
+    frame = frame.astype({"modes": "float64"})
+    frame = frame.sort_values([*GAN, "seed", "iteration"], key=_in_order, ignore_index=True)
+    derived = {
+        "slope": _quotient(frame, frame["raw"], "slope_constant"),
+        "spectral": _quotient(frame, frame["raw"] - frame["raw_error"], "spectral_constant"),
+        "printed_w1": -frame["printed"],
+        "clock": -frame["iteration"].astype("float64"),
+    }
+    return frame.assign(**derived)
+
+
+def _in_order(column: "pd.Series[float]") -> "pd.Series[float]":
+    """Numbers of critic steps as numbers, and "converged" after them."""
+    if column.name != "n_critic":
+        return column
+    return pd.to_numeric(column, errors="coerce").fillna(np.inf)
+
+
+def _quotient(frame: pd.DataFrame, raw: "pd.Series[float]", constant: str) -> "pd.Series[float]":
+    positive = (raw > 0) & (frame[constant] > 0)
+    quotient: pd.Series[float] = (raw / frame[constant]).where(positive, 0.0).where(frame["status"] == "ok")
+    return quotient
 
 
 def generator(frame: pd.DataFrame) -> pd.DataFrame:
-    """The curves of every data set, rate and clip value over the iterations; medians and quartiles over seeds."""
-    columns = ["primal", "printed_w1", "raw", "slope_constant", "slope", "c_transform", "nearest", "modes", "floor"]
-    return _summary(frame, [*GAN, "iteration"], columns)
+    """The curves of every arm over the iterations: medians over seeds with their intervals (``median_interval``)."""
+    columns = ["primal", "printed_w1", "raw", "spectral", "slope", "c_transform", "nearest", "modes"]
+    return over_seeds(frame, [*GAN, "iteration"], columns)
 
 
-def tracking(frame: pd.DataFrame) -> pd.DataFrame:
-    """How well each number tracks the exact W1 in training, by data set, rate and clip value; medians and quartiles.
+def ends(frame: pd.DataFrame) -> pd.DataFrame:
+    """How the runs of every arm end and what they cost: medians over seeds with their intervals.
 
-    The columns ``rank_...`` are Spearman's rank correlations with W1 of what is printed, and of raw, slope and
-    c-transform on held-out points, over the readings after iteration 0, where no loss has been printed yet.
-    ``rank_nearest`` is that of the nearest-neighbour bound, which needs no critic: a c-transform that tracks W1 no
-    better owes nothing to its critic. ``final_w1`` and ``modes`` are those of the last reading, ``lowest_w1`` is the
-    least of all, and ``floor`` is W1 of two samples of the data.
+    ``final_w1`` and ``modes`` are those of the last reading, ``lowest_w1`` is the least of all, and ``floor`` is W1 of
+    two samples of the data. ``stopped`` is 1 where W1 did not change at all from the last reading but one to the
+    last, as where a critic has died, and else 0. ``half_share`` is the median over the readings of |raw after half of
+    a critic's training| / |raw after all of it|, of critics that are trained afresh: 1 where the second half changed
+    nothing. The seconds are those of all steps, and of one exact solve.
     """
-    measured = ["rank_printed", "rank_raw", "rank_slope", "rank_c_transform", "rank_nearest", "final_w1", "lowest_w1",
-                "modes", "floor", "seconds_critic", "seconds_generator", "seconds_exact"]  # fmt: skip
-    return _summary(runs(frame), GAN, measured)
+    measured = ["final_w1", "lowest_w1", "modes", "floor", "stopped", "half_share", "seconds_critic",
+                "seconds_generator", "seconds_exact"]  # fmt: skip
+    return over_seeds(last_readings(frame), GAN, measured)
 
 
-def runs(frame: pd.DataFrame) -> pd.DataFrame:
-    """One line per GAN: its rank correlations, its last reading, the seconds of its training and of an exact solve."""
-    lines = []
-    for arm, part in frame.groupby([*GAN, "seed"], sort=False):
-        later = part[part["iteration"] > 0]
-        last = part.iloc[-1]
-        lines.append({
-            **dict(zip([*GAN, "seed"], arm, strict=True)),
-            "status": last["status"],
-            "rank_printed": spearman(later["printed_w1"], later["primal"]),
-            "rank_raw": spearman(later["raw"], later["primal"]),
-            "rank_slope": spearman(later["slope"], later["primal"]),
-            "rank_c_transform": spearman(later["c_transform"], later["primal"]),
-            "rank_nearest": spearman(later["nearest"], later["primal"]),
-            "final_w1": last["primal"],
-            "lowest_w1": part["primal"].min(),
-            "modes": last["modes"],
-            "floor": last["floor"],
-            "seconds_critic": part["seconds_critic"].sum(),
-            "seconds_generator": part["seconds_generator"].sum(),
-            "seconds_exact": part["seconds_exact"].median(),
-        })  # fmt: skip
-    return pd.DataFrame(lines)
+def last_readings(frame: pd.DataFrame) -> pd.DataFrame:
+    """One line per run: its last reading, and what is said of all its readings together."""
+    share = (frame["raw_half"] / frame["raw"]).abs().where(frame["raw"] != 0)
+    keys = [*GAN, "seed"]
+    moved = frame.groupby(keys, sort=False)["primal"].diff()
+    grouped = frame.assign(half_share=share, stopped=(moved == 0).astype("float64")).groupby(keys, sort=False)
+    last = grouped.tail(1).set_index(keys)
+    columns = {
+        "final_w1": last["primal"],
+        "lowest_w1": grouped["primal"].min(),
+        "half_share": grouped["half_share"].median(),
+        "seconds_critic": grouped["seconds_critic"].sum(),
+        "seconds_generator": grouped["seconds_generator"].sum(),
+        "seconds_exact": grouped["seconds_exact"].median(),
+    }
+    return last.assign(**columns).reset_index()
 
 
-def spearman(first: "pd.Series[float]", second: "pd.Series[float]") -> float:
-    """Spearman's rank correlation: Pearson's of the ranks, ties sharing their mean rank; NaN of a constant."""
-    both = pd.DataFrame({"first": first, "second": second}).astype("float64").dropna().rank()
-    centred = both - both.mean()
-    size = float(np.sqrt((centred["first"] ** 2).sum() * (centred["second"] ** 2).sum()))
-    return float((centred["first"] * centred["second"]).sum() / size) if size > 0 else float("nan")
-
-
-def _summary(frame: pd.DataFrame, keys: list[str], columns: Sequence[str]) -> pd.DataFrame:
-    grouped = frame.groupby(keys, sort=False)
-    counts = grouped["status"].agg(seeds="size", diverged=lambda status: int((status != "ok").sum()))
-    parts = {name: grouped[list(columns)].quantile(q) for name, q in QUARTILES.items()}
-    wide = pd.DataFrame({f"{c}_{name}": part[c] for c in columns for name, part in parts.items()})
-    joined: pd.DataFrame = counts.join(wide).reset_index()
-    return joined
-
-
-#: The tables of a generator folder by file name.
-CURVE_TABLES: dict[str, Callable[[pd.DataFrame], pd.DataFrame]] = {"generator": generator, "tracking": tracking}
+def over_seeds(frame: pd.DataFrame, keys: list[str], columns: Sequence[str]) -> pd.DataFrame:
+    """The median of each column over the seeds of every group, with the ends ``_low`` and ``_high`` of its interval."""
+    grouped = frame.assign(diverged=frame["status"] != "ok").groupby(keys, sort=False)
+    wide = grouped["diverged"].agg(seeds="size", diverged="sum")
+    place = grouped.ngroup().to_numpy(), grouped.cumcount().to_numpy()
+    size = len(wide), int(place[1].max()) + 1
+    for name in columns:
+        values = np.full(size, np.nan)
+        values[place] = frame[name].to_numpy(np.float64, na_value=np.nan)
+        ends_of = median_interval(values)
+        wide[f"{name}_median"], wide[f"{name}_low"], wide[f"{name}_high"] = ends_of.T
+    return wide.reset_index()

@@ -166,27 +166,35 @@ def test_the_seconds_are_those_of_training_and_of_the_exact_solve(sweep: Stored)
         np.testing.assert_allclose(np.ravel(mark.get_data()), [np.median(list(solves.values())), 0])
 
 
-def test_a_generator_s_run_is_drawn_in_its_own_time() -> None:
+def test_curves_of_generators_are_medians_over_seeds_and_all_arms_have_a_mark() -> None:
     stored = Stored(Results(COMMITTED / "generator"))
     figure = drawn("generator", stored)
     records = stored.results.measurements()
-    lr, seed = max(r["lr"] for r in records), min(r["seed"] for r in records)
-    grid = np.array(figure.axes, dtype=object).reshape(-1, 4)
+    lr, critics = max(r["lr"] for r in records), list(dict.fromkeys(stored.frame["n_critic"]))
+    seeds = {r["seed"] for r in records}
+    assert f"c = 0.01, rate {lr:g}, medians of {len(seeds)} seeds" in figure.get_suptitle()
+    grid = np.array(figure.axes, dtype=object).reshape(-1, len(critics) + 1)
     assert len(grid) == len({r["dataset"] for r in records})
+    when = lambda r: r["iteration"]  # noqa: E731
     for panels in grid:
         dataset = {title: name for name, title in DATASETS.items()}[panels[0].get_ylabel()]
-        for axes, clip in zip(panels, (0.01, 0.1, 1.0), strict=False):
-            assert axes.get_title().startswith(f"c = {clip:g}\n")
-            run = [r for r in records if (r["dataset"], r["clip"], r["lr"], r["seed"]) == (dataset, clip, lr, seed)]
-            run.sort(key=lambda r: r["iteration"])
-            assert line(axes, "W1, exact") == {r["iteration"]: r["primal"] for r in run}
-            slopes = {r["iteration"]: max(r["raw"], 0) / r["slope_constant"] for r in run if r["slope_constant"] > 0}
-            shown = line(axes, "raw / largest slope")
-            assert {at: shown[at] for at in slopes} == pytest.approx(slopes, nan_ok=True)
-        ends = [r for r in records if r["dataset"] == dataset and r["lr"] == lr]
-        last = max(r["iteration"] for r in ends)
-        expected = medians([r for r in ends if r["iteration"] == last], lambda r: r["clip"], lambda r: r["primal"])
-        assert line(panels[3], f"rate {lr:g}") == pytest.approx(expected)
+        for axes, n_critic in zip(panels, critics, strict=False):
+            arm = (dataset, n_critic, lr, 0.01)
+            rows = [r for r in records if (r["dataset"], r["n_critic"], r["lr"], r["clip"]) == arm]
+            assert line(axes, "W1, exact") == medians(rows, when, lambda r: r["primal"])
+            shown = medians(rows, when, lambda r: worth(r) * r["primal"])
+            assert line(axes, "raw / largest slope") == pytest.approx(shown)
+            losses = medians([r for r in rows if r["printed"] is not None], when, lambda r: -r["printed"])
+            drawn_losses = line(axes, "printed, in a unit of its own")
+            units = [losses[at] / drawn_losses[at] for at in losses]
+            assert units == pytest.approx([units[0]] * len(units))
+            w1 = [r["primal"] for r in rows]
+            assert min(w1) <= band(axes, 0)[0] <= band(axes, 0)[1] <= max(w1)  # seeds' extremes, or within them
+        marks = [mark.get_ydata() for mark in panels[-1].get_lines() if mark.get_linestyle() == "None"]
+        table = stored.tables["tracking"]
+        due = table[(table["dataset"] == dataset) & (table["number"] != "clock")]
+        assert len(marks) == len(critics)
+        assert sorted(np.concatenate(marks)) == pytest.approx(sorted(due["partial_median"]), nan_ok=True)
 
 
 def test_values_are_above_their_gradients_as_laws_move_apart() -> None:

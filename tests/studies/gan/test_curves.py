@@ -1,5 +1,6 @@
 """Records of generators in training: resumed by whole jobs, checked by their rules, and what follows from them."""
 
+import csv
 from pathlib import Path
 
 import numpy as np
@@ -15,16 +16,35 @@ from otbench.report.check.rules import check_results
 from otbench.report.markdown import write_tables
 from otbench.results.folder import Stored
 from otbench.results.store import Results
-from otbench.results.tables.gan import curve_frame, runs, spearman
+from otbench.results.tables.gan import NUMBERS, curve_frame, ends
+from otbench.results.tables.tracking import CURVE_TABLES, ranking, runs
 
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory) -> Path:
     """One small generator experiment, really run."""
     folder = tmp_path_factory.mktemp("generator")
-    assert run_plan(declare_gan(folder), folder / "results" / "gan") == 4
+    assert run_plan(declare_gan(folder), folder / "results" / "gan") == 8
     write_tables(Results(folder / "results" / "gan"), "csv")
     return folder / "results" / "gan"
+
+
+def changed(changes: dict[str, str]) -> str:
+    """The text of the small experiment with changes."""
+    text = PLAN
+    for old, new in changes.items():
+        assert old in text
+        text = text.replace(old, new)
+    return text
+
+
+@pytest.fixture(scope="module")
+def longer(tmp_path_factory) -> Path:
+    """One with more readings, of one data set."""
+    folder = tmp_path_factory.mktemp("longer")
+    changes = {'"ring", "digits"': '"ring"', "[2, 5,": "[1, 5,", "iterations = 6": "iterations = 18"}
+    run_plan(declare_gan(folder, changed(changes)), folder / "gan")
+    return folder / "gan"
 
 
 @pytest.fixture
@@ -39,28 +59,28 @@ def copy(trained, tmp_path) -> Results:
 
 def test_the_checker_agrees(trained):
     found = check_results(Results(trained))
-    assert list(found) == ["certificates", "ladder", "ranges", "complete", "declaration", "tables"]
+    assert list(found) == ["certificates", "ladder", "held out", "ranges", "complete", "declaration", "tables"]
     assert {rule: list(map(str, violations)) for rule, violations in found.items() if violations} == {}
 
 
-@pytest.mark.parametrize("left", [1, 8, 11])
-def test_an_interrupted_run_goes_on_by_whole_jobs(left, trained, tmp_path):
+@pytest.mark.parametrize(("left", "jobs"), [(1, 0), (8, 1), (20, 1), (24, 2)])
+def test_an_interrupted_run_goes_on_by_whole_jobs(left, jobs, trained, tmp_path):
     declared, folder = declare_gan(tmp_path), tmp_path / "results"
     folder.mkdir()
-    whole = lines(trained / "measurements.jsonl")
-    each = len(whole) // 4
+    whole, each = lines(trained / "measurements.jsonl"), (8, 16)  # a loop alone, and one with critics trained afresh
     text = (trained / "measurements.jsonl").read_text().splitlines(keepends=True)
     (folder / "measurements.jsonl").write_text("".join(text[:left]) + text[left][:20])  # torn in mid-line
-    assert run_plan(declared, folder, workers=1) == 4 - left // each
+    assert run_plan(declared, folder, workers=1) == 8 - jobs
     again = lines(folder / "measurements.jsonl")
     assert timeless(again) == timeless(whole)
-    assert again[: left // each * each] == whole[: left // each * each]  # what was whole is kept as it was
+    kept = sum(each[:jobs])
+    assert again[:kept] == whole[:kept]  # what was whole is kept as it was
     assert run_plan(declared, folder) == 0
 
 
 @pytest.mark.slow
 def test_two_workers_leave_the_records_in_the_declared_order(trained, tmp_path):
-    assert run_plan(declare_gan(tmp_path), tmp_path / "results", workers=2) == 4
+    assert run_plan(declare_gan(tmp_path), tmp_path / "results", workers=2) == 8
     assert timeless(lines(tmp_path / "results" / "measurements.jsonl")) == timeless(
         lines(trained / "measurements.jsonl")
     )
@@ -69,7 +89,7 @@ def test_two_workers_leave_the_records_in_the_declared_order(trained, tmp_path):
 def test_records_in_another_order_are_put_into_the_declared_one(trained, tmp_path):
     (tmp_path / "results").mkdir()
     rows = lines(trained / "measurements.jsonl")
-    write_lines(tmp_path / "results" / "measurements.jsonl", rows[12:] + rows[:12])
+    write_lines(tmp_path / "results" / "measurements.jsonl", rows[24:] + rows[:24])
     assert run_plan(declare_gan(tmp_path), tmp_path / "results") == 0
     assert lines(tmp_path / "results" / "measurements.jsonl") == rows
 
@@ -106,10 +126,16 @@ def later(row):
         ("ladder", "raw <= S W1", {"raw": 1e3}),
         ("ladder", "nearest >= 0", {"nearest": -1e-12}),
         ("ladder", "ladder", {"raw": None}),
+        ("ladder", "spectral <= slope", {"spectral_constant": 1e-9, "raw": 1e-12}),
+        ("ladder", "spectral <= clip constant", {"clip_constant": 1e-30}),
+        ("ladder", "ladder", {"spectral_constant": None}),
+        ("held out", "floor > 0", {"floor": 0.0}),
+        ("held out", "one floor a data set and seed", {"floor": 1e-3}),
+        ("held out", "one primal a generator", {"n_critic": "5", "primal": 1.0}),
         ("ranges", "modes found", {"modes": 9}),
         ("ranges", "modes counted", {"modes": None}),
         ("ranges", "printed", {"printed": None}),
-        ("ranges", "one floor a job", {"floor": 1.0}),
+        ("ranges", "raw at half budget", {"raw_half": 1.0}),
         ("ranges", "seconds_exact >= 0", {"seconds_exact": -1.0}),
         ("complete", "every planned measurement is there", {"key": "another"}),
     ],
@@ -121,82 +147,150 @@ def test_a_planted_fault_is_found(rule, part, change, copy):
     assert part in {violation.rule for violation in check_results(copy)[rule]}
 
 
-INTERVAL = ("primal_lower", "primal_upper", "longest_move")
-
-
-def of_the_first_schema(row):
-    return {name: value for name, value in row.items() if name not in INTERVAL} | {"schema": 1}
-
-
-def test_records_of_the_first_schema_are_read_and_held_to_the_gap_they_tell(copy):
-    rows = [of_the_first_schema(row) for row in lines(copy.measurements_file)]
+@pytest.mark.parametrize("name", ["primal", "primal_lower", "longest_move", "nearest", "modes"])
+def test_a_critic_trained_afresh_that_reads_other_points_than_the_loop_s_is_found(name, copy):
+    rows = lines(copy.measurements_file)
+    row = next(row for row in rows if later(row) and row["n_critic"] == "converged")
+    row[name] = row[name] + 1 if name == "modes" else row[name] * (1 + 1e-12)
     write_lines(copy.measurements_file, rows)
-    assert not any(check_results(copy)[rule] for rule in ("certificates", "ladder", "ranges"))
-    for part, columns in (("gap", {"gap": 2e-9}), ("violation", {"violation": 2e-9}), ("certificate", {"gap": None})):
-        faulty = [row | {name: value and value * row["primal"] for name, value in columns.items()} for row in rows]
-        write_lines(copy.measurements_file, faulty)
-        assert part in {violation.rule for violation in check_results(copy)["certificates"]}
+    assert f"one {name} a generator" in {violation.rule for violation in check_results(copy)["held out"]}
 
 
-def test_records_of_a_later_schema_are_refused(copy):
-    write_lines(copy.measurements_file, [row | {"schema": 3} for row in lines(copy.measurements_file)])
-    with pytest.raises(ResultsError, match="has schema 3, this otbench reads"):
+@pytest.mark.parametrize("schema", [1, 2, 4])
+def test_records_of_another_schema_are_refused(schema, copy):
+    write_lines(copy.measurements_file, [row | {"schema": schema} for row in lines(copy.measurements_file)])
+    with pytest.raises(ResultsError, match=f"has schema {schema}, this otbench reads 3"):
         check_results(copy)
 
 
 def test_a_generator_that_begins_elsewhere_is_found(copy):
     rows = lines(copy.measurements_file)
-    rows[0]["primal"] += 1e-6
+    rows[0]["primal"] *= 1 + 1e-5
     write_lines(copy.measurements_file, rows)
-    assert "one primal a job" in {violation.rule for violation in check_results(copy)["ranges"]}
+    assert "one primal a data set and seed" in {violation.rule for violation in check_results(copy)["held out"]}
 
 
-def test_a_record_that_is_gone_and_a_correlation_that_was_changed_are_found(copy):
-    write_lines(copy.measurements_file, lines(copy.measurements_file)[:-1])
-    assert check_results(copy)["complete"]
-    file = copy.tables / "tracking.csv"
-    header, first, *rest = file.read_text().splitlines(keepends=True)
-    name, was = header.split(",")[5], first.split(",")[5]
-    file.write_text("".join([header, first.replace(was, "0.123", 1), *rest]))
-    (found,) = (violation for violation in check_results(copy)["tables"] if violation.cell.startswith("tracking.csv"))
+@pytest.mark.parametrize("table", CURVE_TABLES)
+def test_a_number_of_a_table_that_was_changed_is_found(table, copy):
+    file = copy.tables / f"{table}.csv"
+    header, *rest = csv.reader(file.read_text().splitlines())
+    name = next(name for name in reversed(header) if rest[0][header.index(name)] not in ("", "0.123"))
+    was, rest[0][header.index(name)] = rest[0][header.index(name)], "0.123"
+    file.write_text("".join(",".join(line) + "\n" for line in [header, *rest]))
+    (found,) = check_results(copy)["tables"]
     assert (found.column, found.observed, found.bound) == (name, "0.123", was)
 
 
-def test_the_tables_follow_from_the_records(trained):
-    rows = lines(trained / "measurements.jsonl")
-    found = runs(curve_frame(rows)).set_index(["dataset", "clip", "seed"])
-    for (dataset, clip, seed), line in found.iterrows():
-        run = [r for r in rows if (r["dataset"], r["clip"], r["seed"]) == (dataset, clip, seed)]
-        run.sort(key=lambda row: row["iteration"])
-        w1 = [r["primal"] for r in run[1:]]
-        slope = [max(r["raw"], 0.0) / r["slope_constant"] if r["slope_constant"] else 0.0 for r in run[1:]]
-        assert line["rank_printed"] == pytest.approx(stats.spearmanr([-r["printed"] for r in run[1:]], w1).statistic)
-        if len(set(slope)) > 1:
-            assert line["rank_slope"] == pytest.approx(stats.spearmanr(slope, w1).statistic)
-        assert (line["final_w1"], line["modes"]) == (w1[-1], run[-1]["modes"])
-        assert line["lowest_w1"] == min(r["primal"] for r in run)
-    table = Stored(Results(trained)).tables["tracking"]
-    assert table["seeds"].tolist() == [2] * 4
-    expected = found.loc[("ring", 0.1)]["final_w1"].median()
-    (row,) = table[(table["dataset"] == "ring") & (table["clip"] == 0.1)].itertuples()
-    assert row.final_w1_median == pytest.approx(expected)
+def test_a_record_that_is_gone_is_found(copy):
+    write_lines(copy.measurements_file, lines(copy.measurements_file)[:-1])
+    assert check_results(copy)["complete"]
 
 
-def test_spearman_agrees_with_scipy_with_ties_and_gaps_and_is_empty_for_a_constant():
-    rng = np.random.default_rng(0)
-    for _ in range(20):
-        first, second = (curve_series(rng.integers(0, 5, 12).astype(float)) for _ in range(2))
-        assert spearman(first, second) == pytest.approx(stats.spearmanr(first, second).statistic)
-    assert np.isnan(spearman(curve_series([1.0, 1.0]), curve_series([1.0, 2.0])))
-    assert spearman(curve_series([1.0, np.nan, 3.0]), curve_series([1.0, 9.0, 2.0])) == 1.0
+def of_run(rows, *arm):
+    """The records of one run in the order of its iterations."""
+    names = ("dataset", "clip", "n_critic", "seed")
+    return sorted((r for r in rows if tuple(r[n] for n in names) == arm), key=lambda row: row["iteration"])
 
 
-def curve_series(values):
-    return pd.Series(values, dtype=float)
+def readings_of(run):
+    """Every number at every reading after the first, and the exact W1, derived anew from the records."""
+    worth = lambda r, raw, constant: max(raw, 0.0) / r[constant] if r[constant] else 0.0  # noqa: E731
+    numbers = {
+        "printed": [-r["printed"] for r in run[1:]],
+        "slope": [worth(r, r["raw"], "slope_constant") for r in run[1:]],
+        "spectral": [worth(r, r["raw"] - r["raw_error"], "spectral_constant") for r in run[1:]],
+        "clock": [-r["iteration"] for r in run[1:]],
+    }
+    numbers |= {name: [r[name] for r in run[1:]] for name in ("raw", "c_transform", "nearest")}
+    return numbers, [r["primal"] for r in run[1:]]
+
+
+def test_the_tables_follow_from_the_records(longer):
+    rows = lines(longer / "measurements.jsonl")
+    found = runs(curve_frame(rows)).set_index(["dataset", "clip", "n_critic", "seed", "number"])
+    table = Stored(Results(longer)).tables["tracking"].set_index(["clip", "n_critic", "number"])
+    for arm in {index[:4] for index in found.index}:
+        numbers, w1 = readings_of(of_run(rows, *arm))
+        assert set(numbers) == set(NUMBERS)
+        for number, values in numbers.items():
+            line = found.loc[(*arm, number)]
+            assert line["differences"] == pytest.approx(rank(np.diff(values), np.diff(w1)))
+            assert line["rank"] == pytest.approx(rank(values, w1))
+            r, a, b = rank(values, w1), *(rank(each, range(len(w1))) for each in (values, w1))
+            of_number, of_w1 = 1 - a**2, 1 - b**2  # what the iteration leaves of each
+            due = np.nan if of_w1 < 1e-9 else 0.0 if of_number < 1e-9 else (r - a * b) / np.sqrt(of_number * of_w1)
+            assert line["partial"] == pytest.approx(due, nan_ok=True, abs=1e-9)
+            seeds = found.loc[(*arm[:3], slice(None), number), "rank"]
+            assert table.loc[(*arm[1:3], number), "rank_median"] == pytest.approx(seeds.median())
+            assert table.loc[(*arm[1:3], number), "rank_low"] >= seeds.min()
+            assert table.loc[(*arm[1:3], number), "rank_high"] <= seeds.max()
+
+
+def rank(values, w1):
+    return stats.spearmanr(values, w1).statistic if len(set(values)) > 1 else 0.0
+
+
+def test_the_verdict_weighs_every_arm_alike_and_counts_those_that_are_sure(longer):
+    stored = Stored(Results(longer))
+    each, table = runs(stored.frame), stored.tables["verdict"].set_index(["dataset", "n_critic", "number"])
+    for (n_critic, number), part in each.groupby(["n_critic", "number"]):
+        line = table.loc[("ring", n_critic, number)]
+        wide = part.pivot(index="seed", columns="clip", values="partial")
+        assert line["partial_median"] == pytest.approx(wide.mean(axis=1).median())
+        for other in ("nearest", "raw"):
+            null = each[(each["n_critic"] == n_critic) & (each["number"] == other)]
+            apart = wide - null.pivot(index="seed", columns="clip", values="partial")
+            assert line[f"partial_over_{other}_median"] == pytest.approx(apart.mean(axis=1).median())
+        assert (line["arms"], line["seeds"]) == (wide.notna().all().sum(), 2)
+        assert line["above"] == int((wide > 0).all().sum())  # of two seeds the interval is the range
+        assert line["below"] == int((wide < 0).all().sum())
+        assert line.equals(table.loc[("all", n_critic, number)])  # of one data set
+    clock = table.xs("clock", level="number")
+    assert (clock[["partial_median", "differences_median", "rank_over_clock_median"]] == 0).all(axis=None)
+    assert (table.xs("nearest", level="number")["partial_over_nearest_median"] == 0).all()
+
+
+def test_runs_are_ranked_among_those_that_are_compared(longer):
+    """Where a number is W1 itself all orders are right, and where it is -W1 all are wrong; the clock has no order."""
+    frame = Stored(Results(longer)).frame
+    rows = frame[frame["n_critic"] != "1"]
+    three = pd.concat([rows.assign(n_critic=name, primal=rows["primal"] + k) for k, name in enumerate(("1", "2", "3"))])
+    table = ranking(three.assign(raw=three["primal"], slope=-three["primal"])).set_index(["among", "number"])
+    for among, size in (("loops", 6), ("one_clip", 3)):
+        assert table.loc[(among, "raw"), "runs"] == size
+        for rule in ("kendall", "spearman"):
+            values = [table.loc[(among, number), f"{rule}_median"] for number in ("raw", "slope", "clock")]
+            assert values == pytest.approx([1, -1, 0])
+
+
+def test_a_generator_that_stands_still_is_told_and_has_no_order_to_follow(longer):
+    frame = Stored(Results(longer)).frame
+    at = frame["iteration"] > 4
+    still = frame.assign(primal=frame["primal"].where(~at | (frame["clip"] != 0.1), 1.0))
+    table = ends(still)
+    assert (table["stopped_median"] == (table["clip"] == 0.1)).all()
+    known = runs(still).groupby("clip")["rank"].agg(lambda rank: rank.notna().all())
+    assert known.to_dict() == {0.01: True, 0.1: False}
+    assert (ends(frame)["stopped_median"] == 0).all()
+
+
+def test_ends_are_last_readings(longer):
+    rows, table = lines(longer / "measurements.jsonl"), Stored(Results(longer)).tables["ends"]
+    for line in table.itertuples():
+        each = [of_run(rows, "ring", line.clip, line.n_critic, seed) for seed in (0, 1)]
+        assert line.final_w1_median == pytest.approx(np.median([run[-1]["primal"] for run in each]))
+        assert line.lowest_w1_median == pytest.approx(np.median([min(r["primal"] for r in run) for run in each]))
+        spent = [sum(r["seconds_critic"] for r in run) for run in each]
+        assert line.seconds_critic_median == pytest.approx(np.median(spent))
+        if line.n_critic == "converged":
+            shares = [np.median([abs(r["raw_half"] / r["raw"]) for r in run]) for run in each]
+            assert line.half_share_median == pytest.approx(np.median(shares))
+        else:
+            assert np.isnan(line.half_share_median)
 
 
 def test_a_generator_that_diverges_is_a_result(tmp_path):
-    text = PLAN.replace("5e-4", "1e38").replace('"ring", "digits"', '"swiss_roll"').replace("[0, 1]", "[0]")
+    text = changed({"5e-4": "1e38", '"ring", "digits"': '"swiss_roll"', "[0, 1]": "[0]", "2, 5, ": ""})
     run_plan(declare_gan(tmp_path, text), tmp_path / "gan")
     rows = lines(tmp_path / "gan" / "measurements.jsonl")
     assert {row["status"] for row in rows if row["iteration"] == 6} == {"diverged"}
@@ -209,9 +303,9 @@ def test_the_command_runs_a_generator_experiment(otbench, tmp_path):
     (tmp_path / "work" / "gan.toml").write_text(PLAN)
     asked = ("run", "gan.toml", "--workers", 1)
     place = "with 1 worker on cpu; they go to results/gan\n"
-    assert otbench(*asked, "--dry-run").out == "gan: 4 measurements, 0 done, 4 to do\n" + place
-    assert otbench(*asked).out == "gan: 4 measurements made; 2 tables changed\n"
+    assert otbench(*asked, "--dry-run").out == "gan: 8 measurements, 0 done, 8 to do\n" + place
+    assert otbench(*asked).out == "gan: 8 measurements made; 5 tables changed\n"
     assert otbench(*asked).out == "gan: 0 measurements made; 0 tables changed\n"
-    assert otbench(*asked, "--dry-run").out == "gan: 4 measurements, 4 done, 0 to do\n" + place
-    assert otbench("check", "gan").out == "gan: 6 rules, 0 violations\n"
+    assert otbench(*asked, "--dry-run").out == "gan: 8 measurements, 8 done, 0 to do\n" + place
+    assert otbench("check", "gan").out == "gan: 7 rules, 0 violations\n"
     assert "see results/gan/tables" in otbench("show", "gan").out

@@ -10,8 +10,10 @@ from torch import nn
 
 from otbench.errors import InputError
 from otbench.experiment.declaration import load_experiment
+from otbench.methods.training.minibatch import stream_seed
 from otbench.results.schema import MEASUREMENTS
 from otbench.studies.dispatch import measure
+from otbench.studies.gan.critics import ClippedCritics
 from otbench.studies.gan.plan import GanBatch, GeneratorPlan
 from otbench.studies.gan.targets import MODES, ring, ring_modes, swiss_roll, target
 from otbench.studies.gan.training import Gans
@@ -31,10 +33,10 @@ def test_the_stacked_loop_is_the_plain_one():
     """Arjovsky, Chintala, Bottou 2017, Algorithm 1, with torch's modules, autograd and RMSprop, a GAN at a time."""
     plan = small_plan(clip=[0.02, 0.1])
     seen = ring(np.random.default_rng(0), 500)
-    gans, twin = (Gans(plan, GanBatch("ring", 2e-3, 5), seen, "cpu") for _ in range(2))
-    draws = [twin._draw() for _ in range(6)]
+    gans, twin = (Gans(plan, GanBatch("ring", 2e-3, 5, 3), seen, "cpu") for _ in range(2))
+    draws = [(twin._draw(twin.rng, 3), twin._latent(twin.rng, 1)[0]) for _ in range(6)]
     for k, clip in enumerate(plan.clip):
-        critic, generator = network(twin.critics, k), network(twin.generators, k)
+        critic, generator = network(twin.critics.stack, k), network(twin.generators, k)
         optimisers = [torch.optim.RMSprop(part.parameters(), lr=2e-3) for part in (critic, generator)]
         for of_critic, of_generator in draws:
             for real, latent in of_critic:
@@ -49,8 +51,8 @@ def test_the_stacked_loop_is_the_plain_one():
             optimisers[1].step()
         if k == 0:
             gans.run(4)
-            gans.run(2)  # in parts or at once
-        assert gans.printed[k] == pytest.approx(loss.item(), rel=1e-3, abs=1e-6)
+            readers = gans.run(2)  # in parts or at once
+        assert readers.printed[k] == pytest.approx(loss.item(), rel=1e-3, abs=1e-6)
         expected = generator(twin.fixed_latent[k]).detach().numpy()
         assert gans.generated()[k] == pytest.approx(expected, abs=2e-4)
 
@@ -85,6 +87,61 @@ def test_all_clip_values_begin_with_one_generator_and_one_floor():
     assert len({record["primal"] for record in records if record["iteration"] == 4}) == 3
 
 
+def test_critics_that_are_trained_afresh_read_the_loop_s_generators_and_leave_it_as_it_was():
+    both, alone = (small_plan(n_critic=entries) for entries in ([5, "converged"], [5]))
+    (job,) = both.jobs()
+    records = timeless(measure(both, job, "cpu"))
+    loop, afresh = ([r for r in records if r["n_critic"] == name] for name in ("5", "converged"))
+    assert loop == timeless(measure(alone, job, "cpu"))
+    of_points = ("clip", "iteration", "primal", "nearest", "longest_move", "modes", "floor")
+    assert [[r[name] for name in of_points] for r in loop] == [[r[name] for name in of_points] for r in afresh]
+    assert all(r["raw"] != s["raw"] for r, s in zip(loop, afresh, strict=True))
+    assert {(r["printed"] is None, r["raw_half"] is None) for r in afresh} == {(False, False)}
+    assert {(r["printed"] is None, r["raw_half"] is None) for r in loop} == {(False, True), (True, True)}
+
+
+def test_critics_that_are_trained_afresh_are_the_plain_loop_on_a_generator_that_stands_still():
+    plan = small_plan(clip=[0.02, 0.1], retrain_steps=8, retrain_rate=0.1)
+    gans = Gans(plan, GanBatch("ring", 2e-3, 5, 5), ring(np.random.default_rng(0), 500), "cpu")
+    gans.run(2)
+    seed = stream_seed("retrained", 5, 75)
+    rng = np.random.default_rng(seed % 2**64)
+    draws = gans._draw(rng, 4) + gans._draw(rng, 4)
+    readers = gans.retrain(75)
+    for k, clip in enumerate(plan.clip):
+        critic = network(ClippedCritics(plan, 2, seed, [1.0, 1.0], "cpu").stack, k)
+        optimiser, generator = torch.optim.RMSprop(critic.parameters(), lr=0.1 * clip), network(gans.generators, k)
+        for step, (real, latent) in enumerate(draws):
+            if step == 4:
+                values = critic(real[k]).detach().numpy()[:, 0], readers.halfway[k].values(real[k].numpy())
+                # up to a constant: the gradient of the last bias is rounding, which RMSProp makes a step of
+                halfway, found = (v - v.mean() for v in values)
+                assert found == pytest.approx(halfway, rel=1e-3, abs=1e-3 * float(np.ptp(halfway)))
+            optimiser.zero_grad()
+            loss = -critic(real[k]).mean() + critic(generator(latent[k]).detach()).mean()
+            loss.backward()
+            optimiser.step()
+            for parameter in critic.parameters():
+                parameter.data.clamp_(-clip, clip)
+        assert readers.printed[k] == pytest.approx(loss.item(), rel=1e-3, abs=1e-6)
+        assert max(np.abs(w).max() for w in readers.critics[k].weights) == np.float32(clip)  # its box is reached
+
+
+def test_no_point_that_is_read_is_trained_on():
+    """Of either side: points of the data that are held out are not seen, and latent points of readings never drawn."""
+    plan = small_plan(datasets=["ring", "swiss_roll", "digits"])
+    for name in plan.datasets:
+        goal = target(name, 100, seed=1)
+        gans = Gans(plan, GanBatch(name, 2e-3, 1, 5), goal.seen, "cpu")
+        drawn = [gans._draw(gans.rng, 5) for _ in range(20)]
+        seen = {row.tobytes() for batch in drawn for real, _ in batch for row in real[0].double().numpy()}
+        assert seen <= {row.tobytes() for row in goal.seen.astype(np.float32).astype(float)}
+        read = [row.tobytes() for row in goal.held_out.astype(np.float32).astype(float)]
+        assert sum(row in seen for row in read) <= (1 if name == "digits" else 0)  # the digits hold a twin or two
+        latent = {row.tobytes() for batch in drawn for _, z in batch for row in z[0].numpy()}
+        assert latent.isdisjoint(row.tobytes() for row in gans.fixed_latent[0].numpy())
+
+
 def test_a_generator_comes_closer_to_the_data():
     plan = small_plan(datasets=["swiss_roll"], clip=[0.01, 0.03], iterations=300, every=300, batch=64, critic=[64, 64],
                       generator=[64, 64], latent=8, n=256)  # fmt: skip
@@ -97,14 +154,17 @@ def test_a_generator_comes_closer_to_the_data():
 def test_a_key_says_all_that_its_record_depends_on():
     keys = [key for records in small_plan().records("cpu").values() for key in records]
     assert len(set(keys)) == len(keys) == 2 * 3
-    for fields in ({"batch": 9}, {"critic": [9]}, {"latent": 4}, {"n": 25}, {"critic_steps": 4}, {"lr": [1e-3]}):
+    for fields in ({"batch": 9}, {"critic": [9]}, {"latent": 4}, {"n": 25}, {"n_critic": [4]}, {"lr": [1e-3]},
+                   {"retrain_steps": 7}, {"retrain_rate": 0.02}):  # fmt: skip
         assert not set(keys) & {k for r in small_plan(**fields).records("cpu").values() for k in r}, fields
-    wider = {k for r in small_plan(clip=[0.01, 0.1, 1.0], seeds=[0, 1]).records("cpu").values() for k in r}
-    assert set(keys) < wider
+    more = {"clip": [0.01, 0.1, 1.0], "seeds": [0, 1], "n_critic": [1, "converged", 5]}
+    wider = [k for r in small_plan(**more).records("cpu").values() for k in r]
+    assert len(set(wider)) == len(wider) == 3 * 2 * 3 * 3
+    assert set(keys) < set(wider)
 
 
 def test_the_records_of_a_job_are_those_that_were_planned():
-    plan = small_plan(datasets=["swiss_roll"], seeds=[3])
+    plan = small_plan(datasets=["swiss_roll"], seeds=[3], n_critic=["converged", 5])
     ((job, keys),) = plan.records("cpu").items()
     records = measure(plan, job, "cpu")
     assert [record["key"] for record in records] == keys
@@ -150,6 +210,8 @@ def test_the_laws_lie_where_they_should():
         ("clip = [0.01, 0.1]", "clip = [0.01]", "clip: .*at least 2 items"),
         ("clip = [0.01, 0.1]", "clip = [0.01, 0.0]", "clip.1: input should be greater than 0"),
         ('"digits"', '"digit"', "datasets.1: input should be 'ring', 'swiss_roll' or 'digits'"),
+        ('"converged"', '"convergd"', "n_critic.2: must be a number of steps from 1 on, or 'converged'; got"),
+        ("n_critic = [2,", "n_critic = [0,", "n_critic.0: must be a number of steps from 1 on"),
         ("latent", "latnt", "unknown field of generator table 'latnt': did you mean 'latent'"),
         ("n = 24", "n = 1000", "n: input should be less than or equal to 898"),
         ("[generator]", "[generators]", "unknown field of experiment file 'generators': did you mean 'generator'"),
@@ -165,6 +227,6 @@ def test_the_declared_experiment_sweeps_the_papers_clip_value_on_all_three_data_
     plan = load_experiment("generator").plan
     assert isinstance(plan, GeneratorPlan)
     assert (set(plan.datasets), 0.01 in plan.clip, 5e-5 in plan.lr) == ({"ring", "swiss_roll", "digits"}, True, True)
-    ratios = np.diff(np.log10(sorted(plan.clip)))
-    assert ratios == pytest.approx(0.5, abs=0.03)
-    assert (plan.every, plan.critic_steps) == (100, 5)
+    assert {1, 5, 50, "converged"} <= set(plan.n_critic)
+    assert len(plan.seeds) >= 5
+    assert len(plan.readings()) > 20
