@@ -40,8 +40,14 @@ class Digits(Problem):
         return self
 
     @property
-    def population_overlap(self) -> float:
-        return self.shared if self.comparison == "noisy" else 0.0
+    def population_w1(self) -> float | None:
+        """0 of two halves of one class, which are of one law; else it is not known."""
+        return 0.0 if self.comparison == "halves" else None
+
+    @property
+    def population_overlap(self) -> float | None:
+        """1 of two halves of one class, which are of one law; of two classes it is not known."""
+        return {"noisy": self.shared, "halves": 1.0, "classes": None}[self.comparison]
 
     def sizes(self, n: int | None, m: int | None, mode: Mode) -> tuple[int, int]:
         """n and m, or all the rows there are where they are None."""

@@ -8,6 +8,7 @@ from typing import Any
 from otbench.errors import InputError, ResultsError
 from otbench.files import dump, write_atomically
 from otbench.results.rounding import differences, round_alike
+from otbench.results.seal import seal
 from otbench.results.store import Results, Row, append_lines
 from otbench.spec import Scalar
 
@@ -47,6 +48,7 @@ def merge_results(a: Results, b: Results, output: Results) -> Merged:
                 append_lines(output.measurements_file, measured)
             write_atomically(output.meta_file, dump(meta) + b"\n")
             output.settle([str(row["key"]) for row in rows])
+            seal(output)
     return merged
 
 

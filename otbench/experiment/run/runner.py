@@ -13,6 +13,7 @@ from otbench.experiment.declaration import Experiment
 from otbench.experiment.run.machine import machine_id
 from otbench.files import dump, write_atomically
 from otbench.results.schema import SCHEMA
+from otbench.results.seal import seal, unseal
 from otbench.results.store import Results, Row, keys_digest
 
 if TYPE_CHECKING:
@@ -110,6 +111,7 @@ def run_experiment(
         again, kept, now = done & asked, done - asked, 0
         before = sum(cell.key in kept for cell in experiment.cells)
         write_meta(experiment, results, {})
+        unseal(results)
         on_progress(before, now, len(experiment.cells))
         statuses: list[object] = []
         for task, outcome, workers in outcomes:
@@ -120,6 +122,7 @@ def run_experiment(
             now += len(rows)
             on_progress(before, now, len(experiment.cells))
         failed = results.settle([cell.key for cell in experiment.cells])
+        seal(results)
     return Summary(before, now, statuses.count("diverged"), statuses.count("refused"), torn, stale, failed)
 
 

@@ -9,6 +9,7 @@ from otbench.experiment.declaration import Experiment
 from otbench.experiment.run.machine import machine_facts, machine_id
 from otbench.experiment.run.runner import write_meta
 from otbench.results.folder import EVERYWHERE
+from otbench.results.seal import seal, unseal
 from otbench.results.store import Results, Row, append_lines, keys_digest
 from otbench.studies.dispatch import measure
 from otbench.studies.plan import StudyPlan
@@ -43,11 +44,13 @@ def run_plan(
             whole = {key for job, records in jobs.items() if job not in todo for key in records}
             results.keep_measurements([key for key in keys if key in whole])
         write_meta(experiment, results, {machine: facts}, {scope: keys_digest(keys)})
+        unseal(results)
         for now, records in enumerate(_measured(plan, todo, device, 1 if plan.timed else workers)):
             append_lines(results.measurements_file, [{**record, "machine": machine} for record in records])
             on_progress(0, now + 1, len(todo))
         if not plan.timed:
             results.keep_measurements(keys)
+        seal(results)
     return len(todo)
 
 

@@ -21,6 +21,7 @@ from otbench.report.check.timing_rules import measurements
 from otbench.report.check.violation import Violation, at_least, at_most, holds, place, whole
 from otbench.results.folder import Stored, unplanned
 from otbench.results.rounding import NOISE, ROUND_OFF, ROUNDING
+from otbench.results.seal import SEAL, seal_holds
 from otbench.results.store import Results, Row, cell_key, keys_digest
 from otbench.results.tables.cells import COSINES, cell_columns, to_csv
 from otbench.transport.certificate import TOLERANCE
@@ -55,6 +56,7 @@ def check_results(results: Results | Stored | str | Path) -> dict[str, list[Viol
             **{name: list(rule(stored.frame)) for name, rule in own.items()},
             "complete": list(all_measured(stored)),
             "declaration": list(declaration(stored.results.folder.name, stored.meta)),
+            "seal": list(sealed(stored)),
             "tables": list(tables(stored)),
         }
     frame = stored.frame[stored.frame["status"] != "failed"]  # cells that failed have a rule of their own
@@ -63,6 +65,7 @@ def check_results(results: Results | Stored | str | Path) -> dict[str, list[Viol
     found["keys"] = list(keys(stored.rows))
     found["complete"] = list(complete(stored.rows, stored.meta))
     found["declaration"] = list(declaration(stored.results.folder.name, stored.meta))
+    found["seal"] = list(sealed(stored))
     found["pooled"] = list(one_cell_a_line(stored.frame, stored.tables))
     found["tables"] = list(tables(stored))
     if stored.kind == "published":
@@ -261,6 +264,15 @@ def all_measured(stored: Stored) -> Iterator[Violation]:
     for scope, count in unplanned(stored):
         what = "the records of its plan: run the experiment again"
         yield Violation("every planned measurement is there", f"machine {scope}", f"{count} records", what, "key")
+
+
+def sealed(stored: Stored) -> Iterator[Violation]:
+    """The rows or records are, to the last byte, those that the last run sealed. Who edits them on purpose can seal
+    them anew; who does so by mistake is told."""
+    kept = seal_holds(stored.results)
+    if kept is not True:
+        seen = "changed since" if kept is False else f"no {SEAL}"
+        yield Violation("rows are those that were sealed", "all rows", seen, "as the run left them: run it again")
 
 
 def tables(stored: Stored) -> Iterator[Violation]:

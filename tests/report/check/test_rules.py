@@ -59,7 +59,7 @@ def test_true_results_break_no_rule(small_results: Path) -> None:
 
 
 def test_every_rule_is_reported_by_name_even_where_it_holds(small_results: Path) -> None:
-    others = ["failures", "keys", "complete", "declaration", "pooled", "tables", "agreement"]
+    others = ["failures", "keys", "complete", "declaration", "seal", "pooled", "tables", "agreement"]
     assert list(check_results(Results(small_results))) == [*RULES, *others]
 
 
