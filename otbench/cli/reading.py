@@ -72,7 +72,8 @@ def show(
 ) -> None:
     """Print the headline: what every critic prints and what it proves, as medians over seeds and nothing else.
 
-    Whatever else varies in an experiment is a column.
+    Whatever else varies in an experiment is a column. With --format or --json every median has its 95 % interval over
+    seeds.
 
     On a terminal that is too narrow, columns on the right are left out and named; a pipe or a file gets them all.
     """
@@ -99,16 +100,16 @@ def print_headlines(
         elif format is None:
             _draw_headline(stored, columns or [], most)
         else:
-            found[name] = _headline(stored, columns or [])
+            found[name] = _headline(stored, columns or [], intervals=True)
         warn_of_missing(stored)
     if format is not None:
         sys.stdout.write(_written(found, format))
 
 
-def _headline(stored: "Stored", columns: list[str]) -> "pd.DataFrame":
+def _headline(stored: "Stored", columns: list[str], intervals: bool = False) -> "pd.DataFrame":
     from otbench.report.headline import headline
 
-    return headline(stored.frame, columns)
+    return headline(stored.frame, columns, intervals)
 
 
 def _draw_headline(stored: "Stored", columns: list[str], most: int) -> None:

@@ -8,6 +8,7 @@ from otbench.errors import UnknownNameError
 from otbench.report.markdown import short
 from otbench.results.store import SEEDS
 from otbench.results.tables.cells import cell_columns
+from otbench.results.tables.intervals import median_intervals
 
 #: What is measured, with its heading; where room is short the last are left out first.
 MEASURED = {
@@ -17,6 +18,8 @@ MEASURED = {
     "c_transform_over_w1": "c-transform/W1",
     "nearest_over_w1": "nearest/W1",
     "skill": "skill",
+    "held_out_over_population_w1": "held out/W1 of laws",
+    "plan_cosine": "plan cosine",
     "cosine": "cosine",
     "clip_bound_over_w1": "raw/K(c)/W1",
 }
@@ -31,12 +34,13 @@ DEPENDENT = ("depth", "version", "sha256")
 SHOWN_ALWAYS = ("problem.dim", "method.lr", "method.lr_unit", "method.clip")
 
 
-def headline(frame: pd.DataFrame, columns: Sequence[str] = ()) -> pd.DataFrame:
+def headline(frame: pd.DataFrame, columns: Sequence[str] = (), intervals: bool = False) -> pd.DataFrame:
     """Medians over the seeds of every cell: nothing that differs in more than its seed is in one median.
 
     Args:
         frame: rows with their derived columns, as ``otbench.load`` gives them.
         columns: numeric columns of the frame to show; those of ``MEASURED`` that have values when left out.
+        intervals: add every median's 95 % interval over seeds, as columns ``NAME_low`` and ``NAME_high``.
 
     Returns:
         A line per cell but for its seed, those of the problem and sampling mode with the most cells first: the columns
@@ -53,8 +57,13 @@ def headline(frame: pd.DataFrame, columns: Sequence[str] = ()) -> pd.DataFrame:
     groups = frame[keys].assign(ok=ok).groupby(keys, dropna=False, sort=False)
     counts = groups["ok"].agg(cells="size", ok="sum")
     medians = numbers.groupby([frame[name] for name in keys], dropna=False, sort=False).median()
-    table = counts.join(medians).reset_index()
-    return _largest_first(table)[[*identity(frame), "cells", "ok", *chosen]]
+    found = counts.join(medians)
+    shown = chosen
+    if intervals:
+        known = frame.assign(**{name: numbers[name] for name in chosen})
+        found = found.join(median_intervals(known, keys, chosen))
+        shown = [f"{name}{end}" for name in chosen for end in ("", "_low", "_high")]
+    return _largest_first(found.reset_index())[[*identity(frame), "cells", "ok", *shown]]
 
 
 def identity(frame: pd.DataFrame) -> list[str]:
