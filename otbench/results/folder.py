@@ -17,6 +17,7 @@ from otbench.results.tables.gan import CURVE_TABLES, curve_frame
 from otbench.results.tables.published import SCORES_FILE, methods, published, read_scores
 from otbench.results.tables.rule_held_out import held_out, rule_table
 from otbench.results.tables.timing import TIMING_TABLES, timing_frame
+from otbench.results.tables.transfer import rule_beside, transfer
 
 #: What a results folder holds: rows of a matrix of cells, such rows beside published scores, or a study's records.
 Kind = Literal["matrix", "published", "timing", "generator"]
@@ -95,6 +96,13 @@ class Stored:
         return {name: table for name, table in made.items() if table is not None}
 
 
+def _transfer(stored: Stored) -> pd.DataFrame | None:
+    """The rule that lies beside the folder, held against critics that it was not fitted on; None where it has none."""
+    rules = rule_beside(stored.results.folder)
+    table = None if rules is None or is_sweep(stored.frame) else transfer(stored.frame, rules)
+    return None if table is None or table.empty else table
+
+
 #: Every table of a matrix by its file name: made of a results folder, None where the folder has not what it shows.
 TABLES: dict[str, Callable[[Stored], pd.DataFrame | None]] = {
     "matrix": lambda stored: stored.frame,
@@ -109,6 +117,7 @@ TABLES: dict[str, Callable[[Stored], pd.DataFrame | None]] = {
     "crossing_law": lambda stored: crossing_law(stored.frame) if is_sweep(stored.frame) else None,
     "rule": lambda stored: rule_table(stored.frame) if is_sweep(stored.frame) else None,
     "held_out": lambda stored: held_out(stored.frame) if is_sweep(stored.frame) else None,
+    "transfer": lambda stored: _transfer(stored),
     "published": lambda stored: published(stored.frame, stored.scores) if stored.kind == "published" else None,
     "methods": lambda stored: methods(stored.frame, stored.scores) if stored.kind == "published" else None,
 }

@@ -1,4 +1,4 @@
-"""Where the printed value passes W1: over all sweeps of the clip value, and by a law, held against what it has not seen.
+"""Where the printed value passes W1: over all sweeps of the clip value, and by a law held against what it has not seen.
 
 The law has theory's exponents and one constant k. With a rate in proportion to c every layer keeps half of what aligned
 weights could do, so that raw / W1 is about (c / 2 c*)^L / s, and raw = W1 at

@@ -42,8 +42,8 @@ from otbench.results.tables.scale_rule import (
 Labels = NDArray[np.object_]
 
 #: The share of a left-out family beyond either of its quantiles. The interval claims nine of ten, and so few families
-#: need the room: with tails of 0.05 it covers 85 % of the family that it covers least, with these 89 %.
-TAIL = 0.025
+#: need the room: with tails of 0.05 the family that is covered least is covered less than that by far.
+BEYOND = 0.025
 
 #: The numbers of a line of what is left out: of our rule, of one factor per layer, of K(c) itself, and of the interval.
 OFF = [*(f"{of}{which}_factor" for of in ("", "per_layer_", "naive_") for which in ("median", "p90")), "covered"]
@@ -138,7 +138,7 @@ def claimed(
     for part, rule in without.items():
         out = known & (parts == part)
         errors = np.log(measured[out]) - rule.log_scale(setting)[out]
-        ends.append([float(weighted_quantile(errors, np.ones(len(errors)), tail)) for tail in (TAIL, 1 - TAIL)])
+        ends.append([float(weighted_quantile(errors, np.ones(len(errors)), tail)) for tail in (BEYOND, 1 - BEYOND)])
     return np.array([np.min(ends, axis=0)[0], np.max(ends, axis=0)[1]])
 
 

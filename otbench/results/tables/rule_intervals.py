@@ -16,7 +16,6 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.stats import DegenerateDataWarning, bootstrap
 
 #: The level of every interval over seeds, and the number of draws behind it.
 LEVEL, RESAMPLES = 0.95, 299
@@ -44,7 +43,7 @@ def weighted_quantiles(values: Weights, weights: Weights, shares: Sequence[float
     known = ~np.isnan(values)
     if not known.any():
         return np.full((len(shares), *weights.shape[1:]), np.nan)
-    order = np.argsort(np.where(known, values, np.inf), kind="stable")[: known.sum()]
+    order = np.argsort(values, kind="stable")[: known.sum()]  # NaN is sorted behind all numbers
     ordered, reached = values[order], np.cumsum(weights[order], axis=0)
     total, found = reached[-1], []
     for share in shares:
@@ -80,6 +79,8 @@ def over_seeds(setting: NDArray[np.int64], seed: NDArray[np.int64], statistic: S
 
     Both are NaN where no setting has two seeds, and where some draw has no such number.
     """
+    from scipy.stats import DegenerateDataWarning, bootstrap  # slow to import, and reading results has no need of it
+
     pairs, column = np.unique(np.stack([setting, seed]), axis=1, return_inverse=True)
     starts, sizes = np.unique(pairs[0], return_index=True, return_counts=True)[1:]
     many = [(start, size) for start, size in zip(starts, sizes, strict=True) if size > 1]

@@ -43,7 +43,7 @@ TERMS = ("constant", "layers", "diagonal", "isotropic")
 THEORY = np.array([np.log(0.5), 1.0, -0.5])
 
 #: Theory counts as much as this share of the critics of the fit. Without it, coefficients that the problems of a fit
-#: leave open take any value, and what is left out is missed by a factor of 20.
+#: leave open take any value, and what is left out is missed by more than a factor of 10 in one case of ten.
 PRIOR = 0.3
 
 #: What is known of a request, and how many of the terms that leaves: the critic alone, or the critic and the samples.
@@ -51,7 +51,7 @@ GIVEN = {"critic": 2, "data": 4}
 
 #: Problems that are near-twins are one family, which is left out as a whole: their optimal potentials are one linear
 #: function, or one radial function; every other problem is a family of its own.
-FAMILIES = {"translation": "shift", "shared_mass": "shift", "scaling": "radial", "spheres": "radial"}
+TWINS = {"translation": "shift", "shared_mass": "shift", "scaling": "radial", "spheres": "radial"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -205,7 +205,7 @@ def fitted_rows(frame: pd.DataFrame) -> pd.DataFrame:
 
 def families(rows: pd.DataFrame) -> NDArray[np.object_]:
     """The family (k,) of every row's problem."""
-    return rows["problem.name"].map(lambda name: FAMILIES.get(name, name)).to_numpy(dtype=object)
+    return rows["problem.name"].map(lambda name: TWINS.get(name, name)).to_numpy(dtype=object)
 
 
 def measured_in(rows: pd.DataFrame, target: str) -> tuple[NDArray[np.bool_], Floats]:
