@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 import pandas as pd
 
+from otbench.results.tables.cells import cell_columns
 from otbench.results.tables.rule_intervals import (
     Statistic,
     Weights,
@@ -43,8 +44,8 @@ def sweeps(frame: pd.DataFrame) -> Iterator[tuple[dict[str, object], pd.DataFram
     """Every sweep: what tells it from the others, and its rows, which have c/c* as ``ratio`` and a ``setting``."""
     rows = frame[(frame["critic"] == "weight_clip") & frame["method.clip_over_c_star"].notna()]
     rows = rows.assign(ratio=rows["method.clip_over_c_star"].astype(float), setting=settings_in(rows))
-    varying = [str(name) for name in rows if str(name).startswith("problem.") and name not in SWEEP]
-    varying = [name for name in varying if rows[name].nunique() > 1 and name != "problem.version"]
+    varying = [name for name in cell_columns(rows, "problem.", "sampling.") if name not in SWEEP]
+    varying = [name for name in varying if rows[name].nunique() > 1 and not name.endswith(".version")]
     for arm, part in rows.groupby([*SWEEP, *varying], dropna=False, sort=False):
         if part["ratio"].nunique() > 2:
             yield dict(zip([*SWEEP, *varying], arm, strict=True)), part
