@@ -87,8 +87,7 @@ def test_without_the_pull_of_theory_a_family_left_out_is_missed_by_far(monkeypat
 
 
 def test_a_problem_off_by_a_factor_is_told_and_what_was_fitted_is_not() -> None:
-    rules = rule_table(planted_rows())
-    rows = planted_rows(3)
+    rules, rows = rule_table(planted_rows(seeds=1)), planted_rows(3)
     elsewhere = rows.assign(**{"problem.name": "new", "raw_over_w1": 3 * rows["raw_over_w1"]})
     table = transfer(elsewhere, rules).set_index(["target", "given"])
     assert (table["problem.name"] == "new").all()
@@ -103,7 +102,7 @@ def test_a_problem_off_by_a_factor_is_told_and_what_was_fitted_is_not() -> None:
 
 def test_a_rule_is_looked_for_beside_a_folder_and_an_old_one_is_none(tmp_path: Path) -> None:
     assert rule_beside(tmp_path / "mine") is None
-    table = rule_table(planted_rows())
+    table = rule_table(planted_rows(seeds=1))
     (tmp_path / "clip" / "tables").mkdir(parents=True)
     file = tmp_path / "clip" / "tables" / "rule.csv"
     file.write_bytes(to_csv("rule", table))
@@ -117,13 +116,12 @@ def test_a_rule_is_looked_for_beside_a_folder_and_an_old_one_is_none(tmp_path: P
 
 
 def test_a_coverage_that_is_raised_by_hand_is_found(tmp_path: Path) -> None:
-    rows = planted_rows()
+    rows = planted_rows(seeds=1)
     rows.loc[rows["problem.name"] == "three", "raw_over_w1"] *= 5
-    stored = Stored(Results(tmp_path / "clip"))
-    stored.__dict__["tables"] = {"held_out": held_out(rows)}
+    table, stored = held_out(rows), Stored(Results(tmp_path / "clip"))
+    stored.__dict__["tables"] = {"held_out": table}
     stored.results.tables.mkdir(parents=True)
     file = stored.results.tables / "held_out.csv"
-    table = held_out(rows)
     file.write_bytes(to_csv("held_out", table))
     assert list(differing(stored)) == []
     low = table["covered"].idxmin()
