@@ -8,18 +8,12 @@ import numpy as np
 import pandas as pd
 
 from otbench.errors import InputError
-from otbench.files import PACKAGE
 from otbench.inputs import as_whole
 from otbench.methods import WeightClip
 from otbench.results.tables.scale_rule import Floats, ScaleRule, Setting, read_rule
+from otbench.results.tables.transfer import fitted_rule
 from otbench.transport.exact import solve_exact
 from otbench.types import Array, SamplePair, moments
-
-#: Where the fitted rule is looked up: beside the results on which it was fitted, and in the installed package.
-RULE_FILES = (
-    PACKAGE.parent / "results" / "clip" / "tables" / "rule.csv",
-    PACKAGE / "rule.csv",
-)
 
 #: A generator can use a gradient whose length is within this factor of 1.
 FACTOR = 3.0
@@ -169,10 +163,10 @@ def _part(points: Array, most: int) -> Array:
 
 def rule_table_here() -> pd.DataFrame:
     """The table of the fitted rule; InputError where there is none."""
-    for file in RULE_FILES:
-        if file.is_file():
-            return pd.read_csv(file)
-    raise InputError("no fitted rule is here: `otbench run clip` makes results/clip/tables/rule.csv")
+    table = fitted_rule()
+    if table is None:
+        raise InputError("no fitted rule is here: `otbench run clip` makes results/clip/tables/rule.csv")
+    return table
 
 
 def in_words(advice: Advice) -> list[str]:

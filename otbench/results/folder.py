@@ -17,7 +17,7 @@ from otbench.results.tables.gan import CURVE_TABLES, curve_frame
 from otbench.results.tables.published import SCORES_FILE, methods, published, read_scores
 from otbench.results.tables.rule_held_out import held_out, rule_table
 from otbench.results.tables.timing import TIMING_TABLES, timing_frame
-from otbench.results.tables.transfer import rule_beside, transfer
+from otbench.results.tables.transfer import fitted_rule, transfer
 
 #: What a results folder holds: rows of a matrix of cells, such rows beside published scores, or a study's records.
 Kind = Literal["matrix", "published", "timing", "generator"]
@@ -97,10 +97,10 @@ class Stored:
 
 
 def _transfer(stored: Stored) -> pd.DataFrame | None:
-    """The rule that lies beside the folder, held against critics that it was not fitted on; None where it has none."""
-    rules = rule_beside(stored.results.folder)
-    table = None if rules is None or is_sweep(stored.frame) else transfer(stored.frame, rules)
-    return None if table is None or table.empty else table
+    """The rule that came with otbench, held against critics it was not fitted on; None where the folder has none."""
+    rules = None if is_sweep(stored.frame) else fitted_rule()
+    table = pd.DataFrame() if rules is None else transfer(stored.frame, rules)
+    return None if table.empty else table
 
 
 #: Every table of a matrix by its file name: made of a results folder, None where the folder has not what it shows.

@@ -21,7 +21,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from otbench.errors import InputError
+from otbench.errors import InputError, ResultsError
 from otbench.results.tables.rule_intervals import weighted_quantile
 
 Floats = NDArray[np.float64]
@@ -176,7 +176,19 @@ def shrunk(terms: Floats, left: Floats, weights: Floats) -> Floats:
 
 
 def settings_of(rows: pd.DataFrame) -> Setting:
-    """The settings of trained clipped critics' rows."""
+    """The settings of trained clipped critics' rows.
+
+    Raises:
+        ResultsError: a row does not say what was trained on what.
+    """
+    try:
+        return _settings(rows)
+    except (KeyError, TypeError, ValueError) as error:
+        reason = str(error).partition("\n")[0]
+        raise ResultsError(f"a clipped critic's row is damaged ({reason}); restore it, or run it again") from None
+
+
+def _settings(rows: pd.DataFrame) -> Setting:
     def column(name: str) -> Floats:
         return rows[name].to_numpy(dtype=np.float64, na_value=np.nan)
 

@@ -8,13 +8,15 @@ import pandas as pd
 import pytest
 from test_scale_rule import planted_rows
 
+from otbench.errors import InputError
+from otbench.report.advice import advise
 from otbench.report.check.rules import tables as differing
 from otbench.results.folder import Stored, load
 from otbench.results.store import Results
 from otbench.results.tables.cells import to_csv
 from otbench.results.tables.rule_held_out import held_out, rule_table
 from otbench.results.tables.scale_rule import TWINS, fit, fitted_rows, read_rule, settings_of
-from otbench.results.tables.transfer import rule_beside, transfer
+from otbench.results.tables.transfer import fitted_rule, transfer
 
 RESULTS = Path(__file__).parents[3] / "results"
 SAID = ("slope_constant", "raw_over_w1", "grad_norm_mean")
@@ -98,21 +100,23 @@ def test_a_problem_off_by_a_factor_is_told_and_what_was_fitted_is_not() -> None:
     adam = transfer(rows.assign(**{"method.optimiser": "adam"}), rules)
     assert set(adam["problem.name"]) == {"one", "two", "three"}
     assert transfer(rows.drop(columns="critic"), rules).empty
+    assert transfer(elsewhere, rules.drop(columns="problems")).empty  # a table of another version
 
 
-def test_a_rule_is_looked_for_beside_a_folder_and_an_old_one_is_none(tmp_path: Path) -> None:
-    assert rule_beside(tmp_path / "mine") is None
-    table = rule_table(planted_rows(seeds=1))
-    (tmp_path / "clip" / "tables").mkdir(parents=True)
-    file = tmp_path / "clip" / "tables" / "rule.csv"
-    file.write_bytes(to_csv("rule", table))
-    beside = rule_beside(tmp_path / "mine")
-    assert beside is not None
-    assert read_rule(beside, "k_eff", "critic")[0].kappa == read_rule(table, "k_eff", "critic")[0].kappa
-    table.drop(columns="given").to_csv(file, index=False)
-    assert rule_beside(tmp_path / "mine") is None
-    file.write_text("")
-    assert rule_beside(tmp_path / "mine") is None
+def test_the_first_rule_that_is_there_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    table, files = rule_table(planted_rows(seeds=1)), (tmp_path / "one.csv", tmp_path / "other.csv")
+    monkeypatch.setattr("otbench.results.tables.transfer.RULE_FILES", files)
+    assert fitted_rule() is None
+    with pytest.raises(InputError, match="no fitted rule is here"):
+        advise(8, (16,))
+    files[1].write_bytes(to_csv("rule", table))
+    found = fitted_rule()
+    assert found is not None
+    assert read_rule(found, "k_eff", "critic")[0].kappa == read_rule(table, "k_eff", "critic")[0].kappa
+    assert advise(8, (16,)).best == pytest.approx(advise(8, (16,), table=table).best)
+    table.drop(columns="given").to_csv(files[0], index=False)
+    with pytest.raises(InputError, match="write it anew with `otbench tables`"):
+        advise(8, (16,))
 
 
 def test_a_coverage_that_is_raised_by_hand_is_found(tmp_path: Path) -> None:

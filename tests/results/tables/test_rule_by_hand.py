@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 from test_scale_rule import PLANTED, planted_rows
 
+from otbench.errors import ResultsError
 from otbench.report.advice import advise, in_words
 from otbench.results.tables.rule_held_out import held_out
 from otbench.results.tables.scale_rule import GIVEN, TARGETS, TERMS, ScaleRule, fit, settings_of
@@ -52,6 +53,12 @@ def test_the_setting_of_a_row_and_its_scale_are_those_worked_out_by_hand() -> No
         scale_by_hand((2, 1), 3.0, 1.0, 2, False, 1.0, 1.4 / math.sqrt(2), RULE),
     ]
     np.testing.assert_allclose(RULE.log_scale(setting), expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize("damage", [{"method.widths": "3xtext"}, {"method.clip": "text"}, {"shift": [[1], 2, 3]}])
+def test_a_damaged_row_is_told_on_one_line(damage: dict[str, object]) -> None:
+    with pytest.raises(ResultsError, match=r"a clipped critic's row is damaged \(.*\); restore it, or run it again$"):
+        settings_of(ROWS.assign(**damage))
 
 
 def test_critics_that_did_not_train_do_not_bend_the_rule() -> None:
