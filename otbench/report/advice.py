@@ -8,18 +8,12 @@ import numpy as np
 import pandas as pd
 
 from otbench.errors import InputError
-from otbench.files import PACKAGE
 from otbench.inputs import as_whole
 from otbench.methods import WeightClip
-from otbench.results.tables.scale_rule import Floats, Setting, read_rule
+from otbench.results.tables.scale_rule import Floats, ScaleRule, Setting, read_rule
+from otbench.results.tables.transfer import fitted_rule
 from otbench.transport.exact import solve_exact
 from otbench.types import Array, SamplePair, moments
-
-#: Where the fitted rule is looked up: beside the results on which it was fitted, and in the installed package.
-RULE_FILES = (
-    PACKAGE.parent / "results" / "clip" / "tables" / "rule.csv",
-    PACKAGE / "rule.csv",
-)
 
 #: A generator can use a gradient whose length is within this factor of 1.
 FACTOR = 3.0
@@ -29,6 +23,12 @@ GRID = np.geomspace(1e-2, 1e3, 501)
 
 #: Mean |e|_1 / (sqrt d |e|_2) of a random direction e, which is assumed of samples that are not there.
 RANDOM_DIRECTION = float(np.sqrt(2 / np.pi))
+
+#: What the accuracy of the advice depends on, by what was given.
+KNOWN = {
+    "critic": "Nothing is known of the data, which widens the intervals: two samples, as --data, narrow them.",
+    "data": "The means, the spread and W1 of the data were taken into account.",
+}
 
 #: What to print instead of the raw loss.
 CODE = """\
@@ -40,21 +40,30 @@ print(otbench.monitor(critic(x), critic(y), x, y))  # never above W1 of the two 
 class Advice:
     """What the rule predicts for one kind of critic.
 
-    The mean gradient norm is predicted to be within a factor 3 of 1 for clip values from ``low`` to ``high``, and to be
-    1 at ``best``; all are None where there is no such value. ``raw_over_w1`` is the prediction of raw/W1 at ``best``,
-    ``raw_low`` to ``raw_high`` the interval around it that held nine of ten fitted critics, and ``paper_raw_over_w1``
-    the prediction at 0.01. ``c_star`` is the clip value with K(c) = 1. ``outside`` tells what of the request is outside
-    of what the rule was fitted on.
+    ``given`` tells which rule speaks: "critic" where nothing is known of the data, else "data". The mean gradient norm
+    is predicted to be within a factor 3 of 1 for clip values from ``low`` to ``high``, and to be 1 at ``best``, where
+    ``gradient_low`` to ``gradient_high`` is the interval of it; all are None where there is no such value.
+    ``raw_over_w1`` is the prediction of raw/W1 at ``best``, ``raw_low`` to ``raw_high`` the interval around it, and
+    ``paper_raw_over_w1`` the prediction at 0.01, with its own. An interval claims nine of ten critics of problems that
+    the rule has not seen (``rule_held_out``); its ends are None where the rule was fitted on one family of problems.
+    ``c_star`` is the clip value with K(c) = 1. ``fitted_on`` says for which critics there is evidence, and ``outside``
+    what of the request is outside of it.
     """
 
+    given: Literal["critic", "data"]
     c_star: float
     low: float | None
     high: float | None
     best: float | None
+    gradient_low: float | None
+    gradient_high: float | None
     raw_over_w1: float | None
     raw_low: float | None
     raw_high: float | None
     paper_raw_over_w1: float
+    paper_raw_low: float | None
+    paper_raw_high: float | None
+    fitted_on: str
     outside: tuple[str, ...]
 
 
@@ -88,25 +97,52 @@ def advise(
     dim = as_whole("dim", dim, 1)
     method = WeightClip(widths=tuple(widths), lr=lr, lr_unit=lr_unit, steps=steps)
     rules = rule_table_here() if table is None else table
+    given: Literal["critic", "data"] = "critic" if pair is None else "data"
     c_star = method.certified_clip(dim)
     clips = np.append(c_star * GRID, 0.01)
     setting = _setting(dim, method, clips, pair, w1)
-    gradient, line = read_rule(rules, "grad_norm_mean")
-    raw, _ = read_rule(rules, "raw_over_w1")
-    norms, log_raw = np.exp(gradient.log_scale(setting))[:-1], raw.log_scale(setting)
-    fits = np.flatnonzero((norms >= 1 / FACTOR) & (norms <= FACTOR) & ~setting.stalled()[:-1])
-    best = fits[np.abs(np.log(norms[fits])).argmin()] if len(fits) else None
-    near = clips[best] if best is not None else c_star
+    gradient, line = read_rule(rules, "grad_norm_mean", given)
+    raw, _ = read_rule(rules, "raw_over_w1", given)
+    log_norm, log_raw = gradient.log_scale(setting), raw.log_scale(setting)
+    fits = np.flatnonzero((np.abs(log_norm) <= np.log(FACTOR)) & ~setting.stalled())
+    fits = fits[fits < len(GRID)]
+    best = int(fits[np.abs(log_norm[fits]).argmin()]) if len(fits) else None
+    norm_low, norm_high = _around(gradient, log_norm, best)
+    raw_low, raw_high = _around(raw, log_raw, best)
+    paper_low, paper_high = _around(raw, log_raw, len(GRID))
     return Advice(
-        c_star=c_star,
+        given=given, c_star=c_star,
         low=float(clips[fits[0]]) if len(fits) else None,
         high=float(clips[fits[-1]]) if len(fits) else None,
         best=None if best is None else float(clips[best]),
-        raw_over_w1=None if best is None else float(np.exp(log_raw[best])),
-        raw_low=None if best is None else float(np.exp(log_raw[best] + raw.errors[0])),
-        raw_high=None if best is None else float(np.exp(log_raw[best] + raw.errors[2])),
-        paper_raw_over_w1=float(np.exp(log_raw[-1])),
-        outside=tuple(_outside(dim, method, near, c_star, line)),
+        gradient_low=norm_low, gradient_high=norm_high,
+        raw_over_w1=None if best is None else float(np.exp(log_raw[best])), raw_low=raw_low, raw_high=raw_high,
+        paper_raw_over_w1=float(np.exp(log_raw[-1])), paper_raw_low=paper_low, paper_raw_high=paper_high,
+        fitted_on=_fitted_on(line),
+        outside=tuple(_outside(dim, method, c_star if best is None else float(clips[best]), c_star, line)),
+    )  # fmt: skip
+
+
+def _around(rule: ScaleRule, log_scale: Floats, at: int | None) -> tuple[float | None, float | None]:
+    """The interval around a prediction; (None, None) where there is no prediction or no interval."""
+    if at is None or np.isnan(rule.errors).any():
+        return None, None
+    low, high = np.exp(log_scale[at] + rule.errors)
+    return float(low), float(high)
+
+
+def _fitted_on(line: "pd.Series[float]") -> str:
+    """For which critics and data there is evidence, and for which there is none, on one line."""
+    def between(name: str) -> str:
+        low, high = line[f"{name}_low"], line[f"{name}_high"]
+        return f"{low:g}" if low == high else f"{low:g} to {high:g}"
+
+    optimisers, problems = (str(line[name]).replace(" ", ", ") for name in ("optimisers", "problems"))
+    not_fitted = "convolutions" if "adam" in optimisers else "Adam, convolutions"
+    return (
+        f"fully connected ReLU critics of {between('depth')} hidden layers of {between('width')} units, d = "
+        f"{between('dim')}, {between('steps')} steps of {optimisers}, on {problems}. {not_fitted}, and other data, "
+        "sizes and lengths of training were not fitted: for them all of this is a guess"
     )
 
 
@@ -127,10 +163,10 @@ def _part(points: Array, most: int) -> Array:
 
 def rule_table_here() -> pd.DataFrame:
     """The table of the fitted rule; InputError where there is none."""
-    for file in RULE_FILES:
-        if file.is_file():
-            return pd.read_csv(file)
-    raise InputError("no fitted rule is here: `otbench run clip` makes results/clip/tables/rule.csv")
+    table = fitted_rule()
+    if table is None:
+        raise InputError("no fitted rule is here: `otbench run clip` makes results/clip/tables/rule.csv")
+    return table
 
 
 def in_words(advice: Advice) -> list[str]:
@@ -144,13 +180,26 @@ def in_words(advice: Advice) -> list[str]:
     else:
         lines += [
             f"clip between {advice.low:.2g} and {advice.high:.2g}, best {advice.best:.2g}: there the gradient a "
-            "generator receives is, as predicted, within a factor 3 of length 1.",
-            f"raw/W1 = {advice.raw_over_w1:.2g} at {advice.best:.2g} ({advice.raw_low:.2g} to {advice.raw_high:.2g} in "
-            "nine of ten fitted critics): what the printed loss would be off by.",
-        ]
-    lines.append(f"raw/W1 = {advice.paper_raw_over_w1:.2g} at 0.01, the clip value everyone copies.")
+            "generator receives is, as predicted, within a factor 3 of length 1"
+            + _interval("; at the best it is", advice.gradient_low, advice.gradient_high) + ".",
+            f"raw/W1 = {advice.raw_over_w1:.2g} at {advice.best:.2g}"
+            + _interval(",", advice.raw_low, advice.raw_high) + ": what the printed loss would be off by.",
+        ]  # fmt: skip
+    lines += [
+        f"raw/W1 = {advice.paper_raw_over_w1:.2g} at 0.01, the clip value everyone copies"
+        + _interval(",", advice.paper_raw_low, advice.paper_raw_high) + ".",
+        KNOWN[advice.given],
+        f"Fitted on {advice.fitted_on}.",
+    ]  # fmt: skip
     lines += [f"Outside of what the rule was fitted on: {what}; take it as a guess." for what in advice.outside]
     return [*lines, "Print instead of the raw loss:", *(f"    {line}" for line in CODE.splitlines())]
+
+
+def _interval(words: str, low: float | None, high: float | None) -> str:
+    """An interval in words; nothing where there is none."""
+    if low is None or high is None:
+        return ""
+    return f"{words} {low:.2g} to {high:.2g} in nine of ten critics on problems left out of the fit"
 
 
 def _setting(dim: int, method: WeightClip, clips: Floats, pair: SamplePair | None, w1: float | None) -> Setting:
@@ -178,7 +227,7 @@ def _outside(dim: int, method: WeightClip, clip: float, c_star: float, line: "pd
     rate = method.lr * (clip if method.lr_unit == "clip" else 1.0)
     asked = {
         "dim": dim, "depth": method.depth, "width": max(method.widths, default=1),
-        "reach": rate * method.steps / clip, "c_over_c_star": clip / c_star,
+        "reach": rate * method.steps / clip, "steps": method.steps, "c_over_c_star": clip / c_star,
     }  # fmt: skip
     names = {"reach": "lr steps / c", "c_over_c_star": "c / c*", "width": "widest layer", "depth": "hidden layers"}
     return [

@@ -11,13 +11,15 @@ import pandas as pd
 from otbench.errors import ResultsError
 from otbench.results.store import Results, Row, keys_digest
 from otbench.results.tables.cells import agreement, clip, exact, frame_of, losses, timing
-from otbench.results.tables.clip_sweeps import exponents, is_sweep
+from otbench.results.tables.clip_sweeps import exponents, is_sweep, worth
+from otbench.results.tables.crossings import crossing_law, crossings
 from otbench.results.tables.gan import curve_frame
 from otbench.results.tables.laws import laws
 from otbench.results.tables.published import SCORES_FILE, methods, published, read_scores
-from otbench.results.tables.scale_rule import held_out, rule_table
+from otbench.results.tables.rule_held_out import held_out, rule_table
 from otbench.results.tables.timing import TIMING_TABLES, timing_frame
 from otbench.results.tables.tracking import CURVE_TABLES
+from otbench.results.tables.transfer import fitted_rule, transfer
 
 #: What a results folder holds: rows of a matrix of cells, such rows beside published scores, or a study's records.
 Kind = Literal["matrix", "published", "timing", "generator"]
@@ -96,6 +98,13 @@ class Stored:
         return {name: table for name, table in made.items() if table is not None}
 
 
+def _transfer(stored: Stored) -> pd.DataFrame | None:
+    """The rule that came with otbench, held against critics it was not fitted on; None where the folder has none."""
+    rules = None if is_sweep(stored.frame) else fitted_rule()
+    table = pd.DataFrame() if rules is None else transfer(stored.frame, rules)
+    return None if table.empty else table
+
+
 #: Every table of a matrix by its file name: made of a results folder, None where the folder has not what it shows.
 TABLES: dict[str, Callable[[Stored], pd.DataFrame | None]] = {
     "matrix": lambda stored: stored.frame,
@@ -106,8 +115,12 @@ TABLES: dict[str, Callable[[Stored], pd.DataFrame | None]] = {
     "timing": lambda stored: timing(stored.frame, stored.clock),
     "saturation": lambda stored: losses(stored.frame) if stored.frame["js"].notna().any() else None,
     "exponents": lambda stored: exponents(stored.frame) if is_sweep(stored.frame) else None,
+    "worth": lambda stored: worth(stored.frame) if is_sweep(stored.frame) else None,
+    "crossings": lambda stored: crossings(stored.frame) if is_sweep(stored.frame) else None,
+    "crossing_law": lambda stored: crossing_law(stored.frame) if is_sweep(stored.frame) else None,
     "rule": lambda stored: rule_table(stored.frame) if is_sweep(stored.frame) else None,
     "held_out": lambda stored: held_out(stored.frame) if is_sweep(stored.frame) else None,
+    "transfer": lambda stored: _transfer(stored),
     "published": lambda stored: published(stored.frame, stored.scores) if stored.kind == "published" else None,
     "methods": lambda stored: methods(stored.frame, stored.scores) if stored.kind == "published" else None,
 }

@@ -5,22 +5,26 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from otbench.report.figures.style import band
-from otbench.results.tables.cells import one_overlap, proportional
+from otbench.results.tables.cells import cell_columns, proportional
 
 #: The order of the sampling modes, one row of panels each.
 SAMPLING_MODES = ("coupled", "independent", "population")
 
+#: What varies along the axis, from line to line, or from one row of panels to the next.
+ACROSS = {"problem.dim", "method.clip", "method.clip_over_c_star", "sampling.mode"}
+
 
 def clip(frame: pd.DataFrame) -> Figure | None:
-    """raw/W1 on the left and slope/W1 on the right against c/c*, one line per dimension, one row per sampling mode.
+    """raw/W1 on the left and slope/W1 on the right against c/c*, one line per dimension, one row per sampling mode:
+    medians over seeds alone, with their 95 % intervals.
 
-    It is of the problem and widths with the most rows, at one overlap, trained at a rate proportional to c; medians
-    over seeds with their 95 % intervals. None where there is only one clip value.
+    Of everything else that varies, overlaps too, it shows the one value that has the most rows, the middle one where
+    several have, and names it. It is of critics trained at a rate proportional to c, and None where there is only one
+    clip value.
     """
     rows = proportional(frame)
-    for name in ("problem.name", "method.widths"):
-        rows = rows[rows[name] == rows[name].mode().iloc[0]] if len(rows) else rows
-    rows, where = one_overlap(rows)
+    rows = rows[rows["problem.name"] == rows["problem.name"].mode().iloc[0]] if len(rows) else rows
+    rows, told = _one_of_each(rows)
     modes = [mode for mode in SAMPLING_MODES if (rows["sampling.mode"] == mode).any()]
     if rows["method.clip"].nunique() < 2:
         return None
@@ -37,6 +41,19 @@ def clip(frame: pd.DataFrame) -> Figure | None:
         panels[0].set_yscale("log")
         panels[1].set_ylim(0, 1.05)
     for axes in grid[-1]:
-        axes.set_xlabel(f"clip value c / c* ({rows['problem.name'].iloc[0]}{where})")
+        axes.set_xlabel("clip value c / c*")
     grid[0][0].legend()
+    figure.suptitle(told, fontsize=8)
     return figure
+
+
+def _one_of_each(rows: pd.DataFrame) -> tuple[pd.DataFrame, str]:
+    """The rows with the most frequent value of every field that varies but those shown, and these values in words."""
+    told = [str(rows["problem.name"].iloc[0])] if len(rows) else []
+    for name in cell_columns(rows, "problem.", "sampling.", "method."):
+        if name not in ACROSS and rows[name].nunique(dropna=False) > 1:
+            most = rows[name].mode(dropna=False)
+            value = most.iloc[len(most) // 2]
+            rows = rows[rows[name].isna() if pd.isna(value) else rows[name] == value]
+            told.append(f"{name.split('.')[1]} = {value}")
+    return rows, ", ".join(told)

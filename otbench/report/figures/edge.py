@@ -1,11 +1,13 @@
 """The picture of the knife's edge: the printed value against the clip value, by depth, and what it is worth."""
 
 import matplotlib.pyplot as plt
+import numpy as np
 import pandas as pd
+from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 
 from otbench.report.figures.style import COLOURS, MARKERS
-from otbench.results.tables.clip_sweeps import NEAR, is_sweep
+from otbench.results.tables.clip_sweeps import NEAR, is_sweep, sweeps
 
 #: How the two learning rates are drawn.
 ARMS = {"clip": ("-", "rate in proportion to c"), "absolute": ("--", "rate 5e-5")}
@@ -14,10 +16,13 @@ ARMS = {"clip": ("-", "rate in proportion to c"), "absolute": ("--", "rate 5e-5"
 def edge(frame: pd.DataFrame) -> Figure | None:
     """raw/W1, slope/W1 and the mean gradient norm against c/c*, one colour per depth and one dash per learning rate.
 
-    They are medians over dimensions and seeds, of the problem with the most rows. None where no clip value is swept.
+    They are medians over dimensions and seeds, of the problem with the most rows, with the range over both shaded. Thin
+    lines behind them are every sweep of every problem at a rate in proportion to c, medians over its seeds: how far the
+    one problem speaks for the others. None where no clip value is swept.
     """
     if not is_sweep(frame):
         return None
+    everyone = [part[part["status"] == "ok"] for named, part in sweeps(frame) if named["method.lr_unit"] == "clip"]
     rows = frame[(frame["critic"] == "weight_clip") & (frame["status"] == "ok") & (frame["method.init"] == "torch")]
     rows = rows[rows["method.clip_over_c_star"].notna() & (rows["method.clip_parameters"] == "all")]
     rows = rows[(rows["method.eps"] == rows["method.eps"].mode().iloc[0])]
@@ -29,12 +34,18 @@ def edge(frame: pd.DataFrame) -> Figure | None:
                "grad_norm_mean": "heard: mean gradient norm"}  # fmt: skip
     for k, (depth, deep) in enumerate(rows.groupby("method.depth")):
         for arm, (dash, label) in ARMS.items():
-            medians = deep[deep["method.lr_unit"] == arm].groupby("method.clip_over_c_star")[list(columns)].median()
+            grouped = deep[deep["method.lr_unit"] == arm].groupby("method.clip_over_c_star")[list(columns)]
+            medians, least, most = grouped.median(), grouped.min(), grouped.max()
             for panel, column in zip(panels, columns, strict=True):
                 text = f"{depth} hidden, {label}" if arm == "clip" or k == 0 else None
                 panel.plot(medians.index, medians[column], color=COLOURS[k], marker=MARKERS[k], markersize=3.5,
                            linestyle=dash, label=text)  # fmt: skip
-    for panel, title in zip(panels, columns.values(), strict=True):
+                panel.fill_between(medians.index.astype(float), least[column].astype(float), most[column].astype(float),
+                                   color=COLOURS[k], alpha=0.12, linewidth=0)  # fmt: skip
+    for panel, (column, title) in zip(panels, columns.items(), strict=True):
+        curves = [part.groupby("ratio")[column].median().astype(float) for part in everyone]
+        points = [np.stack([curve.index, curve], axis=1) for curve in curves]
+        panel.add_collection(LineCollection(points, colors="0.7", linewidths=0.5, zorder=0, label="every sweep"))
         panel.set(xscale="log", xlabel="clip value c / c*", title=title)
         panel.axhline(1, color="black", linewidth=0.8, linestyle=":")
     for panel in (panels[0], panels[2]):

@@ -21,7 +21,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from otbench.errors import InputError
+from otbench.errors import InputError, ResultsError
+from otbench.results.tables.rule_intervals import weighted_quantile
 
 Floats = NDArray[np.float64]
 
@@ -36,6 +37,21 @@ FEWEST = 20
 
 #: The terms of the linear part.
 TERMS = ("constant", "layers", "diagonal", "isotropic")
+
+#: What theory says of all coefficients but the constant: half of the units are active, and a shift along an axis, or a
+#: radial change, loses sqrt d against a shift along the diagonal.
+THEORY = np.array([np.log(0.5), 1.0, -0.5])
+
+#: Theory counts as much as this share of the critics of the fit. Without it, coefficients that the problems of a fit
+#: leave open take any value, and what is left out is missed by more than a factor of 10 in one case of ten.
+PRIOR = 0.3
+
+#: What is known of a request, and how many of the terms that leaves: the critic alone, or the critic and the samples.
+GIVEN = {"critic": 2, "data": 4}
+
+#: Problems that are near-twins are one family, which is left out as a whole: their optimal potentials are one linear
+#: function, or one radial function; every other problem is a family of its own.
+TWINS = {"translation": "shift", "shared_mass": "shift", "scaling": "radial", "spheres": "radial"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,6 +91,18 @@ class Setting:
         return fans[0], fans[1], there
 
     @cached_property
+    def terms(self) -> Floats:
+        """The values (k, 4) of ``TERMS``."""
+        share, layers = self.shift_share, np.array([len(w) + 1.0 for w in self.widths])
+        parts = [np.ones(len(layers)), layers, share * np.log(self.diagonality), (1 - share) * np.log(self.dim)]
+        return np.stack(parts, axis=1)
+
+    @cached_property
+    def gains(self) -> Floats:
+        """sum_l log g_l (15, k) for every kappa and rho from which a fit chooses."""
+        return np.stack([_log_gain(self, kappa, rho) for kappa, rho in itertools.product(KAPPAS, RHOS)])
+
+    @cached_property
     def start(self) -> Floats:
         """The standard deviation (k, L) of the weights before training: of U(±min(c, 1/sqrt fan_in)), or of U(±c)."""
         fan_in, _, _ = self.layers
@@ -94,8 +122,8 @@ class Setting:
 
 @dataclass(frozen=True, eq=False)
 class ScaleRule:
-    """A fitted rule for one target: kappa, rho, the coefficients of ``TERMS``, and as ``errors`` the quantiles 0.05,
-    0.5 and 0.95 of log(measured / predicted)."""
+    """A fitted rule for one target: kappa, rho, the coefficients of ``TERMS``, and as ``errors`` the ends of an
+    interval of log(measured / predicted), NaN where there is none."""
 
     kappa: float
     rho: float
@@ -104,27 +132,63 @@ class ScaleRule:
 
     def log_scale(self, setting: Setting) -> Floats:
         """The logarithm of the predicted scale (k,)."""
-        predicted: Floats = _log_gain(setting, self.kappa, self.rho) + _terms(setting) @ self.coefficients
+        predicted: Floats = _log_gain(setting, self.kappa, self.rho) + setting.terms @ self.coefficients
         return predicted
 
 
-def fit(setting: Setting, measured: Floats) -> ScaleRule:
-    """The rule of the smallest median error, over all kappa and rho, by least squares of the logarithms."""
-    found, terms = [], _terms(setting)
-    for kappa, rho in itertools.product(KAPPAS, RHOS):
-        left = np.log(measured) - _log_gain(setting, kappa, rho)
-        coefficients = np.linalg.lstsq(terms, left, rcond=None)[0]
-        errors = left - terms @ coefficients
-        sure = np.abs(errors) <= 3 * np.median(np.abs(errors))  # fitted again without critics that did not train
-        coefficients = np.linalg.lstsq(terms[sure], left[sure], rcond=None)[0]
-        errors = left - terms @ coefficients
-        quantiles = np.quantile(errors, [0.05, 0.5, 0.95])
-        found.append((float(np.median(np.abs(errors))), ScaleRule(kappa, rho, coefficients, quantiles)))
+def fit(setting: Setting, measured: Floats, given: str = "data", weights: Floats | None = None) -> ScaleRule:
+    """The rule of the smallest median error, over all kappa and rho, by least squares of the logarithms.
+
+    Args:
+        setting: what the rule looks at, of k critics.
+        measured: the target (k,), positive where a critic counts.
+        given: a key of ``GIVEN``; terms of the data are left out, with coefficient 0, where only the critic is known.
+        weights: how much every critic counts (k,); 1 each when left out.
+
+    The coefficients are drawn towards ``THEORY`` (ridge regression), and fitted again without critics that did not
+    train: those off by more than three median errors.
+    """
+    weights = np.ones(len(measured)) if weights is None else weights
+    inside = np.flatnonzero(weights)
+    w, terms = weights[inside] / weights[inside].mean(), setting.terms[inside][:, : GIVEN[given]]
+    found = []
+    for (kappa, rho), gain in zip(itertools.product(KAPPAS, RHOS), setting.gains, strict=True):
+        left = np.log(measured[inside]) - gain[inside]
+        errors = left - terms @ shrunk(terms, left, w)
+        sure = np.abs(errors) <= 3 * np.median(np.abs(errors))
+        coefficients = shrunk(terms[sure], left[sure], w[sure])
+        off = weighted_quantile(np.abs(left - terms @ coefficients), w, 0.5)
+        whole = np.concatenate([coefficients, np.zeros(len(TERMS) - len(coefficients))])
+        found.append((float(off), ScaleRule(kappa, rho, whole, np.full(2, np.nan))))
     return min(found, key=lambda one: one[0])[1]
 
 
+def shrunk(terms: Floats, left: Floats, weights: Floats) -> Floats:
+    """The coefficients (t, ...) of least squares of ``left`` (k,) on ``terms`` (k, t) under ``weights`` (k, ...), with
+    theory as a further observation of every coefficient but the constant, of the weight ``PRIOR`` times all others'."""
+    count, w = terms.shape[1], np.moveaxis(weights, 0, -1)
+    theory = np.concatenate([[0.0], THEORY[: count - 1]])
+    pull = PRIOR * np.diag((np.arange(count) > 0).astype(np.float64)) * w.sum(-1)[..., None, None]
+    products = (terms[:, :, None] * terms[:, None, :]).reshape(len(terms), -1)
+    gram = (w @ products).reshape(*w.shape[:-1], count, count) + pull
+    right = w @ (terms * left[:, None]) + pull @ theory
+    return np.moveaxis(np.linalg.solve(gram, right[..., None])[..., 0], -1, 0)
+
+
 def settings_of(rows: pd.DataFrame) -> Setting:
-    """The settings of trained clipped critics' rows."""
+    """The settings of trained clipped critics' rows.
+
+    Raises:
+        ResultsError: a row does not say what was trained on what.
+    """
+    try:
+        return _settings(rows)
+    except (KeyError, TypeError, ValueError) as error:
+        reason = str(error).partition("\n")[0]
+        raise ResultsError(f"a clipped critic's row is damaged ({reason}); restore it, or run it again") from None
+
+
+def _settings(rows: pd.DataFrame) -> Setting:
     def column(name: str) -> Floats:
         return rows[name].to_numpy(dtype=np.float64, na_value=np.nan)
 
@@ -151,86 +215,25 @@ def fitted_rows(frame: pd.DataFrame) -> pd.DataFrame:
     return rows[~settings_of(rows).stalled()] if len(rows) else rows
 
 
-def rule_table(frame: pd.DataFrame) -> pd.DataFrame:
-    """One line per target: the rule fitted on all rows, and the ranges of what it was fitted on."""
-    rows = fitted_rows(frame)
-    if len(rows) < FEWEST:
-        return pd.DataFrame()
-    setting = settings_of(rows)
-    depth = np.array([len(w) for w in setting.widths])
-    width = np.array([max(w) for w in setting.widths])
-    reach = setting.lr * setting.steps / setting.clip
-    lines = []
-    for target in TARGETS:
-        known, measured = _measured(rows, target)
-        if known.sum() < FEWEST:
-            continue
-        rule = fit(setting.take(known), measured[known])
-        lines.append({
-            "target": target, "critics": int(known.sum()), "kappa": rule.kappa, "rho": rule.rho,
-            **dict(zip(TERMS, rule.coefficients, strict=True)),
-            **dict(zip(("error_q05", "error_q50", "error_q95"), np.exp(rule.errors), strict=True)),
-            "dim_low": setting.dim.min(), "dim_high": setting.dim.max(),
-            "depth_low": depth.min(), "depth_high": depth.max(), "width_low": width.min(), "width_high": width.max(),
-            "reach_low": reach.min(), "reach_high": reach.max(),
-            "c_over_c_star_low": rows["c_over_c_star"].min(), "c_over_c_star_high": rows["c_over_c_star"].max(),
-        })  # fmt: skip
-    return pd.DataFrame(lines)
+def families(rows: pd.DataFrame) -> NDArray[np.object_]:
+    """The family (k,) of every row's problem."""
+    return rows["problem.name"].map(lambda name: TWINS.get(name, name)).to_numpy(dtype=object)
 
 
-def held_out(frame: pd.DataFrame) -> pd.DataFrame:
-    """The errors of rules that were fitted without one problem, or without one dimension, on what was left out.
-
-    An error is the factor max(measured/predicted, predicted/measured). There are its median and its 90 % quantile,
-    beside those of K(c) itself; the value "all" pools everything that was left out.
-    """
-    rows = fitted_rows(frame)
-    if len(rows) < FEWEST:
-        return pd.DataFrame()
-    setting = settings_of(rows)
-    lines = []
-    for target in TARGETS:
-        known, measured = _measured(rows, target)
-        for column in ("problem.name", "problem.dim"):
-            parts = [(value, (rows[column] == value).to_numpy()) for value in rows[column].unique()]
-            parts = [(v, out) for v, out in parts if (known & out).any() and (known & ~out).sum() >= FEWEST]
-            folds = [(v, _fold(setting, measured, known & ~out, known & out), known & out) for v, out in parts]
-            if not folds:
-                continue
-            pooled = np.concatenate([errors for _, errors, _ in folds])
-            whole = np.concatenate([np.flatnonzero(which) for *_, which in folds])
-            for value, errors, which in [*folds, ("all", pooled, whole)]:
-                naive = np.abs(np.log(measured[which] / rows["clip_constant"].to_numpy(dtype=np.float64)[which]))
-                lines.append({
-                    "target": target, "left_out": column, "value": str(value), "critics": len(errors),
-                    "median_factor": np.exp(np.median(errors)), "p90_factor": np.exp(np.quantile(errors, 0.9)),
-                    "naive_median_factor": np.exp(np.median(naive)),
-                    "naive_p90_factor": np.exp(np.quantile(naive, 0.9)),
-                })  # fmt: skip
-    return pd.DataFrame(lines)
-
-
-def read_rule(table: pd.DataFrame, target: str) -> tuple[ScaleRule, "pd.Series[float]"]:
-    """The rule of one target from the rules' table, and its line there, which tells what it was fitted on."""
-    lines = table[table["target"] == target]
-    if len(lines) != 1:
-        raise InputError(f"the rule's table has {len(lines)} lines for {target}: write it anew with `otbench tables`")
-    line = lines.iloc[0]
-    errors = np.log(line[["error_q05", "error_q50", "error_q95"]].to_numpy(dtype=np.float64))
-    return ScaleRule(line["kappa"], line["rho"], line[list(TERMS)].to_numpy(dtype=np.float64), errors), line
-
-
-def _measured(rows: pd.DataFrame, target: str) -> tuple[NDArray[np.bool_], Floats]:
+def measured_in(rows: pd.DataFrame, target: str) -> tuple[NDArray[np.bool_], Floats]:
     """Flags (k,) of rows in which the target is a positive number, and the target (k,)."""
     measured = rows[target].to_numpy(dtype=np.float64, na_value=np.nan)
     return np.asarray(measured > 0), measured
 
 
-def _fold(setting: Setting, measured: Floats, inside: NDArray[np.bool_], outside: NDArray[np.bool_]) -> Floats:
-    """|log(measured / predicted)| on ``outside`` of the rule fitted on ``inside``."""
-    rule = fit(setting.take(inside), measured[inside])
-    errors: Floats = np.abs(np.log(measured[outside]) - rule.log_scale(setting.take(outside)))
-    return errors
+def read_rule(table: pd.DataFrame, target: str, given: str = "data") -> tuple[ScaleRule, "pd.Series[float]"]:
+    """The rule of one target from the rules' table, and its line there, which tells what it was fitted on."""
+    lines = table[(table["target"] == target) & (table["given"] == given)] if "given" in table else table[:0]
+    if len(lines) != 1:
+        raise InputError(f"the rule's table has {len(lines)} lines for {target}: write it anew with `otbench tables`")
+    line = lines.iloc[0]
+    errors = np.log(line[["error_low", "error_high"]].to_numpy(dtype=np.float64))
+    return ScaleRule(line["kappa"], line["rho"], line[list(TERMS)].to_numpy(dtype=np.float64), errors), line
 
 
 def _log_gain(setting: Setting, kappa: float, rho: float) -> Floats:
@@ -240,10 +243,3 @@ def _log_gain(setting: Setting, kappa: float, rho: float) -> Floats:
     start = rho * setting.start * (np.sqrt(fan_in) + np.sqrt(fan_out))
     gain: Floats = np.where(there, np.log(np.hypot(reached, start)), 0.0).sum(1)
     return gain
-
-
-def _terms(setting: Setting) -> Floats:
-    """The values (k, 4) of ``TERMS``."""
-    share, layers = setting.shift_share, np.array([len(w) + 1.0 for w in setting.widths])
-    parts = [np.ones(len(layers)), layers, share * np.log(setting.diagonality), (1 - share) * np.log(setting.dim)]
-    return np.stack(parts, axis=1)
