@@ -14,8 +14,8 @@ from otbench.methods.mlp import Activation
 class Discriminator(Method):
     """A classical discriminator D = 1/(1 + exp(-f)), trained to maximise E_P log D + E_Q log(1 - D).
 
-    f is not constrained. The maximum is 2 JS(P, Q) - log 4. First weights and minibatches are those of a clipped
-    critic of equal widths and seed.
+    f is not constrained. The maximum is 2 JS(P, Q) - log 4. First weights, minibatches and fresh points are those of a
+    clipped critic of equal widths and seed.
     """
 
     name: Literal["discriminator"] = "discriminator"
@@ -48,4 +48,6 @@ class Discriminator(Method):
     def fit(cls, methods: Sequence[Self], jobs: Sequence[Job], device: str) -> list[Fitted]:
         from otbench.methods.training.logistic import train_discriminators  # torch loads here
 
-        return train_discriminators([j.pair for j in jobs], methods[0], [j.seed for j in jobs], device=device)
+        laws = None if jobs[0].law is None else [job.law for job in jobs if job.law is not None]
+        pairs, seeds = [job.pair for job in jobs], [job.seed for job in jobs]
+        return train_discriminators(pairs, methods[0], seeds, device=device, laws=laws)

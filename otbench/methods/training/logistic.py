@@ -7,11 +7,13 @@ import torch
 
 from otbench.methods.fitted import Fitted
 from otbench.methods.training.clipped import check_device, one_thread
-from otbench.methods.training.minibatch import STEPS_PER_BLOCK, MinibatchSource
+from otbench.methods.training.minibatch import MinibatchSource
 from otbench.methods.training.network import Stack, initial_parameters
 from otbench.methods.training.optimisers import Adam
+from otbench.methods.training.population import PopulationSource
 from otbench.methods.training.recipes import LogisticRecipe
-from otbench.types import SamplePair
+from otbench.methods.training.source import PointSource
+from otbench.types import Law, SamplePair
 
 #: The eps of Adam.
 ADAM_EPS = 1e-8
@@ -21,11 +23,17 @@ TOGETHER = 16
 
 
 def train_discriminators(
-    pairs: Sequence[SamplePair], method: LogisticRecipe, seeds: Sequence[int], *, device: str = "cpu"
+    pairs: Sequence[SamplePair],
+    method: LogisticRecipe,
+    seeds: Sequence[int],
+    *,
+    device: str = "cpu",
+    laws: Sequence[Law] | None = None,
 ) -> list[Fitted]:
     """One discriminator per pair of samples, with logit f, trained to minimise E softplus(-f(x)) + E softplus(f(y)).
 
-    On a CPU no bit of a discriminator depends on those with which it shares a batch.
+    With ``laws`` every step sees fresh points of them, and the samples are not trained on. On a CPU no bit of a
+    discriminator depends on those with which it shares a batch.
 
     Raises:
         InputError: a device that is not there.
@@ -36,24 +44,32 @@ def train_discriminators(
     fitted: list[Fitted] = []
     with one_thread():
         for k in range(0, len(pairs), TOGETHER):
-            fitted += _train_batch(list(pairs[k : k + TOGETHER]), method, list(seeds[k : k + TOGETHER]), device)
+            some = slice(k, k + TOGETHER)
+            drawn = None if laws is None else list(laws[some])
+            fitted += _train_batch(list(pairs[some]), method, list(seeds[some]), drawn, device)
     return fitted
 
 
-def _train_batch(pairs: list[SamplePair], method: LogisticRecipe, seeds: list[int], device: str) -> list[Fitted]:
+def _train_batch(
+    pairs: list[SamplePair], method: LogisticRecipe, seeds: list[int], laws: list[Law] | None, device: str
+) -> list[Fitted]:
     """The discriminators of one batch, whose samples have the same sizes."""
     start, count = time.perf_counter(), len(pairs)
     if count == 1:  # beside its twin, as BLAS rounds a single network in another way
-        pairs, seeds = pairs * 2, seeds * 2
+        pairs, seeds, laws = pairs * 2, seeds * 2, laws and laws * 2
     shapes = method.shapes(pairs[0].dim)
     initial = torch.stack([initial_parameters(shapes, seed, None) for seed in seeds]).to(device)
-    source = MinibatchSource(pairs, seeds, method.batch, initial)
+    source: PointSource = (
+        MinibatchSource(pairs, seeds, method.batch, initial)
+        if laws is None
+        else PopulationSource(laws, seeds, method.batch, pairs[0].dim, initial)
+    )
     stack = Stack(initial, shapes, method.activation, source.points_per_step)
     rate, eps = torch.full_like(stack.parameters, method.lr), torch.full_like(stack.parameters, ADAM_EPS)
     optimise = Adam(stack.parameters, rate, eps, method.betas)
     side = source.pull * method.batch  # -1 at points of x, 1 at points of y: the loss is mean softplus(side f)
-    for first in range(0, method.steps, STEPS_PER_BLOCK):
-        steps = min(STEPS_PER_BLOCK, method.steps - first)
+    for first in range(0, method.steps, source.block):
+        steps = min(source.block, method.steps - first)
         source.draw(first, steps)
         for k in range(steps):
             points = source.points(k)

@@ -11,29 +11,59 @@ from otbench.report.figures.style import COLOURS, MARKERS
 FAMILIES = {"segments": "parallel segments", "translation": "shifted Gaussians"}
 
 
+#: The distances at which training is followed.
+FOLLOWED = (0.1, 0.3, 1.0)
+
+
 def losses(table: pd.DataFrame) -> Figure:
-    """Values, and below them their gradients, against theta, one column per family; medians with quartiles shaded."""
+    """Values, and below them their gradients, against theta after the longest training, one column per family; below
+    those the gradients against the steps of training, where several were asked. Medians with their intervals."""
     table = table[table["theta"].notna()]
     families = sorted(table["problem.name"].unique())
-    size = (4.5 * len(families), 5.8)
-    figure, panels = plt.subplots(2, len(families), figsize=size, sharex=True, squeeze=False, layout="constrained")
-    for (above, below), name in zip(panels.T, families, strict=True):
+    longest = table["method.steps"].max() if "method.steps" in table else None
+    followed = "method.steps" in table and table["method.steps"].nunique() > 1
+    rows_of_panels = 3 if followed else 2
+    size = (4.5 * len(families), 2.9 * rows_of_panels)
+    figure, panels = plt.subplots(rows_of_panels, len(families), figsize=size, squeeze=False, layout="constrained")
+    for column, name in zip(panels.T, families, strict=True):
         rows = table[table["problem.name"] == name].sort_values("theta")
-        gan, wgan = rows[rows["critic"] == "discriminator"], rows[rows["critic"] == "weight_clip"]
-        above.plot(gan["theta"], gan["population_w1"], color="black", linewidth=1, label="W1, exact")
-        _marked(above, wgan, "slope", 0, "clipped critic, raw / largest slope")
-        _marked(above, wgan, "c_transform", 2, "clipped critic, c-transform")
-        _jensen_shannon(above, gan)
-        _marked(above, gan, "js", 1, "discriminator, JS estimate (nats)")
-        above.set(title=FAMILIES.get(name, name))
-        _marked(below, wgan, "raw_gradient_over_slope", 0, "")
-        _marked(below, gan, "js_gradient", 1, "")
-        below.axhline(0, color="black", linewidth=0.8, linestyle=":")
-        below.set(xlabel="theta")
+        if followed:
+            _followed(column[2], rows)
+            rows = rows[rows["method.steps"] == longest]
+        _against_theta(column[0], column[1], rows)
+        column[0].set(title=FAMILIES.get(name, name))
     panels[0, 0].set_ylabel("value")
     panels[1, 0].set_ylabel("its gradient in theta")
+    if followed:
+        panels[2, 0].set_ylabel("|gradient in theta|")
     figure.legend(*panels[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
     return figure
+
+
+def _against_theta(above: Axes, below: Axes, rows: pd.DataFrame) -> None:
+    gan, wgan = rows[rows["critic"] == "discriminator"], rows[rows["critic"] == "weight_clip"]
+    above.plot(gan["theta"], gan["population_w1"], color="black", linewidth=1, label="W1, exact")
+    _marked(above, wgan, "slope", 0, "clipped critic, raw / largest slope")
+    _marked(above, wgan, "c_transform", 2, "clipped critic, c-transform")
+    _jensen_shannon(above, gan)
+    _marked(above, gan, "js", 1, "discriminator, JS estimate (nats)")
+    _marked(below, wgan, "raw_gradient_over_slope", 0, "")
+    _marked(below, gan, "js_gradient", 1, "")
+    below.axhline(0, color="black", linewidth=0.8, linestyle=":")
+    below.set(xlabel="theta")
+
+
+def _followed(panel: Axes, rows: pd.DataFrame) -> None:
+    """The size of both gradients against the steps of training, at three distances."""
+    for dash, theta in zip((":", "--", "-"), FOLLOWED, strict=True):
+        for critic, column, k in (("weight_clip", "raw_gradient_over_slope", 0), ("discriminator", "js_gradient", 1)):
+            part = rows[(rows["critic"] == critic) & (rows["theta"].abs().round(9) == theta) & (rows["theta"] > 0)]
+            part = part.sort_values("method.steps")
+            label = f"theta = {theta:g}" if k else None
+            panel.plot(part["method.steps"], part[f"{column}_median"].abs(), color=COLOURS[k], linestyle=dash,
+                       marker=MARKERS[k], markersize=4, label=label)  # fmt: skip
+    panel.set(xscale="log", yscale="log", xlabel="steps of training")
+    panel.legend(fontsize=7)
 
 
 def _jensen_shannon(axes: Axes, rows: pd.DataFrame) -> None:
@@ -48,5 +78,5 @@ def _marked(axes: Axes, rows: pd.DataFrame, column: str, k: int, label: str) -> 
     middle = rows[f"{column}_median"]
     (line,) = axes.plot(rows["theta"], middle, color=COLOURS[k], marker=MARKERS[k], linewidth=0.8, label=label)
     line.set(markerfacecolor="none", markersize=5)
-    low, high = rows[f"{column}_q1"], rows[f"{column}_q3"]
+    low, high = rows[f"{column}_low"], rows[f"{column}_high"]
     axes.fill_between(rows["theta"], low, high, color=COLOURS[k], alpha=0.2, linewidth=0)

@@ -195,3 +195,17 @@ def test_the_declared_sweep_goes_through_zero_on_both_families_and_exchanges_the
         assert thetas == [-t for t in reversed(thetas)]
     pairs = {(c.problem.sigma, c.problem.sigma * c.problem.factor) for c in cells if c.problem.name == "scaling"}
     assert {pair[::-1] for pair in pairs} == pairs
+
+
+def test_with_a_law_every_step_sees_fresh_points_and_never_the_sample() -> None:
+    """Equal laws and seeds give one discriminator, whatever the samples are that it is read on."""
+    law = problem("translation", dim=2, shift=1.0)
+    pairs = [law.sample(16, mode="population", seed=seed) for seed in (0, 1)]
+    method = Discriminator(widths=(8,), steps=40, batch=8)
+    one, other = train_discriminators(pairs, method, [3, 3], laws=[law, law])
+    z = pairs[0].x
+    assert np.array_equal(one.values(z), other.values(z))
+    (on_points,) = train_discriminators(pairs[:1], method, [3])
+    assert not np.array_equal(one.values(z), on_points.values(z))
+    (alone,) = train_discriminators(pairs[:1], method, [3], laws=[law])
+    assert np.array_equal(alone.values(z), one.values(z))
