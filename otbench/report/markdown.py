@@ -61,8 +61,7 @@ def gap(published: pd.DataFrame) -> pd.DataFrame:
     """What weight clipping loses to scale and to shape, one line per dimension: medians over its pairs."""
     columns = {
         "cos": "cosine", "published_cos": "published", "l2": "l2", "published_l2": "published l2",
-        "scale": "of it scale", "l2_repaired": "shape", "sweep_clip": "best c", "sweep_cos": "its cosine",
-        "best_published_cos": "best method's",
+        "scale": "of it scale", "l2_repaired": "shape", "best_published_cos": "best method's",
     }  # fmt: skip
     rows = published.assign(scale=published["l2"] - published["l2_repaired"])
     return rows.groupby("dim")[list(columns)].median().rename(columns=columns).rename_axis("d").reset_index()

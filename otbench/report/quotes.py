@@ -1,8 +1,9 @@
 """Numbers that a text quotes, each tied to the table that it comes from, so that no quote can differ from its rows.
 
-A quote looks like ``<!--quote matrix/clip slope_over_w1_median where dim=2 clip=0.01 as .2f-->0.93<!--/-->``, and a
-quoted table like ``<!--table matrix where overlap=0,0.9-->`` ... ``<!--/table-->``, in which a condition may allow
-several values. Rendered Markdown does not show these comments.
+A quote looks like ``<!--quote matrix/clip slope_over_w1_median where dim=2 clip=0.01 as .2f-->0.93<!--/-->``. With its
+interval it ends ``as .2f []-->0.93 [0.92, 0.94]<!--/-->``, from the columns ``_low`` and ``_high``. A quoted table is
+like ``<!--table matrix where overlap=0,0.9-->`` ... ``<!--/table-->``, in which a condition may allow several values.
+Rendered Markdown does not show these comments.
 """
 
 import re
@@ -20,7 +21,8 @@ from otbench.results.store import Results
 
 QUOTE = re.compile(
     r"<!--quote (?P<experiment>[\w.-]+)/(?P<table>\w+) (?P<column>[\w.]+)"
-    r"(?: (?P<statistic>median|min|max|count))?(?: where (?P<where>[^>]*?))? as (?P<format>[\w.%,]+)-->"
+    r"(?: (?P<statistic>median|min|max|count))?(?: where (?P<where>[^>]*?))? as (?P<format>[\w.%,]+)"
+    r"(?P<interval> \[\])?-->"
     r"(?P<text>.*?)<!--/-->"
 )
 OPENING = re.compile(r"<!--\s*(?:quote|table)\b[^\n]*?(?:-->|$)", re.M)
@@ -135,11 +137,22 @@ def _value(match: re.Match[str], derived: dict[str, pd.DataFrame]) -> str:
             values = pd.Series([getattr(values, match["statistic"])()])
         if len(values) != 1:
             raise InputError(f"quote {match[0]!r} fits {len(values)} entries; narrow it to one, or name a statistic")
-        return format(values.iloc[0], match["format"])
+        middle = format(values.iloc[0], match["format"])
+        return middle + _interval(table, match) if match["interval"] else middle
     except InputError:
         raise
     except (TypeError, ValueError) as error:
         raise InputError(f"quote {match[0]!r}: {error}") from None
+
+
+def _interval(line: pd.DataFrame, match: re.Match[str]) -> str:
+    """The interval of a quoted number in brackets; none of a statistic over several lines."""
+    if match["statistic"]:
+        raise InputError(f"quote {match[0]!r}: a {match['statistic']} over lines has no interval; leave [] out")
+    column = _column(line, match["column"], match[0])
+    line, name = line[line[column].notna()], column.removesuffix("_median")
+    low, high = (line[_column(line, f"{name}_{end}", match[0])].iloc[0] for end in ("low", "high"))
+    return f" [{low:{match['format']}}, {high:{match['format']}}]"
 
 
 def _column(table: pd.DataFrame, name: str, quote: str) -> str:

@@ -178,3 +178,19 @@ def test_a_quoted_table_that_changed_names_the_row_and_the_column(page: Path, sm
     assert found.rule == "quoted table"
     assert found.cell.startswith("README.md, line 6, its line 4 (coupled, 0, 0.1, ")
     assert (found.observed, found.bound, found.column) == ("7.77", value[1], "raw/W1, d=2")
+
+
+def test_a_number_is_quoted_with_its_interval(tmp_path: Path, small_results: Path) -> None:
+    what = "small/clip slope_over_w1_median where dim=2 clip=0.1 mode=coupled overlap=0.5 as .3f []"
+    (tmp_path / "README.md").write_text(f"It is {quote(what, '?')}.\n")
+    assert rewrite_quotes(tmp_path / "README.md", small_results.parent) == 1
+    rows = [r for r in lines(small_results / "rows.jsonl") if r["method.name"] == "weight_clip"]
+    rows = [r for r in rows if (r["problem.dim"], r["method.clip"], r["method.steps"]) == (2, 0.1, 40)]
+    rows = [r for r in rows if r["sampling.mode"] == "coupled"]
+    values = sorted(r["raw"] / r["slope_constant"] / r["primal"] for r in rows if r["problem.overlap"] == 0.5)
+    assert len(values) == 2
+    expected = f"{sum(values) / 2:.3f} [{values[0]:.3f}, {values[1]:.3f}]"
+    assert (tmp_path / "README.md").read_text() == f"It is {quote(what, expected)}.\n"
+    (tmp_path / "README.md").write_text(f"It is {quote(what.replace('_median where', '_median max where'), '?')}.\n")
+    with pytest.raises(InputError, match=r"a max over lines has no interval; leave \[\] out"):
+        check_quotes(tmp_path / "README.md", small_results.parent)

@@ -59,7 +59,9 @@ def published(frame: pd.DataFrame, scores: pd.DataFrame) -> pd.DataFrame:
     The critic that is trained longest is the one re-trained as published, with medians and the range over seeds; the
     others are the sweep. ``l2`` is the mean of |grad f - r|^2 over points of P, with r the true gradient, and
     ``l2_repaired`` the least over multiples of f: l2 - l2_repaired is lost to scale, and l2_repaired to shape.
-    ``sweep_clip`` is the clip value with the largest median cosine.
+    ``difference_over_range`` is |our cosine - the published one| over the range of our seeds. ``sweep_clip`` is the
+    clip value of the sweep with the largest median cosine, ``sweep_saturation`` the share of its weights that lie at the
+    clip value, 0 where the box never binds, and ``sweep_at_edge`` whether it is the largest or the smallest one tried.
     """
     rows = frame[(frame["critic"] == "weight_clip") & (frame["status"] == "ok")]
     rows = rows.rename(columns={"problem.dim": "dim", "problem.funnels": "funnels"})
@@ -80,6 +82,7 @@ def published(frame: pd.DataFrame, scores: pd.DataFrame) -> pd.DataFrame:
     best = critics.groupby(PAIR).tail(1).set_index(PAIR)[["method", "cos"]]
     table = table.join(best.rename(columns={"method": "best_published", "cos": "best_published_cos"}))
     table["cos_difference"] = table["cos"] - table["published_cos"]
+    table["difference_over_range"] = table["cos_difference"].abs() / (table["cos_max"] - table["cos_min"])
     table["true_ratio"] = table["population_w1"] / table["true"]
     whole: pd.DataFrame = table.reset_index()
     return whole
@@ -95,9 +98,13 @@ def methods(frame: pd.DataFrame, scores: pd.DataFrame) -> pd.DataFrame:
 
 def _first_of_sweep(rows: pd.DataFrame) -> pd.DataFrame:
     """The clip value with the largest median cosine in each pair, and that cosine."""
-    medians = rows.groupby([*PAIR, "method.clip"])["cosine"].median().reset_index("method.clip")
+    medians = rows.groupby([*PAIR, "method.clip"])[["cosine", "saturation"]].median().reset_index("method.clip")
     best = medians.sort_values("cosine").groupby(PAIR).tail(1)
-    return best.rename(columns={"method.clip": "sweep_clip", "cosine": "sweep_cos"})
+    tried = rows["method.clip"]
+    best["sweep_at_edge"] = best["method.clip"].isin([tried.min(), tried.max()]).astype("float64")
+    return best.rename(
+        columns={"method.clip": "sweep_clip", "cosine": "sweep_cos", "saturation": "sweep_saturation"}
+    )
 
 
 def _prefixed(label: str, columns: list[str]) -> dict[str, str]:

@@ -74,6 +74,10 @@ def test_the_table_holds_ours_theirs_and_the_difference(ran: Path) -> None:
     assert here["cos_difference"] == pytest.approx(here["cos"] - 0.5)
     assert here["true_ratio"] == pytest.approx(here["population_w1"] / 0.8)
     assert here["cos_min"] <= here["cos"] <= here["cos_max"]
+    ranges = abs(here["cos"] - 0.5) / (here["cos_max"] - here["cos_min"])
+    assert here["difference_over_range"] == pytest.approx(ranges)
+    assert here["sweep_at_edge"] == 1.0  # two were tried
+    assert 0 <= here["sweep_saturation"] <= 1
     assert here["sweep_clip"] in (0.01, 0.1)
     assert np.isnan(table.loc[(3, 2), "published_cos"])  # a pair nobody published
     assert (table["l2_repaired"] <= table["l2"] + 1e-12).all()
@@ -93,13 +97,16 @@ def test_what_was_run_checks_and_its_tables_are_written(ran: Path) -> None:
 
 def test_scores_far_from_the_published_are_violations() -> None:
     near = pd.DataFrame({"dim": 2, "funnels": range(8), "published_cos": 0.3})
-    near = near.assign(cos_difference=0.04, true_ratio=1.04)
+    near = near.assign(difference_over_range=1.99, true_ratio=1.04)
     assert list(near_published(near)) == []
-    one = near.assign(cos_difference=[0.06] + [0.0] * 7)
+    one = near.assign(difference_over_range=[2.01] + [0.0] * 7)
     assert list(near_published(one)) == []
-    two = near.assign(cos_difference=[0.06, -0.06] + [0.0] * 6)
+    two = near.assign(difference_over_range=[2.01, np.nan] + [0.0] * 6)
     (found,) = near_published(two)
-    assert str(found) == "published cosine: of all pairs: observed 2 of 8 apart, must be within 0.05"
+    said = "published cosine: of all pairs: observed 2 of 8 apart, must be within 2 ranges of the seeds"
+    assert str(found) == said
+    zero = near.assign(difference_over_range=np.inf)  # a critic that is 0 on every seed
+    assert len(list(near_published(zero))) == 1
     assert [v.cell for v in near_published(near.assign(true_ratio=[1.0] * 7 + [0.94]))] == ["dim 2, 7 funnels"]
 
 
