@@ -5,7 +5,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from otbench.report.figures.style import band
-from otbench.results.tables.cells import cell_columns, proportional
+from otbench.results.tables.cells import one_of_each, proportional
 
 #: The order of the sampling modes, one row of panels each.
 SAMPLING_MODES = ("coupled", "independent", "population")
@@ -24,7 +24,7 @@ def clip(frame: pd.DataFrame) -> Figure | None:
     """
     rows = proportional(frame)
     rows = rows[rows["problem.name"] == rows["problem.name"].mode().iloc[0]] if len(rows) else rows
-    rows, told = _one_of_each(rows)
+    rows, told = one_of_each(rows, ACROSS)
     modes = [mode for mode in SAMPLING_MODES if (rows["sampling.mode"] == mode).any()]
     if rows["method.clip"].nunique() < 2:
         return None
@@ -43,17 +43,6 @@ def clip(frame: pd.DataFrame) -> Figure | None:
     for axes in grid[-1]:
         axes.set_xlabel("clip value c / c*")
     grid[0][0].legend()
-    figure.suptitle(told, fontsize=8)
+    figure.suptitle(", ".join(filter(None, [rows["problem.name"].iloc[0], told])), fontsize=8)
     return figure
 
-
-def _one_of_each(rows: pd.DataFrame) -> tuple[pd.DataFrame, str]:
-    """The rows with the most frequent value of every field that varies but those shown, and these values in words."""
-    told = [str(rows["problem.name"].iloc[0])] if len(rows) else []
-    for name in cell_columns(rows, "problem.", "sampling.", "method."):
-        if name not in ACROSS and rows[name].nunique(dropna=False) > 1:
-            most = rows[name].mode(dropna=False)
-            value = most.iloc[len(most) // 2]
-            rows = rows[rows[name].isna() if pd.isna(value) else rows[name] == value]
-            told.append(f"{name.split('.')[1]} = {value}")
-    return rows, ", ".join(told)

@@ -7,8 +7,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 
-from otbench.report.figures.clip import SAMPLING_MODES
-from otbench.results.tables.cells import proportional
+from otbench.report.figures.clip import ACROSS, SAMPLING_MODES
+from otbench.results.tables.cells import one_of_each, proportional
 
 
 def heat(frame: pd.DataFrame) -> Figure | None:
@@ -18,7 +18,7 @@ def heat(frame: pd.DataFrame) -> Figure | None:
     per dimension, a row per sampling mode.
     """
     rows = proportional(frame)
-    rows = rows[rows["problem.name"] == "shared_mass"]
+    rows, _ = one_of_each(rows[rows["problem.name"] == "shared_mass"], {*ACROSS, "problem.overlap"})
     modes = [mode for mode in SAMPLING_MODES if len(_both_axes(rows[rows["sampling.mode"] == mode]))]
     rows = rows[rows["sampling.mode"].isin(modes)]
     if rows.empty:

@@ -1,6 +1,6 @@
 """The tables of a matrix of cells: pure functions of its rows, so that the same rows give the same bytes."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from decimal import Decimal
 from functools import cache
 from typing import Any
@@ -53,14 +53,26 @@ def most_frequent(rows: pd.DataFrame) -> pd.DataFrame:
     return rows
 
 
-def one_overlap(rows: pd.DataFrame) -> tuple[pd.DataFrame, str]:
-    """The rows at one overlap, where they differ in it, and which it is, in words: 0.5 if it is there, else the
-    smallest."""
-    overlaps = rows["population_overlap"].dropna().unique()
-    if len(overlaps) < 2:
-        return rows, ""
-    chosen = 0.5 if 0.5 in overlaps else min(overlaps)
-    return rows[rows["population_overlap"] == chosen], f", overlap {chosen:g}"
+def one_of_each(rows: pd.DataFrame, across: Collection[str], *prefixes: str) -> tuple[pd.DataFrame, str]:
+    """The rows with one value of every cell column that varies but those ``across`` and the seeds, so that nothing else
+    is pooled, and these values in words.
+
+    Args:
+        rows: rows with their cell columns.
+        across: columns that may vary.
+        prefixes: which cell columns are looked at, as "problem."; all where they are left out.
+
+    Returns:
+        The rows with the value that most rows have, the middle one where several have, and what was chosen.
+    """
+    told = []
+    for name in cell_columns(rows, *prefixes):
+        if name not in across and name not in SEEDS and rows[name].nunique(dropna=False) > 1:
+            most = rows[name].mode(dropna=False)
+            value = most.iloc[len(most) // 2]
+            rows = rows[rows[name].isna() if pd.isna(value) else rows[name] == value]
+            told.append(f"{name.split('.')[1]} = {value}")
+    return rows, ", ".join(told)
 
 
 def proportional(frame: pd.DataFrame) -> pd.DataFrame:

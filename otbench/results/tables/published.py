@@ -61,7 +61,7 @@ def published(frame: pd.DataFrame, scores: pd.DataFrame) -> pd.DataFrame:
     ``l2_repaired`` the least over multiples of f: l2 - l2_repaired is lost to scale, and l2_repaired to shape.
     ``difference_over_range`` is |our cosine - the published one| over the range of our seeds. ``sweep_clip`` is the
     clip value of the sweep that has the largest median cosine, ``sweep_saturation`` the share of its weights that lie
-    at the clip value, 0 where the box never binds, and ``sweep_at_edge`` whether it is the largest or the smallest one tried.
+    at the clip value, 0 where the box never binds, and ``sweep_at_edge`` whether it is the largest or least one tried.
     """
     rows = frame[(frame["critic"] == "weight_clip") & (frame["status"] == "ok")]
     rows = rows.rename(columns={"problem.dim": "dim", "problem.funnels": "funnels"})

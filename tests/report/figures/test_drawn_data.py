@@ -78,18 +78,20 @@ def over_c_star(row: Any) -> float:
     return float(row["clip_constant"] ** (1 / (row["method.depth"] + 1)))
 
 
-def test_the_printed_value_is_left_and_the_worth_right_a_line_per_dimension(sweep: Stored) -> None:
-    left, right = drawn("clip", sweep).axes
-    assert (left.get_title(), right.get_title()) == ("printed: raw / W1", "worth: raw / largest slope / W1")
-    shown = [r for r in sweep.rows if trained(r) and r["method.lr_unit"] == "clip" and r["sampling.mode"] == "coupled"]
-    shown = [r for r in shown if r["method.depth"] == 2 and r["problem.overlap"] == 0.5]  # one overlap in a median
-    assert "overlap = 0.5" in str(left.figure.get_suptitle())
-    for dim in (2, 4):
-        rows = [r for r in shown if r["problem.dim"] == dim]
-        assert line(left, f"d = {dim}") == pytest.approx(medians(rows, over_c_star, printed))
-        assert line(right, f"d = {dim}") == pytest.approx(medians(rows, over_c_star, worth))
-    of_two = [r for r in shown if r["problem.dim"] == 2]
-    assert band(right, 0) == pytest.approx((min(map(worth, of_two)), max(map(worth, of_two))))  # the range of the seeds
+def test_the_printed_value_is_left_and_the_worth_right_a_line_per_dimension_a_row_per_mode(sweep: Stored) -> None:
+    grid = np.array(drawn("clip", sweep).axes, dtype=object).reshape(2, 2)
+    assert "overlap = 0.5" in str(grid[0, 0].figure.get_suptitle())
+    rows = [r for r in sweep.rows if trained(r) and r["method.lr_unit"] == "clip"]
+    rows = [r for r in rows if r["method.depth"] == 2 and r["problem.overlap"] == 0.5]  # one overlap in a median
+    for (left, right), mode in zip(grid, ("coupled", "independent"), strict=True):
+        assert left.get_title() == f"printed: raw / W1, {mode} samples"
+        assert right.get_title() == f"worth: raw / largest slope / W1, {mode} samples"
+        for k, dim in enumerate((2, 4)):
+            part = [r for r in rows if r["problem.dim"] == dim and r["sampling.mode"] == mode]
+            assert line(left, f"d = {dim}") == pytest.approx(medians(part, over_c_star, printed))
+            assert line(right, f"d = {dim}") == pytest.approx(medians(part, over_c_star, worth))
+            ends = (min(map(worth, part)), max(map(worth, part)))  # of two seeds the interval is their range
+            assert band(right, k) == pytest.approx(ends)
 
 
 def test_the_edge_has_a_colour_per_depth_and_a_dash_per_rate(sweep: Stored) -> None:
@@ -125,10 +127,12 @@ def test_the_diagonal_has_every_row_once_under_its_own_rung(sweep: Stored) -> No
 def test_the_errors_are_of_the_sampling_and_of_the_critic(sweep: Stored) -> None:
     (axes,) = drawn("errors", sweep).axes
     rows = [r for r in sweep.rows if r["sampling.mode"] == "independent" and r["status"] == "ok"]
+    rows = [r for r in rows if r["problem.overlap"] == 0.5]
     once = list({(r["problem.dim"], r["population_overlap"], r["primal"]): r for r in rows}.values())
     expected = medians(once, dimension, lambda r: abs(r["primal"] - r["population_w1"]) / r["population_w1"])
     assert line(axes, "sampling: |W1 of samples - W1 of laws| / W1 of laws") == pytest.approx(expected)
-    mine = [r for r in rows if trained(r)]
+    chosen = {"method.lr_unit": "clip", "method.depth": 2, "method.clip_over_c_star": 1.0}  # the middle one of each
+    mine = [r for r in rows if trained(r) and all(r[name] == value for name, value in chosen.items())]
     expected = medians(mine, dimension, lambda r: 1 - worth(r))
     assert line(axes, "clipped critic: 1 - slope / W1 of samples") == pytest.approx(expected)
     expected = medians(mine, dimension, lambda r: 1 - r["c_transform"] / r["primal"])
@@ -137,17 +141,18 @@ def test_the_errors_are_of_the_sampling_and_of_the_critic(sweep: Stored) -> None
 
 def test_the_map_has_clip_values_across_and_overlaps_up(sweep: Stored) -> None:
     panels = [axes for axes in drawn("heat", sweep).axes if axes.get_title().startswith("d = ")]
-    rows = [r for r in sweep.rows if trained(r) and r["method.lr_unit"] == "clip" and r["sampling.mode"] == "coupled"]
-    for panel, dim in zip(panels, (2, 4), strict=True):
-        assert panel.get_title() == f"d = {dim}"
-        part = [r for r in rows if r["problem.dim"] == dim]
+    rows = [r for r in sweep.rows if trained(r) and r["method.lr_unit"] == "clip" and r["method.depth"] == 2]
+    shown = [(mode, dim) for mode in ("coupled", "independent") for dim in (2, 4)]
+    for panel, (mode, dim) in zip(panels, shown, strict=True):
+        assert panel.get_title() == f"d = {dim}, {mode}"
+        part = [r for r in rows if r["problem.dim"] == dim and r["sampling.mode"] == mode]
         clips, overlaps = (sorted({r[name] for r in part}) for name in ("method.clip", "population_overlap"))
         assert [t.get_text() for t in panel.get_xticklabels()] == [f"{c:g}" for c in clips]
         assert [t.get_text() for t in panel.get_yticklabels()] == [f"{overlap:g}" for overlap in overlaps]
-        shown = panel.images[0].get_array()
+        drawn_values = panel.images[0].get_array()
         for row, overlap in enumerate(overlaps):
             here = medians([r for r in part if r["population_overlap"] == overlap], lambda r: r["method.clip"], worth)
-            assert dict(zip(here, shown[row], strict=True)) == pytest.approx(here)
+            assert dict(zip(here, drawn_values[row], strict=True)) == pytest.approx(here)
 
 
 def test_the_seconds_are_those_of_training_and_of_the_exact_solve(sweep: Stored) -> None:
@@ -202,11 +207,12 @@ def test_curves_of_generators_are_medians_over_seeds_and_all_arms_have_a_mark() 
 
 def test_values_are_above_their_gradients_as_laws_move_apart() -> None:
     stored = Stored(Results(COMMITTED / "saturation"))
-    grid = np.array(drawn("saturation", stored).axes, dtype=object).reshape(2, -1)
+    grid = np.array(drawn("saturation", stored).axes, dtype=object).reshape(3, -1)
     titles = {"parallel segments": "segments", "shifted Gaussians": "translation"}
-    for above, below in grid.T:
+    for above, below, followed in grid.T:
         name = titles[above.get_title()]
         rows = [r for r in stored.rows if r["problem.name"] == name and r["status"] == "ok"]
+        every, rows = rows, [r for r in rows if r["method.steps"] == 6000]
         place = lambda r: r["problem.theta"] if name == "segments" else r["problem.shift"]  # noqa: B023, E731
         gan, wgan = ([r for r in rows if r["method.name"] == kind] for kind in ("discriminator", "weight_clip"))
         assert line(above, "discriminator, JS estimate (nats)") == pytest.approx(medians(gan, place, lambda r: r["js"]))
@@ -222,6 +228,11 @@ def test_values_are_above_their_gradients_as_laws_move_apart() -> None:
             strict=True,
         ):  # fmt: skip
             assert dict(zip(curve.get_xdata(), curve.get_ydata(), strict=True)) == pytest.approx(expected)
+        for theta in (0.1, 0.3, 1.0):
+            part = [r for r in every if place(r) == theta and r["method.name"] == "discriminator"]
+            expected = medians(part, lambda r: r["method.steps"], lambda r: r["js_gradient"])
+            drawn_steps = line(followed, f"theta = {theta:g}")
+            assert drawn_steps == pytest.approx({steps: abs(value) for steps, value in expected.items()})
 
 
 def test_rates_are_critic_steps_per_second_of_each_engine() -> None:
