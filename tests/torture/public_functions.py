@@ -126,23 +126,69 @@ def critics(rng: Rng, dim: int) -> Any:
     ])  # fmt: skip
 
 
+CLIPS = [None, None, None, 1.0, 1e-3, 0.0, np.nan, "1", 10]
+
+
+def alone(critic: Any, z: np.ndarray) -> np.ndarray:
+    """A critic's values point by point, so that no company counts."""
+    if isinstance(critic, torch.nn.Module):
+        module = critic.double().eval()
+        return np.array([float(module(torch.tensor(p[None])).reshape(-1)[0]) for p in z])
+    return np.array([float(np.asarray(critic(p[None].copy())).ravel()[0]) for p in z])
+
+
+def certify(rng: Rng, folder: Path) -> Case:
+    n, dim = (int(k) for k in rng.integers(1, 6, 2))
+    x, y = rng.standard_normal((n, dim)), rng.standard_normal((n, dim)) + 1
+    critic, clip, level = critics(rng, dim), pick(rng, CLIPS), pick(rng, [0.95] * 4 + [0.5, 0.0, 1.0, "0.9", np.nan, 1])
+
+    def look(found: Any) -> str:
+        fx, fy = alone(critic, x), alone(critic, y)
+        raw = float(fx.mean() - fy.mean())
+        if abs(raw - found.held_out.raw) > 1e-5 * (1 + abs(raw)):
+            return f"raw {found.held_out.raw!r}, point by point {raw!r}"
+        if found.constant is None:
+            return "" if (found.estimate, found.lower) == (None, None) else "a bound without a constant"
+        steepest = max(abs(p - q) / d for p, z in zip(fx, x, strict=True) for q, w in zip(fy, y, strict=True)
+                       if (d := float(np.linalg.norm(z - w))) > 0)  # fmt: skip
+        if steepest > found.constant * (1 + 1e-5) + 1e-6:
+            return f"constant {found.constant!r} of a critic with slope {steepest!r}"
+        above = n > 1 and level >= 0.5 and found.lower > found.estimate + 1e-12 + abs(found.estimate) * 1e-9
+        return f"lower {found.lower!r} above {found.estimate!r}" if above else ""
+
+    return lambda: otbench.certify(critic, x, y, clip=clip, level=level), look
+
+
+def estimate(rng: Rng, folder: Path) -> Case:
+    n, m, dim = int(rng.integers(15, 30)), int(rng.integers(20, 30)), int(rng.integers(1, 4))
+    x, y = rng.standard_normal((n, dim)), rng.standard_normal((m, dim)) + 1
+    a = weights(rng, n) if rng.random() < 0.3 else None
+    y = np.vstack([y, x[:1]]) if rng.random() < 0.2 else y
+    x = pick(rng, DISGUISES)(x, rng) if rng.random() < 0.3 else x
+    discrete, level = rng.random() < 0.2, pick(rng, [0.95] * 4 + [0.5, 0, 2.0, "0.9"])
+    methods = pick(rng, [["linear"], ["potential", "linear"], ["zero"], [], ["none"], [otbench.method("linear")], [3]])
+
+    def look(found: Any) -> str:
+        truth = true_w1(x, y, a, None)
+        if truth is None:
+            return "bracketed what cannot be read"
+        whole = found.sizes == found.sample_sizes  # points without mass are left out
+        wrong = differs(found.sample_w1, truth) if whole else ""
+        return wrong or ("" if found.lower >= 0 and found.upper_mean <= found.upper else f"bracket {found!r:.80}")
+
+    return lambda: otbench.estimate(x, y, a, methods=methods, level=level, discrete=discrete), look
+
+
 def audit(rng: Rng, folder: Path) -> Case:
     n, dim = (int(k) for k in rng.integers(2, 6, 2))
     x, y = rng.standard_normal((n, dim)), rng.standard_normal((n, dim)) + 1
     critic = critics(rng, dim)
-    clip = pick(rng, [None, None, None, 1.0, 1e-3, 0.0, np.nan, "1", 10])
-
-    def alone(z: np.ndarray) -> np.ndarray:
-        """Values point by point, so that no company counts."""
-        if isinstance(critic, torch.nn.Module):
-            module = critic.double().eval()
-            return np.array([float(module(torch.tensor(p[None])).reshape(-1)[0]) for p in z])
-        return np.array([float(np.asarray(critic(p[None].copy())).ravel()[0]) for p in z])
+    clip = pick(rng, CLIPS)
 
     def look(bounds: Any) -> str:
         truth = true_w1(x, y, None, None)
         assert truth is not None
-        raw = float(alone(x).mean() - alone(y).mean())
+        raw = float(alone(critic, x).mean() - alone(critic, y).mean())
         rungs = [r for r in (bounds.clip_bound, bounds.spectral, bounds.slope, bounds.c_transform) if r is not None]
         if not all(0 <= r <= truth * (1 + 1e-7) for r in rungs):
             return f"rungs {rungs} of W1 {truth}"

@@ -32,7 +32,8 @@ from otbench.errors import OtbenchError
 from otbench.results.store import Results
 
 FUNCTIONS = (
-    "solve_exact", "verify_exact", "cost_matrix", "lower_bounds", "monitor", "audit", "method", "train", "problem",
+    "solve_exact", "verify_exact", "cost_matrix", "lower_bounds", "monitor", "audit", "certify", "estimate", "method",
+    "train", "problem",
 )  # fmt: skip
 
 CASES: dict[str, Callable[[Rng, Path], Case]] = {
