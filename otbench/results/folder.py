@@ -15,6 +15,7 @@ from otbench.results.tables.clip_sweeps import exponents, is_sweep, worth
 from otbench.results.tables.crossings import crossing_law, crossings
 from otbench.results.tables.gan import curve_frame
 from otbench.results.tables.laws import laws
+from otbench.results.tables.paired import paired
 from otbench.results.tables.published import SCORES_FILE, methods, published, read_scores
 from otbench.results.tables.rule_held_out import held_out, rule_table
 from otbench.results.tables.timing import TIMING_TABLES, timing_frame
@@ -111,6 +112,7 @@ TABLES: dict[str, Callable[[Stored], pd.DataFrame | None]] = {
     "agreement": lambda stored: agreement(stored.frame),
     "clip": lambda stored: clip(stored.frame),
     "laws": lambda stored: laws(stored.frame),
+    "paired": lambda stored: paired(stored.frame),
     "exact": lambda stored: exact(stored.frame),
     "timing": lambda stored: timing(stored.frame, stored.clock),
     "saturation": lambda stored: losses(stored.frame) if stored.frame["js"].notna().any() else None,

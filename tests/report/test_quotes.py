@@ -90,7 +90,7 @@ def test_a_text_without_quotes_needs_no_results(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("what", "said"),
     [
-        ("small/clap slope_over_w1_median as .2f", "no table 'clap'; known: matrix, agreement, clip, laws, exact, t"),
+        ("small/clap slope_over_w1_median as .2f", "no table 'clap'; known: matrix, agreement, clip, laws, paired, e"),
         ("small/clip slope_median where dim=2 as .2f", "'slope_median' fits 0 columns; write it with its prefix"),
         ("small/clip slope_over_w1_median where dimm=2 as .2f", "'dimm' fits 0 columns"),
         ("small/matrix raw where name=zero as .2f", "'name' fits 2 columns; write it with its prefix"),

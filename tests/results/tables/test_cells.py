@@ -213,8 +213,8 @@ def test_tables_are_written_in_every_format_and_only_when_they_change(
         copy.timing_file.unlink()
     for file in copy.tables.iterdir():
         file.unlink()
-    assert write_tables(copy, suffix[0]) == 6
-    names = {"matrix", "agreement", "clip", "laws", "exact", "timing"}
+    assert write_tables(copy, suffix[0]) == 7
+    names = {"matrix", "agreement", "clip", "laws", "paired", "exact", "timing"}
     assert {file.name for file in copy.tables.iterdir()} == {f"{name}.{suffix[1]}" for name in names}
     assert write_tables(copy, suffix[0]) == 0
     next(copy.tables.iterdir()).write_text("tampered")
