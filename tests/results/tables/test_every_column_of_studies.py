@@ -144,7 +144,8 @@ def training(rng: np.random.Generator, machine: str, load: float, wide: str = ""
     """One measurement, whose quartiles of ``wide`` are ``width`` of the median apart."""
     row: Record = {"schema": 2, "kind": "training", "machine": machine, "device": "cpu", "threads": 1, "load": load,
                    "repeats": 3, "engine": "batched", "width": int(rng.integers(4, 99)),
-                   "critics": int(rng.integers(2, 99)), "dim": 5, "batch": 16, "build_seconds": float(rng.uniform(1, 2)),
+                   "critics": int(rng.integers(2, 99)), "dim": 5, "batch": 16,
+                   "build_seconds": float(rng.uniform(1, 2)),
                    "peak_memory_bytes": int(rng.integers(10**6, 10**7)), "flop_per_step": float(rng.uniform(1e6, 1e7)),
                    "product_flop": float(rng.uniform(1e8, 1e9))}  # fmt: skip
     for name in TIMES[:3]:
@@ -211,7 +212,8 @@ def sweep(power: float, at: float, **fields: Any) -> list[Record]:
             share = (ratio / at) ** (power + seed * 0.2)
             rows.append({
                 "problem.name": "p", "problem.dim": 2, "method.depth": 3, "method.widths": "8x8x8",
-                "critic": "weight_clip", "method.lr_unit": "clip", "method.eps": 1e-8, "method.init": "box", "method.biases": True,
+                "critic": "weight_clip", "method.lr_unit": "clip", "method.eps": 1e-8, "method.init": "box",
+                "method.biases": True,
                 "method.clip_parameters": "all", "problem.version": 1, "method.clip_over_c_star": ratio, "seed": seed,
                 "status": "ok", "raw": 2 * share, "raw_over_w1": share, "slope_over_w1": 0.3 + 0.01 * k + seed * 0.002,
                 "cosine": 0.7 + 0.02 * k + seed * 0.001, "grad_norm_max": 1.0,
