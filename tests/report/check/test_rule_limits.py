@@ -195,8 +195,8 @@ def test_the_limits_of_readings_are_where_they_are_said_to_be(
 
 def test_an_engine_may_be_half_as_fast_again_as_the_product_of_matrices() -> None:
     row = {"kind": "training", "key": "k", "schema": 2, "batch": 8, "device": "cpu", "machine": "m", "dim": 3,
-           "width": 4, "engine": "batched", "critics": 1, "timing_valid": True, "peak_memory_bytes": 10**9, "product_flop": 100.0,
-           "flop_per_step": 96.0}  # fmt: skip
+           "width": 4, "engine": "batched", "critics": 1, "timing_valid": True, "peak_memory_bytes": 10**9,
+           "product_flop": 100.0, "flop_per_step": 96.0}  # fmt: skip
     for name, seconds in (("seconds_per_step", 1.0), ("plain_seconds_per_step", 1.0), ("product_seconds", 1.0)):
         row |= {f"{name}_{part}": seconds for part in ("q1", "median", "q3")}
     for share, reported in ((1.499, False), (1.501, True)):
