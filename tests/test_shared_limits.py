@@ -4,6 +4,7 @@ import faulthandler
 import gzip
 import math
 import time
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,13 +13,15 @@ import numpy as np
 import pytest
 
 from otbench.deadline import TimeLimitError, check_deadline, limited
-from otbench.errors import InputError
+from otbench.errors import InputError, ResultsError
 from otbench.experiment.cell import Sampling
 from otbench.files import read_bounded, read_toml, unpacked
 from otbench.inputs import as_points, as_weights
 from otbench.methods import WeightClip, method
-from otbench.problems import base, problem
+from otbench.problems import base, funnel_files, point_files, problem
+from otbench.problems.funnel_files import funnel_pairs
 from otbench.problems.point_files import fingerprint, read_points
+from otbench.results import store
 from otbench.results.store import Results
 from otbench.studies.gan.targets import DEVIATION, MODES, RADIUS, ring_modes
 from otbench.transport.exact_cache import exact_solution
@@ -71,6 +74,40 @@ def test_results_beyond_a_gibibyte_are_not_read(name: str, tmp_path: Path) -> No
     }  # fmt: skip
     with pytest.raises(InputError, match="has 1024 MiB, at most 1024 are read"):
         read.get(name, results.rows)()
+
+
+def test_what_is_packed_is_held_to_the_same_limits(
+    small_results: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = b"".join((small_results / "rows.jsonl").read_bytes().splitlines(keepends=True)[:5])
+    (tmp_path / "rows.jsonl.gz").write_bytes(gzip.compress(rows))
+    numbers = b"1.5,2.5\n" * 500
+    (tmp_path / "x.csv.gz").write_bytes(gzip.compress(numbers))
+    for module, name, size, read in (
+        (store, "RESULTS_BYTES", len(rows), lambda: len(Results(tmp_path).rows()) == 5),
+        (point_files, "POINTS_BYTES", len(numbers), lambda: np.shape(read_points(tmp_path / "x.csv.gz")) == (500, 2)),
+    ):
+        monkeypatch.setattr(module, name, size)
+        assert read()
+        monkeypatch.setattr(module, name, size - 1)
+        with pytest.raises((InputError, ResultsError), match="it unpacks to more than"):
+            read()
+
+
+def test_a_file_of_funnel_pairs_is_read_to_its_last_allowed_byte(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What counts is what its pairs unpack to, their headers included: other members are not read."""
+    file = tmp_path / "pairs.npz"
+    pair = {"centers_2_3": np.arange(6.0).reshape(3, 2) / 3, "bias_2_3": np.zeros(3)}
+    np.savez_compressed(file, **pair, other=np.zeros(10**5))
+    with zipfile.ZipFile(file) as archive:
+        size = sum(archive.getinfo(f"{name}.npy").file_size for name in pair)
+    monkeypatch.setattr(funnel_files, "MAX_BYTES", size)
+    assert funnel_pairs(file)
+    monkeypatch.setattr(funnel_files, "MAX_BYTES", size - 1)
+    with pytest.raises(InputError, match="a file of pairs may have 1 GiB"):
+        funnel_pairs(file)
 
 
 def test_points_beyond_four_gibibytes_are_not_read(tmp_path: Path) -> None:
