@@ -4,6 +4,7 @@ import faulthandler
 import gzip
 import math
 import time
+import tracemalloc
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -53,6 +54,17 @@ def test_packed_data_are_unpacked_to_the_last_allowed_byte(members: int) -> None
     for limit in (1000 * members - 1, 1000 * members - 1000, 1):
         with pytest.raises(ValueError, match="it unpacks to more than"):
             unpacked(data, limit)
+
+
+def test_of_what_unpacks_without_end_no_more_than_the_limit_is_held() -> None:
+    bomb = gzip.compress(bytes(2**26))
+    tracemalloc.start()
+    try:
+        with pytest.raises(ValueError, match="it unpacks to more than"):
+            unpacked(bomb, 1000)
+        assert tracemalloc.get_traced_memory()[1] < 2**20
+    finally:
+        tracemalloc.stop()
 
 
 def test_a_declaration_may_have_a_mebibyte(tmp_path: Path) -> None:

@@ -9,9 +9,11 @@ import torch
 from scipy.optimize import linprog
 from scipy.spatial.distance import cdist
 
+from otbench.methods import Job, method
 from otbench.methods.audit import audit
 from otbench.methods.mlp import Mlp
 from otbench.transport.alignment import alignment
+from otbench.transport.exact import solve_exact
 from otbench.types import Alignment, Array, Plan, SamplePair
 
 
@@ -144,3 +146,16 @@ def test_a_critic_of_the_wrong_sign_is_told_so_from_the_size_of_rounding_on(fact
         bounds = audit(Constant(), x, y)
     assert bounds.raw_error == pytest.approx(size)
     assert [str(one.message).startswith("otbench.audit: wrong sign") for one in said] == [True] * (factor > 1)
+
+
+def test_baselines_weigh_their_points_and_leave_those_without_mass_out() -> None:
+    exact = solve_exact(PAIR.x, PAIR.y, PAIR.a, PAIR.b)
+    job = Job(PAIR, 0, exact)
+    (linear,), (potential,) = (method(name).fit([method(name)], [job], "cpu") for name in ("linear", "potential"))
+    shift = PAIR.a @ PAIR.x - PAIR.b @ PAIR.y
+    np.testing.assert_allclose(linear.values(PAIR.x), PAIR.x @ shift / np.linalg.norm(shift), rtol=1e-12)
+    raw = PAIR.a @ potential.values(PAIR.x) - PAIR.b @ potential.values(PAIR.y)
+    assert raw == pytest.approx(exact.w1, rel=1e-9)
+    there = PAIR.b > 0
+    due = (cdist(PAIR.x, PAIR.y[there]) - exact.v[there]).min(axis=1)
+    np.testing.assert_allclose(potential.values(PAIR.x), due, rtol=1e-12)

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 from hand_clock import HandClock
 
-from otbench.methods import WeightClip
+from otbench.methods import Discriminator, Job, WeightClip
 from otbench.methods.training.clipped import train_many
 from otbench.methods.training.engine import Engine
+from otbench.methods.training.network import Stack
 from otbench.types import SamplePair
 
 
@@ -26,6 +27,16 @@ def test_critics_of_a_batch_share_the_seconds_of_its_steps(count: int, monkeypat
     clock.takes(Engine, "__init__", 500.0)
     found = train_many([pair()] * count, [RECIPE] * count, list(range(count)))
     assert [(fitted.seconds, fitted.batch) for fitted in found] == [(60.0 / count, count)] * count
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_discriminators_of_a_batch_share_the_seconds_of_its_steps(count: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = HandClock(monkeypatch)
+    clock.takes(Stack, "backward", 2.0)  # once a step
+    clock.takes(Stack, "read", 500.0)
+    recipe = Discriminator(widths=(4,), steps=9, batch=8)
+    found = Discriminator.fit([recipe] * count, [Job(pair(), k, exact=None) for k in range(count)], "cpu")
+    assert [(fitted.seconds, fitted.batch) for fitted in found] == [(18.0 / count, count)] * count
 
 
 @pytest.mark.parametrize("steps", [1, 6, 7])
