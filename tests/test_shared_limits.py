@@ -24,7 +24,6 @@ from otbench.problems.funnel_files import funnel_pairs
 from otbench.problems.point_files import fingerprint, read_points
 from otbench.results import store
 from otbench.results.store import Results
-from otbench.studies.gan.targets import DEVIATION, MODES, RADIUS, ring_modes
 from otbench.transport.exact_cache import exact_solution
 from otbench.types import SamplePair
 
@@ -300,13 +299,3 @@ def test_betas_widths_steps_and_sizes_have_their_ends_too() -> None:
         else:
             with pytest.raises(InputError):
                 Sampling(n=size)
-
-
-def test_a_mode_is_found_within_three_deviations_by_a_quarter_of_its_share() -> None:
-    for distance, found in ((2.999 * DEVIATION, 1), (3.001 * DEVIATION, 0)):
-        assert ring_modes(np.tile([RADIUS + distance, 0.0], (10, 1))) == found
-    away = np.full((4 * MODES * 25, 2), 50.0)
-    for count, found in ((25, 1), (24, 0)):
-        points = away.copy()
-        points[:count] = [RADIUS, 0.0]
-        assert ring_modes(points) == found

@@ -27,9 +27,11 @@ def scores(place: Path) -> None:
     keep_scores(place / "published", place / "pairs.npz", place / "metrics.csv")
 
 
-@pytest.mark.parametrize("work", [quotes, verdict, scores])
+@pytest.mark.parametrize(
+    ("work", "how"), [(quotes, "killed"), *((work, how) for work in (verdict, scores) for how in ("killed", "power"))]
+)
 def test_a_file_is_the_old_one_or_the_new_one_whole(
-    work: Callable[[Path], None], small_results: Path, tmp_path: Path
+    work: Callable[[Path], None], how: str, small_results: Path, tmp_path: Path
 ) -> None:
     def prepare(place: Path) -> Path:
         shutil.copytree(small_results, place / "small")
@@ -53,7 +55,7 @@ def test_a_file_is_the_old_one_or_the_new_one_whole(
     work(tmp_path / "after")
     old, new = files(tmp_path / "before"), files(tmp_path / "after")
     assert old != new
-    for place, ended in interruptions(tmp_path, ("error", "power", "killed"), prepare, work):
+    for place, ended in interruptions(tmp_path, how, prepare, work):
         found = files(place)
         assert set(found) == set(old) | set(new)
         assert all(data in {old[name], new[name]} for name, data in found.items())

@@ -10,7 +10,7 @@ from small import declare
 
 import otbench.experiment.run.estimate as estimate
 from otbench.cli import progress
-from otbench.experiment.run.estimate import PROBE_STEPS, expected_seconds
+from otbench.experiment.run.estimate import expected_seconds
 from otbench.experiment.run.tasks import Group
 
 
@@ -30,7 +30,7 @@ def test_training_grows_with_the_steps_the_rest_does_not_and_each_kind_is_probed
         return [({}, timing) for timing in timings]
 
     monkeypatch.setattr(estimate, "run_task", pretend)
-    steps = 10 * PROBE_STEPS
+    steps = 10 * 64
     cells = declare(
         tmp_path, problem='{ name = "shared_mass", dim = [2, 3] }', seeds=str(list(range(12))),
         method=f'[{{ name = "zero" }}, {{ name = "weight_clip", steps = {steps}, clip = [0.1, 0.2] }}]',

@@ -18,10 +18,7 @@ from otbench.types import SamplePair
 SAMPLING = '{ n = 4, mode = "coupled" }'
 
 
-@pytest.mark.parametrize("ways", [("power", "killed"), ("error", "full")])
-def test_what_a_run_told_of_is_there_and_the_next_run_ends_as_if_nothing_had_been(
-    ways: tuple[str, ...], tmp_path: Path
-) -> None:
+def test_what_a_run_told_of_is_there_and_the_next_run_ends_as_if_nothing_had_been(tmp_path: Path) -> None:
     told: list[int] = []
 
     def prepare(place: Path) -> Path:
@@ -37,7 +34,7 @@ def test_what_a_run_told_of_is_there_and_the_next_run_ends_as_if_nothing_had_bee
     (tmp_path / "whole").mkdir()
     work(tmp_path / "whole")
     undisturbed = (tmp_path / "whole" / "results" / "tiny" / "rows.jsonl").read_bytes()
-    for place, ended in interruptions(tmp_path, ways, prepare, work):
+    for place, ended in interruptions(tmp_path, ("power", "error", "killed"), prepare, work):
         results = Results(place / "results" / "tiny")
         assert len({row["key"] for row in results.rows_so_far()}) >= told[-1]
         assert len(results.rows_so_far()) <= 2

@@ -11,7 +11,7 @@ from otbench.results.store import Row
 from otbench.studies.gan import measure as measuring
 from otbench.studies.gan.measure import measure
 from otbench.studies.gan.plan import GanBatch
-from otbench.studies.gan.targets import target
+from otbench.studies.gan.targets import ring_modes, target
 from otbench.studies.gan.training import Gans
 from otbench.types import Array
 
@@ -82,3 +82,13 @@ def test_all_gans_of_a_job_share_its_seconds_and_none_is_told_twice(monkeypatch:
         assert row["seconds_critic"] == steps * PLAN.critic_steps * 5.0 / share
         assert row["seconds_generator"] == steps * 2.0 / share
         assert row["seconds_exact"] == 7.0
+
+
+def test_a_mode_is_found_within_three_deviations_by_a_quarter_of_its_share() -> None:
+    for distance, found in ((0.2999, 1), (0.3001, 0)):
+        assert ring_modes(np.tile([2.0 + distance, 0.0], (10, 1))) == found
+    away = np.full((4 * 8 * 25, 2), 50.0)
+    for count, found in ((25, 1), (24, 0)):
+        points = away.copy()
+        points[:count] = [2.0, 0.0]
+        assert ring_modes(points) == found
