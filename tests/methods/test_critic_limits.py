@@ -36,6 +36,16 @@ def test_a_weight_may_exceed_its_clip_value_by_what_float32_rounds(sign: int) ->
                 audit(critic, X, Y, clip=0.3)
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_a_weight_may_be_its_clip_value_as_its_own_type_rounds_it_and_no_larger(dtype: torch.dtype) -> None:
+    held = torch.tensor(0.3, dtype=dtype)
+    assert held.item() > 0.3, "rounded up, so that it exceeds the clip value"
+    audit(linear([held.item(), 0.125], dtype=dtype), X, Y, clip=0.3)
+    beyond = held.item() * (1 + torch.finfo(dtype).eps)
+    with pytest.raises(InputError, match="the critic has a weight of size"):
+        audit(linear([beyond, 0.125], dtype=dtype), X, Y, clip=0.3)
+
+
 def test_a_parameter_is_saturated_from_999_thousandths_of_the_clip_value_on() -> None:
     assert audit(linear([0.9991, -0.9991], 0.9989), X, Y, clip=1.0).saturation == pytest.approx(2 / 3)
     assert audit(linear([0.9989, -0.9991], 0.0), X, Y, clip=1.0).saturation == pytest.approx(1 / 3)

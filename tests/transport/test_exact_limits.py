@@ -12,6 +12,7 @@ from scipy.spatial.distance import cdist
 
 import otbench.transport.exact as exact
 from otbench.errors import InputError, UncertifiedError
+from otbench.transport.bounds import lower_bounds
 from otbench.transport.certificate import NO_PLAN, Above, Below, certify, from_above
 from otbench.transport.exact import check_memory, cost_matrix, solve_exact
 from otbench.types import Plan, skill
@@ -116,3 +117,34 @@ def test_distances_are_right_on_both_sides_of_where_squares_leave_float64(expone
 def test_where_next_to_nothing_is_left_to_add_there_is_no_skill() -> None:
     for room, known in ((0.99e-6, False), (1.01e-6, True)):
         assert math.isnan(skill(2.0, 2.0 * (1 - room), 2.0)) != known
+
+
+@pytest.mark.parametrize("times", [0.9, 3.0])
+def test_what_constants_of_weights_prove_is_less_by_the_rounding_of_the_values(times: float) -> None:
+    """256 units in the last place of the largest value, 1000: a rise of less proves nothing, one of 3 proves 2."""
+    error = 256 * ULP * 1000.0
+    fx, fy = np.full(3, 1000.0), np.full(2, 1000.0 - times * error)
+    found = lower_bounds(fx, fy, np.ones((3, 2)), clip_constant=2.0, spectral_constant=0.5)
+    assert found.raw == pytest.approx(times * error, rel=1e-3)
+    assert found.raw_error == pytest.approx(error)
+    proved = max(0.0, times - 1) * error
+    assert (found.clip_bound, found.spectral) == pytest.approx((proved / 2, proved / 0.5), rel=1e-2)
+
+
+@pytest.mark.parametrize("side", ["x", "y", "both"])
+def test_atoms_without_mass_of_one_side_alone_bind_nothing(side: str) -> None:
+    """The ladder of the points that have mass is the same whatever stands beside them."""
+    rng = np.random.default_rng(4)
+    x, y = rng.standard_normal((6, 2)), 1 + rng.standard_normal((5, 2))
+    a, b = rng.uniform(1, 2, 6), rng.uniform(1, 2, 5)
+    fx, fy = rng.standard_normal(6), rng.standard_normal(5) - 1
+    if side != "y":
+        a[2], fx[2], x[2] = 0.0, 50.0, y[1] + 1e-3
+    if side != "x":
+        b[3], fy[3], y[3] = 0.0, -50.0, x[0] + 1e-3
+    a, b, cost = a / a.sum(), b / b.sum(), cdist(x, y)
+    rows, cols = a > 0, b > 0
+    alone = lower_bounds(fx[rows], fy[cols], cost[rows][:, cols], a[rows], b[cols])
+    found = lower_bounds(fx, fy, cost, a, b)
+    for name in ("raw", "slope_constant", "slope", "scale", "c_transform", "nearest"):
+        assert getattr(found, name) == pytest.approx(getattr(alone, name), rel=1e-12), name

@@ -15,7 +15,8 @@ from otbench.results.store import Results
 from otbench.transport.exact_cache import exact_solution
 from otbench.types import SamplePair
 
-SAMPLING = '{ n = 4, mode = "coupled" }'
+PROBLEM = '{ name = "segments", dim = [2, 3] }'
+SAMPLING, METHODS = '{ n = 4, mode = "coupled" }', '[{ name = "zero" }, { name = "linear" }]'
 
 
 def test_what_a_run_told_of_is_there_and_the_next_run_ends_as_if_nothing_had_been(tmp_path: Path) -> None:
@@ -26,7 +27,7 @@ def test_what_a_run_told_of_is_there_and_the_next_run_ends_as_if_nothing_had_bee
         return place
 
     def work(place: Path) -> None:
-        experiment = declare(place.parent, problem='{ name = "segments", dim = [2, 3] }', sampling=SAMPLING)
+        experiment = declare(place.parent, problem=PROBLEM, sampling=SAMPLING, method=METHODS)
         run_experiment(experiment, place / "results" / "tiny",
                        on_progress=lambda before, now, total: told.append(before + now))  # fmt: skip
 
@@ -37,12 +38,12 @@ def test_what_a_run_told_of_is_there_and_the_next_run_ends_as_if_nothing_had_bee
     for place, ended in interruptions(tmp_path, ("power", "error", "killed"), prepare, work):
         results = Results(place / "results" / "tiny")
         assert len({row["key"] for row in results.rows_so_far()}) >= told[-1]
-        assert len(results.rows_so_far()) <= 2
+        assert len(results.rows_so_far()) <= 4
         assert not ended or results.rows_file.read_bytes() == undisturbed
         work(place)
         assert results.rows_file.read_bytes() == undisturbed
         assert {row["key"] for row in results.rows()} == {timing["key"] for timing in results.timings()}
-        assert results.meta()["cells"] == 2
+        assert results.meta()["cells"] == 4
         assert len(results.meta()["machines"]) == 1
 
 

@@ -89,6 +89,8 @@ def test_tasks_have_32_critics_each_or_what_is_worth_as_many(tmp_path: Any) -> N
     assert [sum(map(len, task)) for task in make_tasks(cells, "cpu")] == [16, 16, 1]
     tasks = make_tasks(declare(tmp_path, sampling="{ n = 8 }", seeds=str(list(range(8))), name="few").cells, "cpu")
     assert [len(share_out(tasks, count)) for count in (1, 2, 3)] == [4, 8, 8]
+    uneven = [tasks[0][:1], tasks[0][:4], tasks[0][:2], tasks[0][:3]]
+    assert [len(task) for task in share_out(uneven, 1)] == [4, 3, 2, 1], "the longest first, so that none ends late"
 
 
 def test_one_gpu_more_than_are_shown_is_refused() -> None:

@@ -54,10 +54,12 @@ def test_half_of_the_way_is_where_half_of_the_steps_lead(steps: int) -> None:
 
 
 def test_every_critic_of_a_batch_is_the_one_of_its_own_seed_and_clip_value() -> None:
-    recipes = [RECIPE.model_copy(update={"clip": clip}) for clip in (0.2, 0.05)]
+    recipes = [RECIPE.model_copy(update={"clip": clip, "widths": (40, 40), "init": "box"}) for clip in (0.2, 0.05)]
     found = train_many([pair()] * 2, recipes, [1, 2])
     for fitted, recipe, seed in zip(found, recipes, (1, 2), strict=True):
         (alone,) = train_many([pair()], [recipe], [seed])
         assert fitted.values(pair().x) == pytest.approx(alone.values(pair().x), rel=1e-6)
-        assert fitted.constants()[0] == pytest.approx(float(np.float32(recipe.clip)) ** 3 * np.sqrt(2 * 6 * 6 * 5 * 5))
+        assert fitted.constants()[0] == pytest.approx(float(np.float32(recipe.clip)) ** 3 * np.sqrt(2) * 40 * 40)
+        assert (fitted.saturation_start, fitted.saturation) == (alone.saturation_start, alone.saturation)
+    assert found[0].saturation_start != found[1].saturation_start
     assert found[0].saturation != found[1].saturation
