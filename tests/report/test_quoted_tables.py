@@ -64,6 +64,10 @@ def test_the_most_frequent_rows_are_of_one_problem_and_then_of_one_mode() -> Non
     found = most_frequent(frame())
     assert set(zip(found["problem.name"], found["sampling.mode"], strict=True)) == {("p", "independent")}
     assert len(most_frequent(frame().head(0))) == 0
+    tied = frame([row for row in ROWS if row["critic"] == "weight_clip" and row["seed"] == 0])
+    tied = tied[(tied["problem.name"] == "q") | (tied["method.lr_unit"] == "clip")]
+    two = pd.concat([tied[tied["problem.name"] == name].head(3) for name in ("q", "p")])
+    assert set(most_frequent(two)["problem.name"]) == {"p"}, "of as many of either, the first by name"
 
 
 def test_the_headline_has_the_medians_of_every_cell_and_says_how_many_seeds_have_numbers() -> None:

@@ -148,6 +148,8 @@ def test_no_row_is_lost_or_doubled_wherever_rewriting_is_interrupted(
     }[doing]
     before = by_key([*failed, rows[5]])
     for results, ended in interruptions(tmp_path, how, prepare, work):
+        seen = [row["key"] for row in results.rows_so_far()]  # as somebody reads it who does not hold the folder
+        assert len(set(seen)) == len(seen)
         found = state(results)
         there = found.stale | found.rows
         assert set(there) >= set(before), "a row is lost"

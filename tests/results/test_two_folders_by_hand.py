@@ -66,6 +66,19 @@ def test_a_conflict_names_its_cell_and_column_and_writes_nothing(rows: list[Line
     assert not (tmp_path / "c").exists()
 
 
+def test_a_cell_that_diverged_in_one_folder_and_a_record_told_otherwise_are_conflicts_too(
+    rows: list[Line], tmp_path: Path
+) -> None:
+    record: Line = {"schema": 2, "kind": "exact", "device": "cpu", "threads": 1, "repeats": 3, "key": "exact 2 3"}
+    one, other = record | {"machine": "one", "load": 0.5}, record | {"machine": "one", "load": 0.75}
+    a = folder(tmp_path / "a", [rows[0] | {"status": "diverged"}, rows[1]], [], [one])
+    b = folder(tmp_path / "b", [rows[0], rows[1] | {"status": "refused"}], [], [other])
+    conflicts = merge_results(a, b, Results(tmp_path / "c")).conflicts
+    assert sorted(text.split(": ", 1)[1] for text in conflicts) == [
+        "load 0.5 and 0.75", "status 'diverged' and 'ok'", "status 'ok' and 'refused'",
+    ]  # fmt: skip
+
+
 def curves(seeds: int = 3) -> list[Line]:
     """Readings of GANs of two clip values."""
     rng, found = np.random.default_rng(0), []

@@ -1,7 +1,9 @@
 """Seconds, bytes and operations of the study of speed are told to the account that they belong to."""
 
+import os
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,6 +15,7 @@ import otbench.studies.timing as timing
 from otbench.experiment.declaration import load_experiment
 from otbench.results.store import Row
 from otbench.studies.dispatch import measure
+from otbench.studies.peak_memory import _status
 from otbench.studies.timed_training import Training
 from otbench.studies.timing import Arrival, Exact
 from otbench.types import SamplePair
@@ -186,3 +189,11 @@ def test_a_measurement_tells_the_larger_load_and_what_it_is_of(
     assert row["load"] == 1.75
     told = {"schema": 2, "key": "exact 2 5", "kind": "exact", "device": "cpu", "threads": 1}
     assert {name: row[name] for name in told} == told
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="the system tells no memory")
+def test_memory_is_told_in_bytes() -> None:
+    """The kernel tells kibibytes in one file, pages in another."""
+    pages = int(Path("/proc/self/statm").read_text().split()[0])
+    assert _status("VmSize") == pytest.approx(pages * os.sysconf("SC_PAGE_SIZE"), rel=1e-3)
+    assert _status("NoSuchLine") == 0

@@ -15,6 +15,7 @@ from otbench.errors import InputError, UncertifiedError
 from otbench.transport.bounds import lower_bounds
 from otbench.transport.certificate import NO_PLAN, Above, Below, certify, from_above
 from otbench.transport.exact import check_memory, cost_matrix, solve_exact
+from otbench.transport.forest import rebuilt
 from otbench.types import Plan, skill
 
 ULP = 2.0**-52
@@ -148,3 +149,15 @@ def test_atoms_without_mass_of_one_side_alone_bind_nothing(side: str) -> None:
     found = lower_bounds(fx, fy, cost, a, b)
     for name in ("raw", "slope_constant", "slope", "scale", "c_transform", "nearest"):
         assert getattr(found, name) == pytest.approx(getattr(alone, name), rel=1e-12), name
+
+
+@pytest.mark.parametrize(("exponent", "kept"), [(-16, True), (-20, True), (-47, True), (-49, False)])
+def test_an_entry_is_a_crumb_below_2_to_the_minus_48_of_its_lighter_atom(exponent: int, kept: bool) -> None:
+    """What is left of a plan is worked out again, so that a light entry that is none keeps its mass to the last bit."""
+    light = 2.0**exponent / 2
+    a, b = np.array([0.5, 0.5]), np.array([0.5 + light, 0.5 - light])
+    plan = Plan(np.array([0, 1, 1]), np.array([0, 0, 1]), np.array([0.5, light, 0.5 - light]))
+    found = rebuilt(plan, a, b)
+    assert len(found.mass) == (3 if kept else 2)
+    if kept:
+        assert found.mass.tolist() == [0.5, b[0] - 0.5, b[1]]

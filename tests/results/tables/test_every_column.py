@@ -27,7 +27,7 @@ METHODS: list[Line] = [
     CLIPPED | {"method.clip": 0.3, "method.steps": 40},
     CLIPPED | {"method.clip": 0.1, "method.steps": 0},
     {"method.name": "discriminator", "method.depth": 1, "method.widths": "6", "method.batch": 32, "method.steps": 30},
-    {"method.name": "linear"},
+    {"method.name": "mine", "method.steps": 0},
 ]
 SEEDS = range(4)
 
@@ -80,7 +80,9 @@ def made_rows() -> list[Line]:
                 row |= dict.fromkeys(LOGIT_ALONE) if method["method.name"] != "discriminator" or p > 2 else {}
                 rows.append(row | EDGES.get((p, k, seed), {}))
     blank = dict.fromkeys(name for name in names_of(RowColumns) if name not in {*TEXTS, "n", "m"})
-    rows[-1] |= blank | {"status": "failed"}
+    for row in rows:
+        if (row["problem.name"], row.get("problem.overlap"), row["seed"]) == ("shared_mass", 0.5, 3):
+            row |= blank | {"status": "failed"}
     return rows
 
 
@@ -133,7 +135,7 @@ FULL = [row | derived(row) for row in ROWS]
 TIMINGS = [
     TIMING | numbers(np.random.default_rng(k), ("seconds_draw", "seconds_exact", "seconds_fit", "seconds_evaluate"))
     | {"key": row["key"], "critics_in_batch": 5, "machine": "a machine"}
-    for again in (0, 1) for k, row in enumerate(ROWS[:-1], start=1000 * again)
+    for again in (0, 1) for k, row in enumerate(ROWS, start=1000 * again) if row["status"] != "failed"
 ]  # fmt: skip
 TABLES = derive(ROWS, TIMINGS)
 
@@ -207,7 +209,7 @@ RUNGS = [f"{name}_over_w1" for name in ("raw", "clip_bound", "spectral", "slope"
 
 def test_agreement_has_a_line_a_cell_over_its_seeds() -> None:
     assert_summary(TABLES["agreement"], FULL, [*RUNGS, "skill", "cosine"], set())
-    assert len(TABLES["agreement"]) == len(PROBLEMS) * len(METHODS) + 1  # what failed does not know its overlap
+    assert len(TABLES["agreement"]) == (len(PROBLEMS) + 1) * len(METHODS)  # what failed does not know its overlap
 
 
 def test_the_table_of_clip_values_pools_seeds_and_overlaps_alone() -> None:

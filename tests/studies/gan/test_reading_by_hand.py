@@ -92,3 +92,10 @@ def test_a_mode_is_found_within_three_deviations_by_a_quarter_of_its_share() -> 
         points = away.copy()
         points[:count] = [2.0, 0.0]
         assert ring_modes(points) == found
+
+
+def test_no_two_readings_have_one_key() -> None:
+    plan = small_plan(clip=[0.01, 0.012, 0.1], lr=[5e-4, 5.5e-4], seeds=[0, 1, 10], datasets=["ring", "swiss_roll"])
+    keys = [key for records in plan.records("cpu").values() for key in records]
+    assert len(keys) == len(set(keys)) == 3 * 2 * 3 * 2 * len(plan.readings())
+    assert set(keys).isdisjoint(key for records in small_plan(n=25).records("cpu").values() for key in records)
