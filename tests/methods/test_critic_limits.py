@@ -93,3 +93,18 @@ def test_company_may_move_a_value_by_rounding_and_no_further(offset: float, kind
         else:
             with pytest.raises(InputError, match="depends on the points beside it or on chance"):
                 check_company(critic, points, values)
+
+
+@pytest.mark.parametrize(("count", "sizes"), [(3, [2, 1]), (31, [16, 15]), (130, [65, 65]), (1000, [67, 67])])
+def test_two_parts_without_a_point_in_common_are_looked_at_again(count: int, sizes: list[int]) -> None:
+    """Each of about 64 points, and of at most half of them."""
+    seen: list[list[float]] = []
+
+    def function(z: Array) -> Array:
+        seen.append(z[:, 0].tolist())
+        return z[:, 0]
+
+    points = np.random.default_rng(0).permutation(count).astype(float)[:, None]
+    check_company(UserFunction(function), points, points[:, 0])
+    assert [len(part) for part in seen] == sizes
+    assert set(seen[0]).isdisjoint(seen[1])

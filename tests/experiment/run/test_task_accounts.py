@@ -4,10 +4,12 @@ from pathlib import Path
 
 import pytest
 from hand_clock import HandClock
+from small import declare
 
 import otbench.experiment.run.tasks as tasks
 from otbench.experiment.cell import Cell, Sampling
-from otbench.experiment.run.rerun import set_aside
+from otbench.experiment.run.attempt import failed_row
+from otbench.experiment.run.rerun import chosen_cells, set_aside
 from otbench.experiment.run.tasks import run_task
 from otbench.methods import WeightClip, method
 from otbench.problems import problem
@@ -33,6 +35,20 @@ def test_every_phase_of_a_cell_has_its_own_seconds(mode: str, tmp_path: Path, mo
     assert [timing["seconds_evaluate"] for timing in timings] == [2.0, 1.0] * 2
     assert [timing["seconds_fit"] for timing in timings] == [0.0] * 4
     assert [timing["critics_in_batch"] for timing in timings] == [2, 1] * 2
+    kept = len(list(tmp_path.glob("*.npz")))
+    assert kept == (2 if mode == "coupled" else 4), "the floor's solution beside the sample's, not in its place"
+
+
+def test_cells_that_failed_or_have_no_row_are_retried_and_no_others(tmp_path: Path) -> None:
+    experiment = declare(tmp_path, seeds="[0, 1, 2, 3, 4]")
+    results = Results(tmp_path / "mine")
+    results.folder.mkdir()
+    statuses = ("ok", "diverged", "refused", "failed")
+    rows = [failed_row(cell, "") | {"status": k} for cell, k in zip(experiment.cells, statuses, strict=False)]
+    results.append(rows, [])
+    assert chosen_cells(experiment, results, None, retry=True) == list(experiment.cells[3:])
+    assert chosen_cells(experiment, results, None, retry=False) is None
+    assert chosen_cells(experiment, results, experiment.cells[1].key[:20], retry=False) == [experiment.cells[1]]
 
 
 @pytest.mark.parametrize(("there", "number"), [([], 1), ([1], 2), ([3], 4), ([2, 10], 11)])

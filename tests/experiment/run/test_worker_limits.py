@@ -12,7 +12,7 @@ from otbench.errors import InputError, ResultsError
 from otbench.experiment.declaration import _affordable
 from otbench.experiment.run.clusters import STARTS, visible_devices
 from otbench.experiment.run.tasks import make_tasks, share_out
-from otbench.experiment.run.workers import Failure, _outcome, run_on
+from otbench.experiment.run.workers import Failure, _outcome, run_here, run_on
 
 
 def ended(error: BaseException | None) -> Any:
@@ -49,6 +49,18 @@ def test_a_result_is_taken_however_late_and_an_error_is_told_in_one_line() -> No
     for status in ("cancelled", "lost"):
         with pytest.raises(ResultsError, match="the dask scheduler is gone"):
             _outcome(SimpleNamespace(status=status), 0, 0.0, None)
+
+
+def test_a_task_that_fails_is_done_in_parts_in_their_order_before_the_next() -> None:
+    def attempt(task: str) -> str | Failure:
+        return Failure("too long") if len(task) > 1 or task == "c" else task.upper()
+
+    def halves(task: str) -> list[str]:
+        return [part for part in (task[: len(task) // 2], task[len(task) // 2 :]) if part] if len(task) > 1 else []
+
+    done = list(run_here(attempt, ["abcd", "e"], halves))
+    assert [task for task, _ in done] == ["a", "b", "c", "d", "e"]
+    assert [outcome for _, outcome in done] == ["A", "B", Failure("too long"), "D", "E"]
 
 
 class SentOutError(Exception):

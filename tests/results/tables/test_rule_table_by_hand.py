@@ -9,8 +9,9 @@ from test_scale_rule import PLANTED, planted_rows
 
 from otbench.errors import InputError
 from otbench.methods import WeightClip
-from otbench.report.advice import _outside, _part
+from otbench.report.advice import _outside, _part, _setting
 from otbench.results.tables.scale_rule import TARGETS, TERMS, fitted_rows, held_out, read_rule, rule_table, settings_of
+from otbench.types import SamplePair
 
 #: By what each target is larger than the planted scale.
 TIMES = dict(zip(TARGETS, (1.0, 2.0, 5.0, 11.0), strict=True))
@@ -115,3 +116,17 @@ def test_a_part_of_a_sample_has_at_most_so_many_points_each_of_them_once() -> No
         part = _part(points, most)
         assert len(part) == size == len(np.unique(part, axis=0))
         assert {tuple(row) for row in part} <= {tuple(row) for row in points}
+
+
+@pytest.mark.parametrize(("w1", "share"), [(None, 0.0), (10.0, 0.5), (5.0, 1.0), (4.0, 1.0)])
+def test_samples_tell_the_rule_their_shift_how_diagonal_it_is_and_how_far_they_spread(
+    w1: float | None, share: float
+) -> None:
+    """The means are (3, 4) apart: 5 as the crow flies, 7 along the axes."""
+    x, y = np.array([[-2.0, 0.0], [2.0, 0.0]]), np.array([[3.0, -1.0], [3.0, 9.0]])
+    setting = _setting(2, WeightClip(widths=(4,), lr=0.5, lr_unit="clip", steps=9), np.array([0.1, 0.2]),
+                       SamplePair(x, y), w1)  # fmt: skip
+    assert setting.shift_share.tolist() == [share] * 2
+    assert setting.diagonality == pytest.approx([7 / 5 / math.sqrt(2)] * 2)
+    assert setting.spread == pytest.approx([math.sqrt((4 + 25) / 2)] * 2)
+    assert (setting.lr.tolist(), setting.steps.tolist(), setting.dim.tolist()) == ([0.05, 0.1], [9.0] * 2, [2.0] * 2)
