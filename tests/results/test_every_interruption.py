@@ -204,7 +204,7 @@ def test_a_file_written_at_once_is_the_old_one_or_the_new_one(how: str, tmp_path
         assert left_over <= 1, "a writer that lives removes what it began, unless removing fails"
 
 
-@pytest.mark.parametrize("how", HOWS)
+@pytest.mark.parametrize("how", ["full", "power"])
 def test_a_merge_leaves_its_folders_alone_and_is_done_again_into_a_new_one(
     how: str, rows: list[Line], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
