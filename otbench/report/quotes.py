@@ -13,6 +13,7 @@ from pathlib import Path
 import pandas as pd
 
 from otbench.errors import InputError, ResultsError
+from otbench.files import write_atomically
 from otbench.report.check.table_difference import markdown_difference
 from otbench.report.check.violation import Violation
 from otbench.report.markdown import by_clip, gap, markdown
@@ -82,7 +83,8 @@ def rewrite_quotes(file: Path, results: Path) -> int:
     changed = [(m.span("text"), value) for m, value in derived if value is not None and m["text"] != value]
     for (start, end), value in sorted(changed, reverse=True):
         text = text[:start] + value + text[end:]
-    file.write_text(text)
+    if changed:
+        write_atomically(file, text.encode("utf-8"))
     return len(changed)
 
 
@@ -173,6 +175,6 @@ def _same(entry: object, text: str) -> bool:
 
 def _read(file: Path) -> str:
     try:
-        return file.read_text()
+        return file.read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{file} cannot be read: {getattr(error, 'strerror', None) or error}") from None

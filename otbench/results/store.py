@@ -103,7 +103,7 @@ class Results:
         kept = {str(line["key"]): line for line in lines if line["key"] in place}
         ordered = sorted(kept.values(), key=lambda line: place[str(line["key"])])
         if ordered != lines:
-            write_atomically(self.measurements_file, b"".join(dump(line) + b"\n" for line in ordered))
+            write_atomically(self.measurements_file, _text(ordered))
 
     def meta(self) -> dict[str, Any]:
         """The experiment's declaration and the machines that ran it, {} where there is none."""
@@ -118,7 +118,10 @@ class Results:
         return meta
 
     def mend(self) -> bool:
-        """Cut torn last lines off, and say whether there were any; to be called only while the folder is locked."""
+        """Cut torn last lines off, and say whether there were any; to be called only while the folder is locked.
+
+        Rows that stand in both files, as where packing was interrupted, are then in the packed one alone.
+        """
         torn = False
         for file in (self.rows_file, self.timing_file, self.measurements_file):
             if not file.is_file():
@@ -129,6 +132,9 @@ class Results:
                 torn = True
                 with file.open("r+b") as handle:
                     handle.truncate(whole)
+        if self.packed_file.is_file() and self.rows_file.is_file():
+            packed = {dump(row) for row in _parse(self.packed_file, _read_text(self.packed_file))}
+            self._change(self.rows_file, lambda row: None if dump(row) in packed else row)
         return torn
 
     def append(self, rows: Iterable[Mapping[str, Scalar]], timings: Iterable[Mapping[str, Scalar]]) -> None:
@@ -137,11 +143,16 @@ class Results:
             append_lines(file, lines)
 
     def put(self, rows: Sequence[Row], timings: Sequence[Row], again: Collection[str] = ()) -> None:
-        """``append`` rows, but put those whose keys are among ``again`` in place of the old ones, all in one rename."""
-        new = {row["key"]: row for row in rows if row["key"] in again}
+        """``append`` rows, but put those whose keys are among ``again`` in place of the old ones, where there are any.
+
+        A row is replaced in the file in which it is, in one rename per file, so that no reader finds both or neither.
+        """
+        old = {row["key"] for row in self.rows_so_far()}.intersection(again) if again else set()
+        new = {row["key"]: row for row in rows if row["key"] in old}
         self.append([row for row in rows if row["key"] not in new], timings)
         if new:
-            self._replace([row for row in self.rows_so_far() if row["key"] not in new] + list(new.values()))
+            for file in (self.packed_file, self.rows_file):
+                self._change(file, lambda row: new.get(row["key"], row))
 
     def known_keys(self) -> set[str]:
         """The keys of all rows, those that were set aside included."""
@@ -154,10 +165,17 @@ class Results:
         there = {row["key"] for row in rows}
         back = list({row["key"]: row for row in stale if row["key"] in keys - there}.values())
         out = [row for row in rows if row["key"] not in keys]
-        if out or back:
-            kept = [row for row in stale if row["key"] not in keys] + out
-            write_atomically(self.stale_file, b"".join(dump(row) + b"\n" for row in kept))
-            self._replace([row for row in rows if row["key"] in keys] + back)
+        aside = {row["key"]: row for row in [*stale, *out]}
+        # a row leaves a file only when it is in the other, so that none is lost wherever this is interrupted
+        if out:
+            write_atomically(self.stale_file, _text(aside.values()))
+            for file in (self.packed_file, self.rows_file):
+                self._change(file, lambda row: row if row["key"] in keys else None)
+        if back:
+            append_lines(self.rows_file, back)
+        kept = [row for key, row in aside.items() if key not in keys]
+        if kept != stale:
+            write_atomically(self.stale_file, _text(kept))
         return len(out)
 
     def _stale(self) -> list[Row]:
@@ -171,22 +189,33 @@ class Results:
         rows, place = self.rows_so_far(), {key: k for k, key in enumerate(order)}
         ordered = sorted(rows, key=lambda row: place[str(row["key"])])
         both = self.packed_file.is_file() and self.rows_file.is_file()
-        if ordered != rows or both or (rows and self.rows_file.is_file() and self._size(rows) > COMPRESS_ABOVE):
+        if ordered != rows or both or (rows and self.rows_file.is_file() and len(_text(rows)) > COMPRESS_ABOVE):
             self._replace(ordered)
         return tuple(str(row["reason"]) for row in ordered if row["status"] == "failed")
 
-    @staticmethod
-    def _size(rows: list[Row]) -> int:
-        return sum(len(dump(row)) + 1 for row in rows)
-
     def _replace(self, rows: list[Row]) -> None:
-        text = b"".join(dump(row) + b"\n" for row in rows)
+        """Write all rows there are into the file that fits their size. Readers find a row once also while it is in both
+        files, as it is the same in both."""
+        text = _text(rows)
         if len(text) > COMPRESS_ABOVE:
             write_atomically(self.packed_file, gzip.compress(text, mtime=0))
             self.rows_file.unlink(missing_ok=True)
         else:
             write_atomically(self.rows_file, text)
             self.packed_file.unlink(missing_ok=True)
+
+    def _change(self, file: Path, change: Callable[[Row], Row | None]) -> None:
+        """Put ``change(row)`` in place of every row of one file, or leave the row out where it is None."""
+        rows = _parse(file, _read_text(file))
+        changed = [new for row in rows if (new := change(row)) is not None]
+        if changed != rows:
+            text = _text(changed)
+            write_atomically(file, gzip.compress(text, mtime=0) if file == self.packed_file else text)
+
+
+def _text(rows: Iterable[Row]) -> bytes:
+    """Rows as lines."""
+    return b"".join(dump(row) + b"\n" for row in rows)
 
 
 def is_cell_column(name: str) -> bool:

@@ -1,0 +1,60 @@
+"""What a run is expected to take, and what is told of it as it goes: seconds of training, of the rest, and left."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hand_clock import HandClock
+from small import declare
+
+import otbench.experiment.run.estimate as estimate
+from otbench.cli import progress
+from otbench.experiment.run.estimate import expected_seconds
+from otbench.experiment.run.tasks import Group
+
+
+def test_training_grows_with_the_steps_the_rest_does_not_and_each_kind_is_probed_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a machine on which a step takes 0.5 s in two dimensions and 2 s in three, and all the rest of a cell 7 s."""
+    clock, probed = HandClock(monkeypatch), []
+
+    def pretend(task: Sequence[Group], *_: Any) -> list[tuple[Any, Any]]:
+        timings = []
+        for cell in [cell for group in task for cell in group]:
+            fit = getattr(cell.method, "steps", 0) * (0.5 if cell.problem.dim == 2 else 2.0)
+            clock.spend(fit + 7.0)
+            timings.append({"seconds_fit": fit})
+            probed.append(cell.key)
+        return [({}, timing) for timing in timings]
+
+    monkeypatch.setattr(estimate, "run_task", pretend)
+    steps = 10 * 64
+    cells = declare(
+        tmp_path, problem='{ name = "shared_mass", dim = [2, 3] }', seeds=str(list(range(12))),
+        method=f'[{{ name = "zero" }}, {{ name = "weight_clip", steps = {steps}, clip = [0.1, 0.2] }}]',
+    ).cells  # fmt: skip
+    trained = 12 * 2 * (0.5 + 2.0) * steps
+    assert expected_seconds(cells, 1, "cpu") == pytest.approx(trained + len(cells) * 7.0)
+    assert len(probed) == 4 * 8, "at most eight cells of each of four kinds"
+    assert expected_seconds(cells, 5, "cpu") == pytest.approx((trained + len(cells) * 7.0) / 5)
+
+
+def test_lines_of_progress_come_now_and_then_and_at_the_end(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    now = [100.0]
+    monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
+    tell = progress._lines("mine")
+    for at, done, said in (
+        (101.0, 0, ""),
+        (114.9, 2, ""),
+        (115.1, 3, "mine: 8 of 20 cells, 15 s, 60 s left\n"),  # 12 of 20 are left, and 3 took 15 s
+        (130.0, 6, ""),
+        (130.2, 6, "mine: 11 of 20 cells, 30 s, 45 s left\n"),
+        (131.0, 15, "mine: 20 of 20 cells, 31 s, 0 s left\n"),
+    ):
+        now[0] = at
+        tell(5, done, 20)
+        assert capsys.readouterr().err == said

@@ -1,0 +1,117 @@
+"""How far two results of a cell may be apart: just inside each limit they are one, just beyond they differ."""
+
+import gzip
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from small import Line, lines
+
+import otbench.results.store
+from otbench.files import dump
+from otbench.report.check.violation import at_least, at_most
+from otbench.results.compare import Comparison, _number
+from otbench.results.rounding import ARITHMETIC, differences, round_alike
+from otbench.results.store import Results
+from otbench.results.tables.clip_sweeps import is_sweep
+
+ROW: Line = {
+    "key": "k", "status": "ok", "reason": "", "seed": 0, "method.name": "weight_clip", "method.steps": 40,
+    "method.clip": 0.5, "primal": 2.0, "raw": 0.5, "raw_error": 1e-3, "slope_constant": 0.5, "c_transform": 1.5,
+    "spread": 7.0, "coupled_w1": 2.5, "shift": 0.25, "cosine": 0.75, "gap": 1e-12, "violation": 0.0,
+    "marginal_error": 0.0, "coincident": 0.5, "n": 9,
+}  # fmt: skip
+UNTRAINED = ROW | {"method.steps": 0}
+
+
+def named(one: Line, other: Line, *, alike: bool = True) -> set[str]:
+    return {text.split()[0] for text in differences(one, other, alike=alike)}
+
+
+@pytest.mark.parametrize("trained", [False, True])
+def test_numbers_of_machines_that_round_alike_may_be_a_millionth_apart(trained: bool) -> None:
+    row = ROW if trained else UNTRAINED
+    for name in ("primal", "c_transform", "coupled_w1", "shift", "cosine", "slope_constant", "coincident"):
+        for share, differ in ((0.99, False), (1.01, True)):
+            other = row | {name: row[name] * (1 + share * 1e-6)}
+            assert (named(row, other) == {name}) == differ == (named(other, row) == {name})
+    for name in ("gap", "violation", "marginal_error", "raw_error"):
+        assert not named(row | {"raw_error": 1e-3}, row | {name: 1e-3 if name == "raw_error" else 0.7})
+    assert named(row, row | {"status": "diverged"}) == {"status"}
+    assert named(row, row | {"n": 10}) == {"n"}
+
+
+def test_cancellation_is_told_by_the_size_of_the_samples() -> None:
+    """1e-12 of the spread, 7, for lengths; the critic's own rounding for raw; 1e-12 for numbers without a unit."""
+    for name, room in (("primal", 7e-12), ("c_transform", 7e-12), ("shift", 7e-12), ("raw", 1e-3), ("cosine", 1e-12)):
+        for share, differ in ((0.99, False), (1.01, True)):
+            one, other = UNTRAINED | {name: 0.0}, UNTRAINED | {name: share * room}
+            assert (named(one, other) == {name}) == differ, name
+
+
+def test_two_trainings_on_machines_that_round_otherwise_may_prove_bounds_a_tenth_of_w1_apart() -> None:
+    for share, differ in ((0.99, False), (1.01, True)):
+        other = ROW | {"c_transform": 1.5 - share * 0.2}
+        assert (named(ROW, other, alike=False) == {"c_transform"}) == differ
+        other = ROW | {"raw": 0.5 + share * 0.1}  # raw / 0.5 is then 0.2 larger
+        assert (named(ROW, other, alike=False) == {"slope"}) == differ
+    assert not named(ROW, ROW | {"cosine": -0.75, "slope_constant": 0.4999}, alike=False)
+    assert named(UNTRAINED, UNTRAINED | {"cosine": -0.75}, alike=False) == {"cosine"}, "nothing amplifies rounding"
+    for name in ("primal", "shift", "method.clip", "n"):
+        assert named(ROW, ROW | {name: ROW[name] * 3}, alike=False) >= {name}, "not of the training"
+    assert named(ROW, ROW | {"raw": -1.0}, alike=False) == {"slope"}, "a bound of 0, where the other proves 1"
+
+
+@pytest.mark.parametrize("name", [*ARITHMETIC, "memory_gib"])
+def test_machines_round_alike_where_all_facts_that_decide_it_are_equal(name: str) -> None:
+    facts = dict.fromkeys(ARITHMETIC, "one") | {"memory_gib": 3}
+    one, other = {"machines": {"a": facts}}, {"machines": {"b": facts | {name: "another"}}}
+    assert round_alike(one, {"machines": {"b": facts}})
+    assert round_alike(one, other) == (name == "memory_gib")
+    assert not round_alike(one, {"machines": {"b": facts | {"instruction_set": None}}})
+
+
+def test_a_change_is_told_from_the_spread_of_seeds() -> None:
+    def changed(a: list[float], b: list[float]) -> tuple[int, int, int]:
+        found = Comparison((1, 1, 1), True, "cells")
+        _number("raw", np.array(a), np.array(b), "here", found)
+        return len(found.changed), found.within, found.equal
+
+    assert changed([2.0], [2.0 * (1 + 0.99e-6)]) == (0, 0, 1)
+    assert changed([2.0], [2.0 * (1 + 1.01e-6)]) == (1, 0, 0)
+    one, spread = [1.0, 2.0, 3.0], 1.0  # the deviation of a sample of three, with two degrees of freedom
+    assert changed(one, [value + 0.99 * spread for value in one]) == (0, 3, 0)
+    assert changed(one, [value + 1.01 * spread for value in one]) == (1, 0, 0)
+    assert changed([1.0, 1.0, 1.0], [0.0, 2.0, 1.0 + 1e-9]) == (0, 2, 1)
+
+
+@pytest.mark.parametrize(("extra", "packs"), [(0, False), (-1, True)])
+def test_rows_are_packed_from_the_first_byte_beyond_the_limit(
+    extra: int, packs: bool, small_results: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = lines(small_results / "rows.jsonl")[:4]
+    size = sum(len(dump(row)) + 1 for row in rows)
+    monkeypatch.setattr(otbench.results.store, "COMPRESS_ABOVE", size + extra)
+    for given in (rows, rows[::-1]):  # in order already, or to be put into it
+        results = Results(tmp_path / str(given is rows))
+        results.folder.mkdir()
+        results.append(given, [])
+        results.settle([str(row["key"]) for row in rows])
+        assert (results.packed_file.is_file(), results.rows_file.is_file()) == (packs, not packs)
+        assert results.rows() == rows
+        assert not packs or len(gzip.decompress(results.packed_file.read_bytes())) == size
+
+
+def test_two_clip_values_are_no_sweep_and_three_are() -> None:
+    assert not is_sweep(pd.DataFrame({"method.clip_over_c_star": [0.1, 1.0, 0.1, None]}))
+    assert is_sweep(pd.DataFrame({"method.clip_over_c_star": [0.1, 1.0, 10.0]}))
+    assert not is_sweep(pd.DataFrame({"method.clip": [0.1, 1.0, 10.0]}))
+
+
+def test_what_equals_a_limit_keeps_it_and_what_is_empty_breaks_none() -> None:
+    frame = pd.DataFrame({"key": ["a" * 12, "b" * 12, "c" * 12], "raw": [1.0, np.nextafter(1.0, 2.0), np.nan]})
+    (found,) = at_most("rule", frame, frame["raw"], 1.0)
+    assert (found.cell, found.column) == (f" [{'b' * 12}]", "raw")
+    assert not list(at_least("rule", frame, frame["raw"], 1.0))
+    assert len(list(at_least("rule", frame, frame["raw"], np.nextafter(1.0, 2.0)))) == 1
