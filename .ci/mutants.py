@@ -1,7 +1,8 @@
 """Faults planted one at a time in the core rooms, and which of them no test notices: `make mutants ROOM=exact`.
 
 Every room is mutated in a folder of its own, with the tests of its own folder alone. What survives is counted in
-docs/mutants.md; the command fails where a room is below its share, or a survivor is in a function that is not explained there.
+docs/mutants.md; the command fails where a room is below its share, or a survivor is in a function that is not explained
+there.
 """
 
 import argparse
@@ -71,7 +72,8 @@ def workplace(room: str) -> Path:
         if not (folder / name).is_symlink():
             (folder / name).symlink_to(ROOT / name)
     there = [f"tests/{test}" for test in tests if (ROOT / "tests" / test).exists()]
-    settings = SETTINGS.format(modules=[f"otbench/{module}.py" for module in modules], tests=there, python=sys.executable)
+    files = [f"otbench/{module}.py" for module in modules]
+    settings = SETTINGS.format(modules=files, tests=there, python=sys.executable)
     (folder / "pyproject.toml").write_text((ROOT / "pyproject.toml").read_text() + settings)
     return folder
 
@@ -135,7 +137,8 @@ def report(room: str) -> list[str]:
         lives = {name: sum(count[status] for status in ALIVE) for name, count in functions.items()}
         alive, some = sum(lives.values()), sums.total() - sums["not checked"]
         types, share = sums["caught by type check"], 1 - alive / max(some, 1)
-        line = f"| {room} | `{module}` | {sums.total()} | {some} | {types} | {some - types - alive} | {alive} | {share:.1%} |"
+        counts = f"{sums.total()} | {some} | {types} | {some - types - alive} | {alive} | {share:.1%}"
+        line = f"| {room} | `{module}` | {counts} |"
         text = re.sub(rf"^\| {room} \| `{module}` \|.*$", line, text, flags=re.MULTILINE)
         noticed, tried = noticed + some - alive, tried + some
         where = module.rpartition("/")[2]
