@@ -275,3 +275,19 @@ def test_without_a_known_potential_the_gradient_has_no_l2() -> None:
     pair = SamplePair([[0.0], [1.0]], [[10.0], [11.0]])
     found = along(np.array([-1.0]), pair)
     assert (found.gradient_l2, found.gradient_l2_repaired, found.gradient_scale) == (None, None, None)
+
+
+def test_the_ladder_tells_what_it_was_given_and_divides_by_the_constant_of_each_rung() -> None:
+    """raw = 7, values of at most 8 in size: raw less its rounding over 4 and over 2; without a constant no rung."""
+    ladder = ladder_module.Ladder(np.array([[8.0, 9.0]]), np.ones(1), np.array([0.5, 0.5]))
+    told = Alignment(cosine=0.25, coincident_atoms=3, grad_norm_mean=0.75, grad_norm_min=0.5, grad_norm_max=1.0)
+    fx, fy = np.array([-1.0]), np.array([-8.0, -8.0])
+    found = ladder.bounds(fx, fy, clip_constant=4.0, spectral_constant=2.0, primal=8.5, alignment=told, saturation=0.5)
+    assert (found.raw, found.primal, found.alignment, found.saturation) == (7.0, 8.5, told, 0.5)
+    assert (found.clip_constant, found.spectral_constant, found.slope_constant) == (4.0, 2.0, 7 / 8)
+    assert found.raw_error == 8 * 256 * 2.0**-52
+    assert (found.clip_bound, found.spectral) == ((7 - found.raw_error) / 4, (7 - found.raw_error) / 2)
+    assert found.slope == 8.0
+    assert ladder.bounds(fy[:1], np.repeat(fx, 2), clip_constant=4.0).clip_bound == 0.0
+    bare = ladder.bounds(fx, fy)
+    assert [bare.clip_bound, bare.spectral, bare.primal, bare.alignment, bare.saturation] == [None] * 5

@@ -152,7 +152,7 @@ def test_an_index_one_beyond_the_sample_is_refused_and_the_last_one_is_taken(las
         check_plan(Plan(np.zeros(1, int), np.zeros(1, int), np.array([-SMALLEST])), 1, 1)
     check_plan(Plan(np.empty(0, int), np.empty(0, int), np.empty(0)), 1, 1)
     for rows, cols, mass in ((2, 1, 1), (1, 2, 1), (1, 1, 2)):
-        with pytest.raises(UncertifiedError, match=r"the plan's shape is .*must be a row, a column and a mass an entry"):
+        with pytest.raises(UncertifiedError, match=r"the plan's shape is .*must be a row, a column and a mass"):
             check_plan(Plan(np.zeros(rows, int), np.zeros(cols, int), np.zeros(mass)), 3, 3)
 
 
