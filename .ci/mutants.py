@@ -38,7 +38,7 @@ ROOMS = {
     ),
     "rows": (
         ["results/store", "results/merge", "experiment/run/tasks"],
-        ["results/test_store.py", "results/test_merge_compare.py", "results/test_rows_edges.py",
+        ["results/test_store.py", "results/test_merge_compare.py", "results/test_rows_by_hand.py",
          "experiment/run/test_tasks.py", "experiment/run/test_task_columns.py"],
     ),
     "check": (
