@@ -15,10 +15,6 @@ from scipy.spatial.distance import cdist
 from otbench.errors import InputError, UncertifiedError
 from otbench.transport import exact as exact_module
 from otbench.transport.certificate import (
-    LIGHT,
-    SMALLEST,
-    ULP,
-    USED,
     Above,
     Below,
     certify,
@@ -28,11 +24,15 @@ from otbench.transport.certificate import (
     is_exact,
 )
 from otbench.transport.exact import cost_matrix, solve_cost, solve_exact, verify_cost, verify_exact
-from otbench.transport.forest import CRUMB, rebuilt
+from otbench.transport.forest import rebuilt
 from otbench.types import Plan
 
 law = settings(max_examples=60, deadline=None)
 seeds = st.integers(0, 2**32 - 1)
+
+#: What the certificate promises, written out: a unit in the last place of 1, the smallest number, the share of the mass
+#: from which an entry counts as a move, the least weight of an atom, and the share of an atom that is a crumb.
+ULP, SMALLEST, USED, LIGHT, CRUMB = 2.0**-52, 2.0**-1074, 2.0**-28, 1e-6, 2.0**-48
 
 
 def partial_w1(cost):
