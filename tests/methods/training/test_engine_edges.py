@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from reference_loop import reference_parameters
 from torch import Tensor, nn
 
 from otbench.errors import InputError
@@ -319,3 +320,24 @@ def test_each_critic_is_shown_points_of_its_own_sample_from_its_own_stream(batch
             for step in range(number):
                 assert torch.equal(alone.points(step)[0], shown[step][k])
     assert len({stream_seed("minibatches", seed) for seed in (3, 4, 5)}) == 3
+
+
+@pytest.mark.parametrize("when", ["after", "before"])
+@pytest.mark.parametrize(("optimiser", "lr", "more"), [
+    ("rmsprop", 1e-3, {"smoothing": 0.9}), ("adam", 1e-3, {"betas": (0.5, 0.8)}),
+    ("sgd", 0.1, {"clip_parameters": "weights"}),
+])  # fmt: skip
+def test_a_few_steps_on_weighted_samples_are_those_of_the_plain_loop(
+    optimiser: str, lr: float, more: dict[str, Any], when: str
+) -> None:
+    """Two critics of one engine, with clip values, rates and eps of their own, each against its own plain loop."""
+    shared = {"widths": (7, 5), "optimiser": optimiser, "clip_when": when, "dtype": "float64", "batch": 20, **more}
+    methods = [WeightClip(**shared, clip=0.1 / k, lr=lr / k, eps=1e-4 * k, steps=70) for k in (1, 2)]
+    pairs = [pair(30, 50, k, weighted=True) for k in (1, 2)]
+    made = Engine(pairs, methods, [8, 9], "cpu")
+    made.run(0, 70)
+    for critic, method, sample, seed in zip(made.stack.read(made.stack.parameters, [None] * 2), methods, pairs, (8, 9),
+                                            strict=True):  # fmt: skip
+        there = reference_parameters(sample, method, seed)
+        here = itertools.chain(*zip(critic.weights, critic.biases, strict=True))
+        assert max(np.abs(p - q).max() for p, q in zip(here, there, strict=True)) <= 1e-11 * method.clip
