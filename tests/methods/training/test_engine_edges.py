@@ -16,6 +16,7 @@ from otbench.methods.mlp import Activation
 from otbench.methods.training.engine import Engine, _tf32
 from otbench.methods.training.minibatch import (
     Atoms,
+    MinibatchSource,
     random_bits,
     sample_source,
     stream_seed,
@@ -341,3 +342,26 @@ def test_a_few_steps_on_weighted_samples_are_those_of_the_plain_loop(
         there = reference_parameters(sample, method, seed)
         here = itertools.chain(*zip(critic.weights, critic.biases, strict=True))
         assert max(np.abs(p - q).max() for p, q in zip(here, there, strict=True)) <= 1e-11 * method.clip
+
+
+def test_what_coarse_products_are_added_up_to_is_kept_in_full() -> None:
+    """1 + 2^-10 in a bias and, at points that are 1, in the weights: bfloat16 would leave the 1."""
+    initial = torch.zeros(1, 2)
+    made = Stack(initial, [(1, 1)], "relu", 32, torch.bfloat16)
+    pull = torch.zeros(1, 32, 1)
+    pull[0, 3], pull[0, 7] = 1.0, 2.0**-10
+    made.backward(torch.ones(1, 32, 1), pull)
+    assert made.by_critic(made.gradient).tolist() == [[1 + 2.0**-10] * 2]
+
+
+@pytest.mark.parametrize(("of_a", "of_b"), [(False, False), (True, False), (False, True), (True, True)])
+def test_weights_are_looked_up_where_any_differ_and_only_there(of_a: bool, of_b: bool) -> None:
+    tilted = [np.arange(1.0, k + 1) / (k * (k + 1) / 2) if told else None for k, told in ((8, of_a), (9, of_b))]
+    mixed = SamplePair(np.zeros((8, 1)), np.ones((9, 1)), *tilted)
+    plain = SamplePair(np.zeros((8, 1)), np.ones((9, 1)))
+    like = torch.zeros(1)
+    weights = [MinibatchSource(pairs, [0] * len(pairs), 4, like).weights for pairs in ([mixed], [plain, mixed])]
+    if not of_a and not of_b:
+        assert weights == [None, None]
+    else:
+        assert [each.uniform[:, 0].tolist() for each in weights if each] == [[False], [True, False]]
