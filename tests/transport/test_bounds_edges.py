@@ -13,7 +13,7 @@ from otbench.methods.functions import Affine, McShane
 from otbench.transport import bounds as ladder_module
 from otbench.transport.alignment import alignment
 from otbench.transport.bounds import lower_bounds
-from otbench.transport.envelope import maximise_concave
+from otbench.transport.envelope import ROWS_AT_ONCE, ShrinkingEnvelope, maximise_concave
 from otbench.transport.exact import solve_exact
 from otbench.types import Alignment, Array, Plan, SamplePair
 
@@ -291,3 +291,21 @@ def test_the_ladder_tells_what_it_was_given_and_divides_by_the_constant_of_each_
     assert ladder.bounds(fy[:1], np.repeat(fx, 2), clip_constant=4.0).clip_bound == 0.0
     bare = ladder.bounds(fx, fy)
     assert [bare.clip_bound, bare.spectral, bare.primal, bare.alignment, bare.saturation] == [None] * 5
+
+
+@pytest.mark.parametrize("n", [1, 2, ROWS_AT_ONCE, ROWS_AT_ONCE + 1, 3 * ROWS_AT_ONCE - 1])
+@pytest.mark.parametrize("s", [0.0, 0.5, 1.0, 2.0, 7.0])
+def test_at_a_kink_both_derivatives_are_those_of_the_lines_that_meet_there(n: int, s: float) -> None:
+    """Whole numbers, so that many lines of a column are lowest at once: the right derivative is of the steepest."""
+    rng = np.random.default_rng([n, int(2 * s)])
+    m = 300  # more than a byte counts
+    f, cost = rng.integers(-4, 5, n).astype(float), rng.integers(0, 12, (n, m)).astype(float)
+    a, b = rng.multinomial(2**20, np.full(n, 1 / n)) / 2**20, rng.multinomial(2**20, np.full(m, 1 / m)) / 2**20
+    value, left, right = ShrinkingEnvelope(f, a, b, cost).value_and_shrink(s)
+    lines = cost - s * f[:, None]
+    lowest = lines == lines.min(axis=0)
+    steepest, flattest = (np.where(lowest, f[:, None], fill) for fill in (-np.inf, np.inf))
+    assert value == pytest.approx(s * (a @ f) + b @ lines.min(axis=0), rel=1e-12, abs=1e-12)
+    assert right == pytest.approx(a @ f - b @ steepest.max(axis=0), rel=1e-12, abs=1e-12)
+    if s > 0:
+        assert left == pytest.approx(a @ f - b @ flattest.min(axis=0), rel=1e-12, abs=1e-12)
