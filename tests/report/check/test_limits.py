@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from otbench.report.check.proof_rules import PROOF
+from otbench.report.check.proof_rules import PROOF, rounding
 from otbench.report.check.rules import RULES
 from otbench.report.check.violation import Violation
 from otbench.results.folder import load
@@ -210,6 +210,23 @@ def test_the_loss_of_gradients_follows_from_its_scale_and_the_loss_that_is_left(
             loss = q - 2 * p + 1 + sign * share * 1e-6 * (1 + q)
             assert told("rays", part, row, **right, gradient_l2=loss) == count
     assert told("rays", part, row, **(right | {"gradient_scale": 0.0}), gradient_l2=9.0) == 0
+
+
+def test_a_scale_of_a_millionth_leaves_of_the_loss_what_its_digits_leave(row: pd.DataFrame) -> None:
+    """s = 2^-20 and 1 - R = 2^-40 give p = 2^-20 and q = 1; a unit in the last place of R is then 2^-12 of q."""
+    part, due = "gradient loss and its scale agree", 2 - 2.0**-19
+    room = 2.0**-46 * 2**20 * (1 + 2**20) + 2e-6
+    right = {"gradient_scale": 2.0**-20, "gradient_l2_repaired": 1 - 2.0**-40, "ray_cosine": 1.0}
+    assert told("rays", part, row, **right, gradient_l2=due + 0.9 * room) == 0
+    assert told("rays", part, row, **right, gradient_l2=due + 1.1 * room) == 1
+
+
+def test_critics_values_are_as_large_as_the_spread_or_where_it_is_not_told_as_the_longest_move(
+    row: pd.DataFrame
+) -> None:
+    assert rounding(row).tolist() == [2e-9 + VALUES * 1024]
+    assert rounding(row.drop(columns="spread")).tolist() == [2e-9 + VALUES * 8]
+    assert rounding(row.assign(spread=np.nan)).tolist() == [2e-9]
 
 
 def test_the_gradient_loss_that_is_left_is_at_most_one_and_at_most_the_loss(row: pd.DataFrame) -> None:
