@@ -352,6 +352,28 @@ def test_what_coarse_products_are_added_up_to_is_kept_in_full() -> None:
     pull[0, 3], pull[0, 7] = 1.0, 2.0**-10
     made.backward(torch.ones(1, 32, 1), pull)
     assert made.by_critic(made.gradient).tolist() == [[1 + 2.0**-10] * 2]
+    made.backward(torch.ones(1, 32, 1), (1 + 2.0**-10) * (pull == 1))  # a pull is rounded before it is used
+    assert made.by_critic(made.gradient).tolist() == [[1.0] * 2]
+
+
+@pytest.mark.parametrize(("device", "rows"), [("cpu", CPU_ROWS), ("meta", CPU_ROWS + LANE)])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_everything_a_step_needs_lies_where_the_parameters_do(device: str, rows: int, weighted: bool) -> None:
+    """On a device that computes nothing, as on a GPU, a tensor left on the CPU is an error; rows are not split there."""
+    initial = torch.zeros(2, count(SHAPES[2]), device=device)
+    made = Stack(initial, SHAPES[2], "relu", CPU_ROWS + LANE)
+    assert made.rows == rows
+    points, pull = (torch.zeros(2, CPU_ROWS + LANE, wide, device=device) for wide in (3, 1))
+    made.backward(points, pull)
+    column = torch.ones(2, device=device)
+    for tensor in (made.parameters, made.gradient, made.spare, *made.outputs, made.values(points), made.slopes(points),
+                   made.per_parameter(column), made.by_critic(made.gradient)):  # fmt: skip
+        assert tensor.device.type == device
+    pairs = [pair(seed=k, weighted=weighted) for k in range(2)]
+    for batch in (4, "full"):
+        source = sample_source(pairs, [0, 1], batch, initial)
+        source.draw(0, 2)
+        assert (source.points(1).device.type, source.pull.device.type) == (device, device)
 
 
 @pytest.mark.parametrize(("of_a", "of_b"), [(False, False), (True, False), (False, True), (True, True)])
