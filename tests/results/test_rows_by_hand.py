@@ -263,3 +263,12 @@ def test_a_folder_that_holds_anything_is_not_written_to(tmp_path: Path, rows: li
         merge_results(one, two, there)
     assert {file.name: file.read_bytes() for file in there.folder.iterdir()} == before
     assert json.loads(there.meta_file.read_text())["cells"] == 3
+
+
+def test_a_damaged_row_is_named_by_its_key_or_as_one_without(tmp_path: Path, rows: list[Line]) -> None:
+    a, b, c, _ = rows
+    nameless = {name: value for name, value in b.items() if name != "key"}
+    for damaged, said in ((b | {"n": "many"}, b["key"]), (nameless, "no key")):
+        results = folder(tmp_path / said, [a, damaged, c])
+        with pytest.raises(ResultsError, match=f"row {said} is damaged: "):
+            results.rows()

@@ -22,8 +22,10 @@ from otbench.experiment.run.tasks import (
 from otbench.methods import Fitted, Job, method
 from otbench.methods.base import Method
 from otbench.methods.functions import Affine
+from otbench.methods.training.clipped import train
 from otbench.problems import problem
 from otbench.results.schema import RowColumns, names_of
+from otbench.transport.exact import solve_exact
 
 
 class Counted(Method):
@@ -219,3 +221,25 @@ def test_an_infinite_divergence_of_the_laws_is_no_number(tmp_path: Path) -> None
         assert (kl is not None and np.isfinite(kl)) == finite
         assert row["population_js"] == law.population_js
         assert row["population_overlap"] == law.population_overlap
+
+
+def test_the_constants_of_a_row_are_its_critics_and_its_cosine_is_along_the_moves_of_the_exact_plan(
+    tmp_path: Path,
+) -> None:
+    recipe = method("weight_clip", widths=(6, 5), clip=0.3, steps=5)
+    made = Cell(problem("shared_mass", dim=3), Sampling(n=12, m=17), recipe, 0)
+    ((row, _),) = run_task([[made]], tmp_path, "cpu")
+    pair = made.sample()
+    critic = train(pair, recipe, seed=0)
+    assert row["clip_constant"] == pytest.approx(0.3**3 * np.sqrt(3) * 6 * 5, rel=1e-6)
+    norms = [np.linalg.norm(weight, 2) for weight in critic.critic.weights]  # type: ignore[union-attr]
+    assert row["spectral_constant"] == pytest.approx(np.prod(norms), rel=1e-6)
+    plan, gradients = solve_exact(pair.x, pair.y, pair.a, pair.b).plan, critic.gradients(pair.x)
+    assert plan is not None
+    assert gradients is not None
+    moves = pair.x[plan.rows] - pair.y[plan.cols]
+    lengths = np.linalg.norm(moves, axis=1)
+    moves, at, mass = moves[lengths > 0], plan.rows[lengths > 0], plan.mass[lengths > 0]
+    norms = np.linalg.norm(gradients[at], axis=1) * lengths[lengths > 0]
+    cosines = np.divide((gradients[at] * moves).sum(axis=1), norms, out=np.zeros(len(at)), where=norms > 0)
+    assert row["cosine"] == pytest.approx(mass @ cosines / mass.sum(), rel=1e-5)

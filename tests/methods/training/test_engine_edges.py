@@ -359,7 +359,7 @@ def test_what_coarse_products_are_added_up_to_is_kept_in_full() -> None:
 @pytest.mark.parametrize(("device", "rows"), [("cpu", CPU_ROWS), ("meta", CPU_ROWS + LANE)])
 @pytest.mark.parametrize("weighted", [False, True])
 def test_everything_a_step_needs_lies_where_the_parameters_do(device: str, rows: int, weighted: bool) -> None:
-    """On a device that computes nothing, as on a GPU, a tensor left on the CPU is an error; rows are not split there."""
+    """On a device without memory, as on a GPU, a tensor left on the CPU is an error; no rows are split there."""
     initial = torch.zeros(2, count(SHAPES[2]), device=device)
     made = Stack(initial, SHAPES[2], "relu", CPU_ROWS + LANE)
     assert made.rows == rows
