@@ -63,6 +63,7 @@ CASES: list[Case] = [
     ("certificates", "gap", "gap", lambda r: (0.0, 5e-9), {"violation": 3e-9}),
     ("certificates", "gap", "gap", lambda r: (0.0, 16 * 2.0**-52 * 8), ZERO),
     ("certificates", "marginal error", "marginal_error", lambda r: (0.0, 1e-9), {}),
+    ("certificates", "primal", "primal", lambda r: (0.0, 0.0), ZERO),
     ("certificates", "lower <= primal", "primal_lower", lambda r: (2.0, 0.0), {}),
     ("certificates", "primal <= upper", "primal_upper", lambda r: (2.0, 0.0), {}),
     *rungs(),

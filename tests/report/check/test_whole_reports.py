@@ -164,3 +164,21 @@ def test_a_value_that_is_the_start_of_another_differs_where_it_ends() -> None:
     longer = "x" * 300
     _, observed, bound, _ = markdown_difference(f"| {longer[:150]} |", f"| {longer} |")
     assert (observed, bound) == ("..." + "x" * 40, "..." + "x" * 80 + "...")
+
+
+@pytest.mark.parametrize(("kind", "own"), [("timing", ["measurements"]), ("generator", list(rules.CURVE_RULES))])
+def test_a_study_is_checked_by_the_rules_of_its_kind(kind: str, own: list[str], tmp_path: Path) -> None:
+    results = Results(tmp_path / kind)
+    results.folder.mkdir()
+    results.meta_file.write_bytes((COMMITTED / kind / "meta.json").read_bytes())
+    write_lines(results.measurements_file, lines(COMMITTED / kind / "measurements.jsonl")[:60])
+    found = check_results(results)
+    assert list(found) == [*own, "complete", "declaration", "tables"]
+    assert not any(found[name] for name in own)
+
+
+def test_a_gradient_that_is_missing_beside_another_is_told_by_its_column(rows: list[Line]) -> None:
+    logit = frame_of(rows).head(1).assign(**{"method.name": "discriminator", "js": 0.1, "raw_gradient": 1.0})
+    (found,) = rules.divergences(logit.assign(js_gradient=float("nan")))
+    told = (found.rule, found.observed, found.bound, found.column)
+    assert told == ("its gradient", "missing", "there where raw's is", "js_gradient")
