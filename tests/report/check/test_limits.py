@@ -197,6 +197,16 @@ def test_all_mass_moves_one_way_where_the_means_are_w1_apart_up_to_rounding(row:
     assert told("rays", part, row, **fault, shift=2.0 * (1 - 1.2e-12)) == 0
 
 
+def test_what_moves_a_thousandth_is_judged_as_what_moves_two(row: pd.DataFrame) -> None:
+    small = row.assign(**{name: row[name] / 2**11 for name in ("primal", "primal_lower", "primal_upper", "coupled_w1")})
+    affine = {"critic": "linear", "sampling.mode": "coupled", "cosine": 0.5, "shift": 2.0**-10}
+    assert told("rays", "cosine of an affine critic where all mass moves one way", small, **affine) == 1
+    assert told("rays", "rays", small, gradient_l2=0.5) == 1
+    assert told("ladder", "cosine where mass moves", small, cosine=np.nan) == 1
+    part = "|coupled W1 - population W1| <= 6 standard errors"
+    assert told("closed forms", part, small, population_w1=9.0) == 1
+
+
 @pytest.mark.parametrize("s", [0.125, 1.0, 3.0])
 @pytest.mark.parametrize("least", [0.25, 0.75])
 def test_the_loss_of_gradients_follows_from_its_scale_and_the_loss_that_is_left(
@@ -260,8 +270,9 @@ def test_what_is_known_of_a_samples_points_is_one_value_up_to_the_rounding_of_ma
     assert [v.rule for v in reported(0.0, 1.1e-12 * 1024)] == [f"one {name} per sample" for name in SHARED]
     assert reported(np.nan, np.nan) == []
     assert len(reported(4.0, np.nan)) == len(SHARED)
-    others = [row.assign(**dict.fromkeys(SHARED, 4.0 + seed), seed=seed) for seed in (1, 2)]
-    assert list(RULES["same points"](pd.concat(others, ignore_index=True))) == []
+    for name in ("seed", "sampling.n", "problem.dim"):  # of another sample
+        others = [row.assign(**dict.fromkeys(SHARED, 4.0 + k), **{name: k}) for k in (1, 2)]
+        assert list(RULES["same points"](pd.concat(others, ignore_index=True))) == []
 
 
 def test_what_is_itself_rounding_may_differ_between_the_rows_of_a_sample(row: pd.DataFrame) -> None:
