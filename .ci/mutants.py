@@ -33,8 +33,8 @@ ROOMS = {
     ),
     "engine": (
         ["methods/training/engine", "methods/training/network", "methods/training/minibatch"],
-        ["methods/training/test_engine_edges.py", "methods/training/test_minibatch.py",
-         "methods/training/test_step_weights.py"],
+        ["methods/training/test_engine_edges.py", "methods/training/test_shown_points.py",
+         "methods/training/test_minibatch.py", "methods/training/test_step_weights.py"],
     ),
     "rows": (
         ["results/store", "results/merge", "experiment/run/tasks"],
