@@ -3,8 +3,9 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 EXPERIMENT ?= quick
+JOBS ?= 2
 
-.PHONY: run test bench check torture torture-processes torture-inputs clean
+.PHONY: run test bench check mutants torture torture-processes torture-inputs clean
 
 run: $(VENV)/.run                 ## run an experiment: make run EXPERIMENT=matrix
 	$(BIN)/otbench run $(EXPERIMENT)
@@ -19,6 +20,9 @@ check: $(VENV)/.run               ## re-check the committed results
 
 bench: $(VENV)/.test              ## ratios, measured side by side in one process
 	$(BIN)/python -m pytest tests/benchmarks --benchmark-enable -m "not gpu" -s
+
+mutants: $(VENV)/.mutants         ## faults planted one at a time in the core rooms: make mutants ROOM=exact ONLY='*_excess*'
+	OMP_NUM_THREADS=1 $(BIN)/python .ci/mutants.py --jobs $(JOBS) $(if $(ONLY),--only '$(ONLY)') $(ROOM)
 
 torture: $(VENV)/.test            ## the fault suite: real processes killed, starved and fed rubbish; prints its figures
 	$(TORTURE) tests/torture/test_overhead.py
@@ -50,4 +54,8 @@ $(VENV)/.run: pyproject.toml constraints.txt
 
 $(VENV)/.test: $(VENV)/.run
 	$(PIP) install --quiet $(CONSTRAINTS) -e ".[test]"
+	touch $@
+
+$(VENV)/.mutants: $(VENV)/.test
+	$(PIP) install --quiet $(CONSTRAINTS) -e ".[mutants]"
 	touch $@

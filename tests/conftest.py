@@ -18,6 +18,10 @@ torch.set_num_threads(1)
 # the same examples every time; to look for new ones: pytest --hypothesis-profile=explore
 hypothesis.settings.register_profile("fixed", derandomize=True, deadline=None)
 hypothesis.settings.register_profile("explore", deadline=None)
+# the first example that fails, as it is found: what `make mutants` needs to know
+hypothesis.settings.register_profile(
+    "first", derandomize=True, deadline=None, phases=[hypothesis.Phase.explicit, hypothesis.Phase.generate]
+)
 hypothesis.settings.load_profile("fixed")
 
 

@@ -39,7 +39,6 @@ def _refused_when_full() -> Iterator[None]:
         raise InputError("the samples' cost matrix or plan does not fit in memory: use smaller samples") from None
 
 
-@_refused_when_full()
 def cost_matrix(x: Any, y: Any) -> Array:
     """The Euclidean distances M_ij = |x_i - y_j| of two samples, float64 (n, m), in the data's unit.
 
@@ -50,23 +49,24 @@ def cost_matrix(x: Any, y: Any) -> Array:
         InputError: malformed points or points of two dimensions; a solve would need more memory than there is, which
             is found before anything is allocated; or a distance is beyond the range of float64.
     """
-    x, y = as_points("x", x), as_points("y", y)
-    if x.shape[1] != y.shape[1]:
-        raise InputError(f"x and y must have the same dimension; got {x.shape[1]} and {y.shape[1]}")
-    check_memory(len(x), len(y))
-    sizes = np.abs(np.concatenate([x, y]))
-    largest = sizes.max()
-    smallest = sizes.min(where=sizes > 0, initial=largest)
-    # squares of differences beyond 1e±154 leave the range of float64; none is smaller than 2^-53 of a point
-    if largest < 2.0**400 and (smallest > 2.0**-400 or largest == 0):
-        matrix: Array = cdist(x, y)
-        return matrix
-    if smallest > 2.0**-400 * largest:
-        exponent = int(np.frexp(largest)[1])
-        matrix = cdist(np.ldexp(x, -exponent), np.ldexp(y, -exponent))
-        with np.errstate(over="ignore"):
-            return _counted(np.ldexp(matrix, exponent))
-    return _counted(np.array([_far_distances(point, y) for point in x]))
+    with _refused_when_full():
+        x, y = as_points("x", x), as_points("y", y)
+        if x.shape[1] != y.shape[1]:
+            raise InputError(f"x and y must have the same dimension; got {x.shape[1]} and {y.shape[1]}")
+        check_memory(len(x), len(y))
+        sizes = np.abs(np.concatenate([x, y]))
+        largest = sizes.max()
+        smallest = sizes.min(where=sizes > 0, initial=largest)
+        # squares of differences beyond 1e±154 leave the range of float64; none is smaller than 2^-53 of a point
+        if largest < 2.0**400 and (smallest > 2.0**-400 or largest == 0):
+            matrix: Array = cdist(x, y)
+            return matrix
+        if smallest > 2.0**-400 * largest:
+            exponent = int(np.frexp(largest)[1])
+            matrix = cdist(np.ldexp(x, -exponent), np.ldexp(y, -exponent))
+            with np.errstate(over="ignore"):
+                return _counted(np.ldexp(matrix, exponent))
+        return _counted(np.array([_far_distances(point, y) for point in x]))
 
 
 def _counted(matrix: Array) -> Array:
@@ -126,26 +126,26 @@ def solve_exact(x: Any, y: Any, a: Any = None, b: Any = None) -> ExactSolution:
     return solve_cost(cost_matrix(pair.x, pair.y), pair.a, pair.b)
 
 
-@_refused_when_full()
 def solve_cost(cost: Array, a: Array, b: Array) -> ExactSolution:
     """``solve_exact`` for a given cost matrix (n, m) and validated weights a (n,), b (m,).
 
     Atoms of weight 0 are left out. They get the largest potential that stays feasible, u_i = min_j M_ij - v_j.
     """
-    start = time.perf_counter()
-    rows, cols = np.flatnonzero(a), np.flatnonzero(b)
-    if len(rows) == len(a) and len(cols) == len(b):
-        return _solution(*_solve(cost, a, b), None, start)
-    below, above = _solve(np.ascontiguousarray(cost[np.ix_(rows, cols)]), a[rows], b[cols])
-    u, v = np.zeros(len(a)), np.zeros(len(b))
-    u[rows], v[cols] = below.u, below.v
-    idle_rows, idle_cols = np.flatnonzero(a == 0), np.flatnonzero(b == 0)
-    below_cost = cost * (1 - 4 * ULP)  # feasible whatever the rounding of the sums
-    u[idle_rows] = (below_cost[idle_rows][:, cols] - below.v).min(axis=1, initial=np.inf)
-    v[idle_cols] = (below_cost[:, idle_cols] - u[:, None]).min(axis=0, initial=np.inf)
-    plan = Plan(rows[above.plan.rows], cols[above.plan.cols], above.plan.mass)
-    below = from_below(cost, a, b, u, v)
-    return _solution(below, from_above(cost, a, b, plan, below.largest), None, start)
+    with _refused_when_full():
+        start = time.perf_counter()
+        rows, cols = np.flatnonzero(a), np.flatnonzero(b)
+        if len(rows) == len(a) and len(cols) == len(b):
+            return _solution(*_solve(cost, a, b), None, start)
+        below, above = _solve(np.ascontiguousarray(cost[np.ix_(rows, cols)]), a[rows], b[cols])
+        u, v = np.zeros(len(a)), np.zeros(len(b))
+        u[rows], v[cols] = below.u, below.v
+        idle_rows, idle_cols = np.flatnonzero(a == 0), np.flatnonzero(b == 0)
+        below_cost = cost * (1 - 4 * ULP)  # feasible whatever the rounding of the sums
+        u[idle_rows] = (below_cost[idle_rows][:, cols] - below.v).min(axis=1, initial=np.inf)
+        v[idle_cols] = (below_cost[:, idle_cols] - u[:, None]).min(axis=0, initial=np.inf)
+        plan = Plan(rows[above.plan.rows], cols[above.plan.cols], above.plan.mass)
+        below = from_below(cost, a, b, u, v)
+        return _solution(below, from_above(cost, a, b, plan, below.largest), None, start)
 
 
 def verify_exact(solution: ExactSolution, x: Any, y: Any, a: Any = None, b: Any = None) -> ExactSolution:

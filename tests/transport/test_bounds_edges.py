@@ -13,7 +13,7 @@ from otbench.methods.functions import Affine, McShane
 from otbench.transport import bounds as ladder_module
 from otbench.transport.alignment import alignment
 from otbench.transport.bounds import lower_bounds
-from otbench.transport.envelope import maximise_concave
+from otbench.transport.envelope import ROWS_AT_ONCE, ShrinkingEnvelope, maximise_concave
 from otbench.transport.exact import solve_exact
 from otbench.types import Alignment, Array, Plan, SamplePair
 
@@ -286,3 +286,37 @@ def test_without_a_known_potential_the_gradient_has_no_l2() -> None:
     pair = SamplePair([[0.0], [1.0]], [[10.0], [11.0]])
     found = along(np.array([-1.0]), pair)
     assert (found.gradient_l2, found.gradient_l2_repaired, found.gradient_scale) == (None, None, None)
+
+
+def test_the_ladder_tells_what_it_was_given_and_divides_by_the_constant_of_each_rung() -> None:
+    """raw = 7, values of at most 8 in size: raw less its rounding over 4 and over 2; without a constant no rung."""
+    ladder = ladder_module.Ladder(np.array([[8.0, 9.0]]), np.ones(1), np.array([0.5, 0.5]))
+    told = Alignment(cosine=0.25, coincident_atoms=3, grad_norm_mean=0.75, grad_norm_min=0.5, grad_norm_max=1.0)
+    fx, fy = np.array([-1.0]), np.array([-8.0, -8.0])
+    found = ladder.bounds(fx, fy, clip_constant=4.0, spectral_constant=2.0, primal=8.5, alignment=told, saturation=0.5)
+    assert (found.raw, found.primal, found.alignment, found.saturation) == (7.0, 8.5, told, 0.5)
+    assert (found.clip_constant, found.spectral_constant, found.slope_constant) == (4.0, 2.0, 7 / 8)
+    assert found.raw_error == 8 * 256 * 2.0**-52
+    assert (found.clip_bound, found.spectral) == ((7 - found.raw_error) / 4, (7 - found.raw_error) / 2)
+    assert found.slope == 8.0
+    assert ladder.bounds(fy[:1], np.repeat(fx, 2), clip_constant=4.0).clip_bound == 0.0
+    bare = ladder.bounds(fx, fy)
+    assert [bare.clip_bound, bare.spectral, bare.primal, bare.alignment, bare.saturation] == [None] * 5
+
+
+@pytest.mark.parametrize("n", [1, 2, ROWS_AT_ONCE, ROWS_AT_ONCE + 1, 3 * ROWS_AT_ONCE - 1])
+@pytest.mark.parametrize("s", [0.0, 0.5, 1.0, 2.0, 7.0])
+def test_at_a_kink_both_derivatives_are_those_of_the_lines_that_meet_there(n: int, s: float) -> None:
+    """Whole numbers, so that many lines of a column are lowest at once: the right derivative is of the steepest."""
+    rng = np.random.default_rng([n, int(2 * s)])
+    m = 300  # more than a byte counts
+    f, cost = rng.integers(-4, 5, n).astype(float), rng.integers(0, 12, (n, m)).astype(float)
+    a, b = rng.multinomial(2**20, np.full(n, 1 / n)) / 2**20, rng.multinomial(2**20, np.full(m, 1 / m)) / 2**20
+    value, left, right = ShrinkingEnvelope(f, a, b, cost).value_and_shrink(s)
+    lines = cost - s * f[:, None]
+    lowest = lines == lines.min(axis=0)
+    steepest, flattest = (np.where(lowest, f[:, None], fill) for fill in (-np.inf, np.inf))
+    assert value == pytest.approx(s * (a @ f) + b @ lines.min(axis=0), rel=1e-12, abs=1e-12)
+    assert right == pytest.approx(a @ f - b @ steepest.max(axis=0), rel=1e-12, abs=1e-12)
+    if s > 0:
+        assert left == pytest.approx(a @ f - b @ flattest.min(axis=0), rel=1e-12, abs=1e-12)

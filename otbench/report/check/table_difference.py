@@ -54,6 +54,8 @@ def _shown(value: str | None, other: str | None) -> str:
     """A value where it differs from another."""
     if not value:
         return "no such cell" if value is None else "an empty cell"
-    same = next((k for k, (a, b) in enumerate(zip(value, other or "", strict=False)) if a != b), len(other or ""))
+    other = other or ""
+    shorter = min(len(value), len(other))
+    same = next((k for k in range(shorter) if value[k] != other[k]), shorter)
     start = max(0, same - SHOWN // 2) if len(value) > SHOWN else 0
     return ("..." if start else "") + value[start : start + SHOWN] + ("..." if start + SHOWN < len(value) else "")
