@@ -90,7 +90,7 @@ def assert_alignment(found: Alignment | None, gx: Array, gy: Array, plan: Array)
         ray = PAIR.x[i] - PAIR.y[j]
         total += plan[i, j]
         along += plan[i, j] * (gx[i] @ ray) / (np.linalg.norm(gx[i]) * np.linalg.norm(ray))
-    assert found.cosine == pytest.approx(along / total, rel=1e-9)
+    assert found.plan_cosine == pytest.approx(along / total, rel=1e-9)
     norms = [np.linalg.norm(g) for gradients, w in ((gx, PAIR.a), (gy, PAIR.b)) for g in gradients[w > 0]]
     told = found.grad_norm_mean, found.grad_norm_min, found.grad_norm_max
     assert told == pytest.approx((sum(norms) / len(norms), min(norms), max(norms)))

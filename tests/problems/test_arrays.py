@@ -220,7 +220,8 @@ def test_the_halves_of_a_digit_are_disjoint_and_make_up_the_digit():
     first, second = ({tuple(row) for row in part} for part in (pair.x, pair.y))
     assert first | second == rows_of(5)
     assert not first & second
-    assert pair.coincident() == p.population_overlap == 0.0
+    assert pair.coincident() == 0.0
+    assert (p.population_overlap, p.population_w1) == (1.0, 0.0)  # of one law
     assert abs(len(pair.x) - len(pair.y)) <= 1
     assert not np.array_equal(pair.x, p.sample(seed=1).x)
 

@@ -25,6 +25,10 @@ RANGES = {
         {"overlap": overlap, "w1": w1, "weights": weights}
         for overlap in (0.0, 0.5, 1 - 1e-9, 1.0) for w1 in SIZES for weights in ("uniform", "mixture")
     ],
+    "partial_move": [
+        {"overlap": overlap, "width": width, "weights": weights}
+        for overlap in (0.0, 0.5, 1 - 1e-9, 1.0) for width in SIZES for weights in ("uniform", "mixture")
+    ],
     "lift": [
         {"left": left, "right": right, "location": location, "scale": scale}
         for left, right, location, scale in (

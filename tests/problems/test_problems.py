@@ -42,9 +42,9 @@ def log_ratio(name, fields, dim, x):
             return (stats.norm.logpdf(x, 0, factor * sigma) - stats.norm.logpdf(x, 0, sigma)).sum(axis=1)
         if name == "balls":
             return np.full(len(x), dim * np.log(fields["inner"] / fields["outer"]))
-        if name == "shared_mass":
-            moved, side = 1 - fields["overlap"], fields["w1"]
-            t = side / moved / 2 * np.eye(1, dim)
+        if name in {"shared_mass", "partial_move"}:
+            moved, side = 1 - fields["overlap"], fields.get("w1", fields.get("width"))
+            t = side / (moved if name == "shared_mass" else 1) / 2 * np.eye(1, dim)
             shared, p, q = ((abs(x - c) <= side / 2).all(axis=1) for c in (0 * t, -t, t))
             base = fields["overlap"] * shared
             return np.log(base + moved * q) - np.log(base + moved * p)
