@@ -118,7 +118,7 @@ def test_a_folder_that_cannot_be_read_hides_no_other_s_verdict(otbench: Otbench,
     assert [line.partition(":")[0] for line in done.out.splitlines() if line[0] != " "] == ["b", "c"]
     assert "  cosine <= 1: " in done.out
     suites = {suite.get("name"): suite for suite in ElementTree.parse("junit.xml").getroot()}
-    assert [suites["a"].get("errors"), suites["b"].get("failures"), suites["c"].get("failures")] == ["1", "2", "0"]
+    assert [suites["a"].get("errors"), suites["b"].get("failures"), suites["c"].get("failures")] == ["1", "3", "0"]
     (error,) = suites["a"].iter("error")
     assert "line 114, is not a row" in str(error.get("message"))
     told = json.loads(otbench("check", "--results", folder, "--json").out)
