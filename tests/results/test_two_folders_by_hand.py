@@ -14,7 +14,7 @@ from otbench.results.merge import merge_results
 from otbench.results.schema import GeneratorColumns, names_of
 from otbench.results.store import Results
 
-META = {"schema": 2, "experiment": "e", "declaration": "d", "keys": "k"}
+META = {"schema": 3, "experiment": "e", "declaration": "d", "keys": "k"}
 
 
 @pytest.fixture
@@ -37,7 +37,7 @@ def test_a_merge_counts_its_rows_and_records_and_those_that_were_in_both(rows: l
     """Of seven cells the first folder has five and the second four; of the two in both one failed in the first."""
     blank = {name: None for name in rows[3] if isinstance(rows[3][name], float) and "." not in name}
     failed = rows[3] | blank | {"status": "failed", "reason": "bad luck"}
-    record = {"schema": 2, "kind": "exact", "device": "cpu", "threads": 1, "repeats": 3, "load": 0.5}
+    record = {"schema": 3, "kind": "exact", "device": "cpu", "threads": 1, "repeats": 3, "load": 0.5}
     records = [record | {"key": f"exact 2 {k}", "machine": machine}
                for k, machine in ((0, "one"), (1, "one"), (0, "two"), (2, "two"), (3, "two"))]  # fmt: skip
     timings = [TIMING | {"key": row["key"], "seconds_fit": float(k)} for k, row in enumerate(rows)]
@@ -69,7 +69,7 @@ def test_a_conflict_names_its_cell_and_column_and_writes_nothing(rows: list[Line
 def test_a_cell_that_diverged_in_one_folder_and_a_record_told_otherwise_are_conflicts_too(
     rows: list[Line], tmp_path: Path
 ) -> None:
-    record: Line = {"schema": 2, "kind": "exact", "device": "cpu", "threads": 1, "repeats": 3, "key": "exact 2 3"}
+    record: Line = {"schema": 3, "kind": "exact", "device": "cpu", "threads": 1, "repeats": 3, "key": "exact 2 3"}
     one, other = record | {"machine": "one", "load": 0.5}, record | {"machine": "one", "load": 0.75}
     a = folder(tmp_path / "a", [rows[0] | {"status": "diverged"}, rows[1]], [], [one])
     b = folder(tmp_path / "b", [rows[0], rows[1] | {"status": "refused"}], [], [other])
@@ -86,9 +86,10 @@ def curves(seeds: int = 3) -> list[Line]:
         for iteration in (0, 50):
             for seed in range(seeds):
                 own: Line = {name: float(rng.uniform(0.1, 2.0)) for name in names_of(GeneratorColumns)}
-                own |= {"schema": 2, "key": f"ring seed={seed} plan=p clip={clip} iteration={iteration}", "modes": 3,
+                own |= {"schema": 3, "key": f"ring seed={seed} plan=p clip={clip} iteration={iteration}", "modes": 3,
                         "kind": "generator", "machine": "m", "device": "cpu", "dataset": "ring", "lr": 0.5,
-                        "clip": clip, "seed": seed, "iteration": iteration, "status": "ok", "n": 24}  # fmt: skip
+                        "n_critic": "5", "clip": clip, "seed": seed, "iteration": iteration, "status": "ok",
+                        "n": 24}  # fmt: skip
                 found.append(own)
     return found
 

@@ -187,7 +187,7 @@ def test_a_measurement_tells_the_larger_load_and_what_it_is_of(
     monkeypatch.setattr("os.getloadavg", lambda: next(loads))
     (row,) = measure(plan, "exact 2 5", "cpu")
     assert row["load"] == 1.75
-    told = {"schema": 2, "key": "exact 2 5", "kind": "exact", "device": "cpu", "threads": 1}
+    told = {"schema": 3, "key": "exact 2 5", "kind": "exact", "device": "cpu", "threads": 1}
     assert {name: row[name] for name in told} == told
 
 

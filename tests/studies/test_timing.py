@@ -66,7 +66,7 @@ def test_every_measurement_is_there_and_the_checker_agrees(measured):
     assert [row["key"] for row in results.measurements()] == list(plan.records("cpu"))
     found = check_results(results)
     assert {rule: list(map(str, violations)) for rule, violations in found.items()} == {
-        "measurements": [], "complete": [], "declaration": [], "tables": []
+        "measurements": [], "complete": [], "declaration": [], "seal": [], "tables": []
     }  # fmt: skip
 
 

@@ -37,6 +37,7 @@ from otbench.results.tables.scale_rule import (
     measured_in,
     settings_of,
     shrunk,
+    trained,
 )
 
 Labels = NDArray[np.object_]
@@ -101,11 +102,10 @@ def _ends_over_seeds(
 ) -> tuple[Weights, Weights]:
     """The intervals over seeds of a rule's coefficients: fitted again in every draw, at its kappa and rho, without the
     critics that it took for untrained."""
-    errors = np.abs(np.log(measured) - rule.log_scale(setting))
-    sure = np.where(errors <= 3 * np.median(errors), weights, 0.0)
     terms = setting.terms[:, : GIVEN[given]]
     bare = ScaleRule(rule.kappa, rule.rho, np.zeros(len(TERMS)), rule.errors)
     left = np.log(measured) - bare.log_scale(setting)
+    sure = np.where(trained(terms, left, weights), weights, 0.0)
 
     def coefficients(times: Weights) -> Weights:
         found = shrunk(terms, left, (times.T * sure).T)

@@ -146,7 +146,7 @@ def fit(setting: Setting, measured: Floats, given: str = "data", weights: Floats
         weights: how much every critic counts (k,); 1 each when left out.
 
     The coefficients are drawn towards ``THEORY`` (ridge regression), and fitted again without critics that did not
-    train: those off by more than three median errors.
+    train (``trained``).
     """
     weights = np.ones(len(measured)) if weights is None else weights
     inside = np.flatnonzero(weights)
@@ -154,13 +154,18 @@ def fit(setting: Setting, measured: Floats, given: str = "data", weights: Floats
     found = []
     for (kappa, rho), gain in zip(itertools.product(KAPPAS, RHOS), setting.gains, strict=True):
         left = np.log(measured[inside]) - gain[inside]
-        errors = left - terms @ shrunk(terms, left, w)
-        sure = np.abs(errors) <= 3 * np.median(np.abs(errors))
+        sure = trained(terms, left, w)
         coefficients = shrunk(terms[sure], left[sure], w[sure])
         off = weighted_quantile(np.abs(left - terms @ coefficients), w, 0.5)
         whole = np.concatenate([coefficients, np.zeros(len(TERMS) - len(coefficients))])
         found.append((float(off), ScaleRule(kappa, rho, whole, np.full(2, np.nan))))
     return min(found, key=lambda one: one[0])[1]
+
+
+def trained(terms: Floats, left: Floats, weights: Floats) -> NDArray[np.bool_]:
+    """Flags (k,) of critics that a rule takes for trained: those off by at most three median errors of a first fit."""
+    errors = np.abs(left - terms @ shrunk(terms, left, weights))
+    return np.asarray(errors <= 3 * np.median(errors))
 
 
 def shrunk(terms: Floats, left: Floats, weights: Floats) -> Floats:

@@ -21,18 +21,20 @@ def test_every_phase_of_a_cell_has_its_own_seconds(mode: str, tmp_path: Path, mo
     """Two samples of two cells each, one trained and one not; an independent sample is solved for its floor as well."""
     trained = WeightClip(widths=(4,), clip=0.3, steps=4, lr=0.05, batch=4)
     law = problem("translation", dim=2)
-    sampling = Sampling(n=6, mode=mode)  # type: ignore[arg-type]
-    task = [[Cell(law, sampling, each, seed) for each in (trained, method("linear"))] for seed in (0, 1)]
+    sampling = Sampling(n=6, mode=mode, fresh=8)  # type: ignore[arg-type]
+    task = [[Cell(law, sampling, each, seed, 10 + seed) for each in (trained, method("linear"))] for seed in (0, 1)]
     clock = HandClock(monkeypatch)
     clock.takes(Cell, "sample", 6.0)
+    clock.takes(Cell, "held_out", 2.0)
     clock.takes(tasks, "exact_solution", 10.0)
     clock.takes(tasks, "cost_matrix", 1000.0)  # the ladder's, which all cells share and nobody is told
     clock.takes(tasks, "on_union", 1.0)  # at the end, and where there is one at half of the way
+    clock.takes(tasks, "held_out", 20.0)  # reading a critic on the points held out
     clock.takes(tasks, "_fit", 100_000.0)  # training tells its seconds itself
     timings = [timing for _, timing in run_task(task, tmp_path, "cpu")]
-    assert [timing["seconds_draw"] for timing in timings] == [3.0] * 4
+    assert [timing["seconds_draw"] for timing in timings] == [4.0] * 4
     assert [timing["seconds_exact"] for timing in timings] == [5.0 if mode == "coupled" else 10.0] * 4
-    assert [timing["seconds_evaluate"] for timing in timings] == [2.0, 1.0] * 2
+    assert [timing["seconds_evaluate"] for timing in timings] == [22.0, 21.0] * 2
     assert [timing["seconds_fit"] for timing in timings] == [0.0] * 4
     assert [timing["critics_in_batch"] for timing in timings] == [2, 1] * 2
     kept = len(list(tmp_path.glob("*.npz")))

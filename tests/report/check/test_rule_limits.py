@@ -26,6 +26,8 @@ BASE: Row = {
     "sampling_floor": 0.9, "population_overlap": 0.4, "population_js": 0.3, "population_kl": 1.5, "ray_cosine": 0.999,
     "raw": 1.0, "raw_error": 1e-4, "slope_constant": 1.1, "spectral_constant": 1.3, "scale": 0.9, "c_transform": 1.8,
     "nearest": 0.5, "clip_bound": 0.01, "spectral": 0.7, "slope": 0.9, "skill": 0.86, "cosine": 0.8,
+    "plan_cosine": 0.75, "fresh_cosine": 0.7, "training_seed": 0, "sampling.fresh": 60, "fresh_raw": 0.95,
+    "fresh_raw_error": 2e-4, "fresh_stderr": 0.05, "fresh_dof": 50.0, "held_out": 0.73, "held_out_lower": 0.66,
     "saturation": 0.6, "saturation_start": 0.2, "grad_norm_mean": 0.9, "grad_norm_min": 0.3, "grad_norm_max": 1.2,
     "slope_half": 0.85, "js": None, "js_gradient": None, "raw_gradient": 0.35,
     "gradient_l2": None, "gradient_l2_repaired": None, "gradient_scale": None,
@@ -61,9 +63,11 @@ CASES: list[tuple[str, str, Callable[[float], Row]]] = [
     ("ladder", "spectral <= clip constant", lambda t: {"spectral_constant": BASE["clip_constant"] * (1 + t * 1e-9)}),
     ("ranges", "skill <= 1", lambda t: {"skill": 1 + t * 1e-3}),
     ("ranges", "skill >= 0", lambda t: {"skill": -t * 1e-3}),
-    ("ranges", "cosine >= -1", lambda t: {"cosine": -1 - t * 1e-9}),
+    *((("ranges", f"{name} >= -1", lambda t, name=name: {name: -1 - t * 1e-9}))
+      for name in ("cosine", "plan_cosine", "fresh_cosine")),
     *((("ranges", f"{name} <= 1", lambda t, name=name: {name: 1 + t * 1e-9}))
-      for name in ("cosine", "coincident", "population_overlap", "saturation", "saturation_start")),
+      for name in ("cosine", "plan_cosine", "fresh_cosine", "coincident", "population_overlap", "saturation",
+                   "saturation_start")),
     *((("ranges", f"{name} >= 0", lambda t, name=name: {name: -t * 1e-9}))
       for name in ("coincident", "population_overlap", "saturation", "saturation_start")),
     ("ranges", "|grad| <= spectral", lambda t: {"grad_norm_max": 1.3 * (1 + t * 1e-9)}),
@@ -85,13 +89,21 @@ CASES: list[tuple[str, str, Callable[[float], Row]]] = [
     ("rays", "rays lie along the moves", lambda t: {"ray_cosine": 1 - t * 0.01}),
     ("rays", "cosine of rays and moves <= 1", lambda t: {"ray_cosine": 1 + t * 1e-9}),
     *((("rays", "cosine of an affine critic where all mass moves one way",
-        lambda t, name=name, due=due: {"critic": name, "cosine": due - t * 1e-6, "sampling.mode": "coupled",
-                                       "shift": 2.0 * (1 - 5e-13)})) for name, due in (("linear", 1.0), ("zero", 0.0))),
+        lambda t, name=name, due=due, which=which: {
+            "critic": name, "cosine": due, "plan_cosine": due, which: due - t * 1e-6, "sampling.mode": "coupled",
+            "shift": 2.0 * (1 - 5e-13)}))
+      for name, due in (("linear", 1.0), ("zero", 0.0)) for which in ("cosine", "plan_cosine")),
     ("rays", "repaired gradient loss <= 1", lambda t: LOSSES | {"gradient_l2_repaired": 1 + t * 1e-9}),
     ("rays", "repaired gradient loss <= loss",
      lambda t: LOSSES | {"gradient_l2": 0.25, "gradient_l2_repaired": 0.25 + t * 1.25e-9}),
     ("rays", "gradient loss and its scale agree", lambda t: LOSSES | {"gradient_l2": 0.3 + t * 1.5e-6}),
     ("rays", "gradient loss and its scale agree", lambda t: LOSSES | {"gradient_l2": 0.3 - t * 1.5e-6}),
+    ("population", "held out <= population W1",
+     lambda t: {"held_out": 2.15 + 6 * 0.03 + 6 * 0.05 / 1.3 + t * 7e-9}),
+    ("population", "held out <= population W1",  # K(c) is the smaller constant
+     lambda t: {"held_out": 2.15 + 6 * 0.03 + 6 * 0.05 / 0.2 + t * 7e-9, "clip_constant": 0.2}),
+    ("population", "degrees of freedom >= 1", lambda t: {"fresh_dof": 1 - t * 1e-9}),
+    ("population", "standard error >= 0", lambda t: {"fresh_stderr": -1e-300 * (t > 1)}),
 ]  # fmt: skip
 
 
@@ -145,21 +157,24 @@ def test_a_promise_is_kept_in_the_median_and_not_a_bit_below() -> None:
 @pytest.mark.parametrize("sign", [1, -1])
 def test_published_scores_are_near_within_their_limits(sign: int) -> None:
     pairs = pd.DataFrame({"dim": 2, "funnels": range(16), "published_cos": 0.3})
-    pairs = pairs.assign(cos_difference=0.0, true_ratio=1.0)
+    pairs = pairs.assign(difference_over_range=0.0, true_ratio=1.0)
     for room, broken in ((0.0499, False), (0.0501, True)):
         far = pairs.assign(true_ratio=[1 + sign * room] + [1.0] * 15)
         assert (names(near_published(far)) == {"published true cost"}) == broken
-        three = pairs.assign(cos_difference=[sign * room] * 3 + [0.0] * 13)  # one in eight may be: two of sixteen
+    for ranges, broken in ((1.99, False), (2.01, True)):
+        three = pairs.assign(difference_over_range=[ranges] * 3 + [0.0] * 13)  # two of sixteen may be: one in eight
         assert (names(near_published(three)) == {"published cosine"}) == broken
-        assert not names(near_published(pairs.assign(cos_difference=[sign * room] * 2 + [0.0] * 14)))
+        assert not names(near_published(pairs.assign(difference_over_range=[ranges] * 2 + [0.0] * 14)))
 
 
 #: A reading of a GAN that breaks no rule.
 READING: Row = {
-    "key": "r", "schema": 2, "status": "ok", "dataset": "ring", "lr": 1e-3, "clip": 0.1, "seed": 0, "iteration": 50,
+    "key": "r", "schema": 3, "status": "ok", "dataset": "ring", "lr": 1e-3, "n_critic": "5", "clip": 0.1, "seed": 0,
+    "iteration": 50,
     **{name: BASE[name] for name in ("primal", "primal_lower", "primal_upper", "longest_move", "gap", "violation",
                                      "marginal_error", "raw", "raw_error", "slope_constant", "scale", "c_transform",
-                                     "nearest", "slope")},
+                                     "nearest", "slope", "spectral", "spectral_constant", "clip_constant")},
+    "raw_half": None,
     "floor": 0.3, "modes": 8.0, "printed": -0.7, "seconds_critic": 1.0, "seconds_generator": 0.0, "seconds_exact": 0.5,
 }  # fmt: skip
 
@@ -168,15 +183,17 @@ CURVE_ROUNDING = 1e-9 * 2.0 + 256 * 2.0**-52 * 3.0
 
 CURVES: list[tuple[Any, str, Callable[[float], Row]]] = [
     (curve_certificates, "interval's width", lambda t: {"primal_upper": 2 + t * 2e-9}),
-    (curve_certificates, "gap", lambda t: {"schema": 1, "gap": t * 2e-9}),
-    (curve_certificates, "violation", lambda t: {"schema": 1, "violation": t * 2e-9}),
-    (curve_certificates, "marginal error", lambda t: {"schema": 1, "marginal_error": -t * 1e-9}),
+    (curve_certificates, "gap", lambda t: {"gap": t * 2e-9}),
+    (curve_certificates, "marginal error", lambda t: {"marginal_error": -t * 1e-9}),
+    (curve_ladder, "spectral <= slope", lambda t: {"spectral": 0.9 + t * CURVE_ROUNDING}),
+    (curve_ladder, "spectral <= clip constant",
+     lambda t: {"spectral_constant": BASE["clip_constant"] * (1 + t * 1e-9)}),
     (curve_ladder, "slope <= c_transform", lambda t: {"slope": 1.8 + t * CURVE_ROUNDING}),
     (curve_ladder, "slope <= primal", lambda t: {"slope": 2 + t * CURVE_ROUNDING}),
     (curve_ladder, "c_transform <= primal", lambda t: {"c_transform": 2 + t * CURVE_ROUNDING}),
     (curve_ladder, "nearest <= c_transform", lambda t: {"nearest": 1.8 + t * CURVE_ROUNDING}),
     (curve_ladder, "raw <= S W1", lambda t: {"raw": 2.2 + t * 1e-4}),
-    (curve_ladder, "slope >= 0", lambda t: {"slope": (t < 1) - 1e-300}),
+    (curve_ladder, "nearest >= 0", lambda t: {"nearest": -1e-300 * (t > 1)}),
     (curve_ranges, "modes found", lambda t: {"modes": 8.0 + (t > 1)}),
     (curve_ranges, "modes found", lambda t: {"dataset": "digits", "modes": 10.0 + (t > 1)}),
     *((curve_ranges, f"{name} >= 0", lambda t, name=name: {name: -1e-300 * (t > 1)})
@@ -194,7 +211,7 @@ def test_the_limits_of_readings_are_where_they_are_said_to_be(
 
 
 def test_an_engine_may_be_half_as_fast_again_as_the_product_of_matrices() -> None:
-    row = {"kind": "training", "key": "k", "schema": 2, "batch": 8, "device": "cpu", "machine": "m", "dim": 3,
+    row = {"kind": "training", "key": "k", "schema": 3, "batch": 8, "device": "cpu", "machine": "m", "dim": 3,
            "width": 4, "engine": "batched", "critics": 1, "timing_valid": True, "peak_memory_bytes": 10**9,
            "product_flop": 100.0, "flop_per_step": 96.0}  # fmt: skip
     for name, seconds in (("seconds_per_step", 1.0), ("plain_seconds_per_step", 1.0), ("product_seconds", 1.0)):

@@ -8,10 +8,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 from small import TIMING, Line, derive
 
 from otbench.results.schema import RowColumns, TimingColumns, names_of
 from otbench.results.tables.cells import frame_of
+from otbench.results.tables.intervals import median_interval
 
 PROBLEMS: list[Line] = [
     {"problem.name": "segments", "problem.dim": 2, "problem.theta": 1.5},
@@ -38,7 +40,7 @@ OF_SAMPLE = {
     "primal", "primal_lower", "primal_upper", "longest_move", "gap", "violation", "marginal_error", "nearest",
 }  # fmt: skip
 OF_LAW = {"n", "m"} | {name for name in OF_SAMPLE if name.startswith("population_")}
-TEXTS = {"schema", "key", "seed", "status", "reason"}
+TEXTS = {"schema", "key", "seed", "training_seed", "status", "reason"}
 CLIP_ALONE = {"clip_constant", "saturation", "saturation_start", "slope_half"}
 LOGIT_ALONE = {"js", "js_gradient"}
 
@@ -49,6 +51,9 @@ EDGES: dict[tuple[int, int, int], Line] = {
     (0, 0, 2): {"slope_constant": None},
     (0, 1, 0): {"scale": 0.0},
     (0, 1, 1): {"grad_norm_max": 0.0},
+    (0, 1, 2): {"fresh_raw": -0.7, "fresh_raw_error": 0.2},
+    (0, 1, 3): {"fresh_raw": -0.1, "fresh_raw_error": 0.2},
+    (0, 3, 0): {"spectral_constant": None},
     (1, 0, 0): {"status": "diverged", "raw": None, "slope_constant": None, "scale": None, "c_transform": None,
                 "clip_constant": None, "spectral_constant": None, "slope_half": None},
     (1, 1, 0): {"status": "refused", "raw": None, "slope_constant": None},
@@ -58,7 +63,10 @@ EDGES: dict[tuple[int, int, int], Line] = {
 
 def numbers(rng: np.random.Generator, names: Iterable[str]) -> Line:
     whole = {"n", "m", "coincident_atoms"}
-    return {name: int(rng.integers(2, 10**6)) if name in whole else float(rng.uniform(0.1, 2.0)) for name in names}
+    found: Line = {
+        name: int(rng.integers(2, 10**6)) if name in whole else float(rng.uniform(0.1, 2.0)) for name in names
+    }
+    return found | ({"fresh_dof": 20 * found["fresh_dof"]} if "fresh_dof" in found else {})
 
 
 def made_rows() -> list[Line]:
@@ -73,8 +81,9 @@ def made_rows() -> list[Line]:
             sample["primal"] = 0.0 if (p, seed) == (3, 2) else 2.0 + sample["primal"]
             sample["nearest"] = sample["primal"] * (1 - 1e-7) if (p, seed) == (4, 1) else sample["nearest"]
             for k, method in enumerate(METHODS):
-                row = {"schema": 2, "key": f"{len(rows):064x}", "seed": seed, "status": "ok", "reason": "",
-                       "sampling.n": 7, "sampling.mode": "independent" if p == 2 else "coupled"}  # fmt: skip
+                row = {"schema": 3, "key": f"{len(rows):064x}", "seed": seed, "training_seed": 10 - seed,
+                       "status": "ok", "reason": "", "sampling.n": 7, "sampling.fresh": 9,
+                       "sampling.mode": "independent" if p == 2 else "coupled"}  # fmt: skip
                 row |= {**law, **method, **sample, **numbers(rng, own)}
                 row |= dict.fromkeys(CLIP_ALONE) if method["method.name"] != "weight_clip" else {}
                 row |= dict.fromkeys(LOGIT_ALONE) if method["method.name"] != "discriminator" or p > 2 else {}
@@ -97,6 +106,20 @@ def less(one: float | None, other: float | None) -> float | None:
     return None if one is None or other is None else one - other
 
 
+def of_laws(row: Line) -> Line:
+    """What a critic certifies of the laws by points held out: its mean difference there over the smaller constant that
+    holds everywhere, once nearer to 0 by what rounding may do, and once less that and Student's quantile at 95 %."""
+    known = [row[name] for name in ("clip_constant", "spectral_constant") if row[name] is not None]
+    if row["fresh_raw"] is None or not known:
+        return {"held_out": None, "held_out_lower": None}
+    if min(known) == 0:
+        return {"held_out": 0.0, "held_out_lower": 0.0}
+    raw, error = row["fresh_raw"], row["fresh_raw_error"]
+    lower = raw - error - stats.t.ppf(0.95, row["fresh_dof"]) * row["fresh_stderr"]
+    sure = math.copysign(max(0.0, abs(raw) - error), raw)
+    return {"held_out": sure / min(known), "held_out_lower": lower / min(known)}
+
+
 def derived(row: Line) -> Line:
     """What follows from one row, by the definitions in words."""
     raw, primal = row["raw"], row["primal"]
@@ -116,11 +139,16 @@ def derived(row: Line) -> Line:
     slope, room = rungs["slope"], less(primal, row["nearest"])
     told = row["c_transform"] is not None and room is not None and room > 1e-6 * primal
     clipped, constant = row["method.name"] == "weight_clip", row["clip_constant"]
+    certified = of_laws(row)
+    bounds = {"slope": slope, "c_transform": row["c_transform"]} | certified
     alive = (row["grad_norm_max"] or 0.0) > 0 and (raw or 0.0) > 0
     return {
         "critic": "untrained" if clipped and row["method.steps"] == 0 else row["method.name"],
         **{name: rungs[name] for name in ("clip_bound", "spectral", "slope")},
         **shares,
+        **certified,
+        **{f"{name}_over_population_w1": value / row["population_w1"]
+           if value is not None and row["population_w1"] else None for name, value in bounds.items()},
         "k_eff": 1 / row["scale"] if row["scale"] else None,
         "skill": (row["c_transform"] - row["nearest"]) / room if told else None,
         "c_over_c_star": constant ** (1 / (row["method.depth"] + 1)) if constant else None,
@@ -183,9 +211,9 @@ def test_the_quantiles_of_these_tests_are_the_usual_ones() -> None:
 
 def assert_summary(table: pd.DataFrame, rows: list[Line], columns: Iterable[str], pooled: set[str]) -> None:
     """A line per cell but for what is ``pooled``: how many rows there are, how many have no numbers and why, and the
-    median and the quartiles of each of ``columns``, and nothing besides."""
+    median, the quartiles and the median's interval of each of ``columns``, and nothing besides."""
     failed = any(row["status"] == "failed" for row in rows)
-    wide = [f"{name}_{part}" for name in columns for part in ("median", "q1", "q3")]
+    wide = [f"{name}_{part}" for name in columns for part in ("median", "q1", "q3", "low", "high")]
     told = ["cells", "diverged", *(["failed"] if failed else []), *wide]
     keys = [name for name in table if name not in told]
     assert set(table) == {*keys, *told}
@@ -202,24 +230,33 @@ def assert_summary(table: pd.DataFrame, rows: list[Line], columns: Iterable[str]
             values = [float(row[name]) for row in here if row[name] is not None]
             for part, share in (("median", 0.5), ("q1", 0.25), ("q3", 0.75)):
                 assert same(line[f"{name}_{part}"], quantile(values, share)), (name, part)
+            low, high = line[f"{name}_low"], line[f"{name}_high"]
+            if len({row["seed"] for row in here}) == len(here):
+                due = median_interval(np.array([values]))[0] if values else (math.nan,) * 3
+                assert same(low, due[1]), name
+                assert same(high, due[2]), name
+            elif values:
+                assert min(values) <= low <= high <= max(values), name
 
 
 RUNGS = [f"{name}_over_w1" for name in ("raw", "clip_bound", "spectral", "slope", "c_transform", "nearest")]
+COSINES = ["plan_cosine", "cosine", "fresh_cosine"]
+OF_LAWS = [f"{name}_over_population_w1" for name in ("slope", "c_transform", "held_out", "held_out_lower")]
 
 
 def test_agreement_has_a_line_a_cell_over_its_seeds() -> None:
-    assert_summary(TABLES["agreement"], FULL, [*RUNGS, "skill", "cosine"], set())
+    assert_summary(TABLES["agreement"], FULL, [*RUNGS, "skill", *COSINES, *OF_LAWS], set())
     assert len(TABLES["agreement"]) == (len(PROBLEMS) + 1) * len(METHODS)  # what failed does not know its overlap
 
 
-def test_the_table_of_clip_values_pools_seeds_and_overlaps_alone() -> None:
+def test_the_table_of_clip_values_pools_seeds_alone() -> None:
     rows = [row for row in FULL if row["critic"] == "weight_clip"]
     columns = [
         "raw_over_w1", "slope_over_w1", "clip_constant", "c_over_c_star", "saturation_start", "saturation",
-        "grad_norm_mean", "cosine", "dead", "slope_half_ratio",
+        "grad_norm_mean", *COSINES, *OF_LAWS, "dead", "slope_half_ratio",
     ]  # fmt: skip
-    assert_summary(TABLES["clip"], rows, columns, {"problem.overlap"})
-    assert len(TABLES["clip"]) == 4 * 2
+    assert_summary(TABLES["clip"], rows, columns, set())
+    assert len(TABLES["clip"]) == len(PROBLEMS) * 2
 
 
 def test_the_table_of_losses_is_of_the_problems_with_a_logit() -> None:
@@ -240,7 +277,7 @@ def test_the_table_of_losses_is_of_the_problems_with_a_logit() -> None:
 def test_the_exact_table_has_the_columns_of_every_sample() -> None:
     """A sample whose cells all failed is not among them."""
     fields = {"problem.name", "problem.dim", "problem.theta", "problem.shift", "problem.overlap", "sampling.mode",
-              "sampling.n", "seed"}  # fmt: skip
+              "sampling.n", "sampling.fresh", "seed"}  # fmt: skip
     measured = (OF_SAMPLE | {"sampling_error"}) - {
         "shift", "shift_l1", "spread", "ray_cosine", "population_stderr", "population_js", "population_kl",
     }  # fmt: skip

@@ -1,137 +1,19 @@
-"""Every column of the tables of sweeps, generators, measured times and published scores, from made rows, by hand."""
+"""Every column of the tables of sweeps, measured times and published scores, from made rows, by hand."""
 
-import math
+import itertools
 import statistics
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+from test_every_column_of_generators import with_ends
 
-from otbench.results.schema import GeneratorColumns, names_of
-from otbench.results.tables.clip_sweeps import exponents
-from otbench.results.tables.gan import curve_frame, generator, runs, tracking
+from otbench.results.tables.clip_sweeps import exponents, worth
 from otbench.results.tables.published import methods, published
 from otbench.results.tables.timing import scaling, timing, timing_frame
 
 Record = dict[str, Any]
-
-
-def quartiles(values: list[float]) -> tuple[float, float, float]:
-    """Median and quartiles, the order in which tables show them."""
-    return tuple(float(np.percentile(values, q)) for q in (50, 25, 75)) if values else (math.nan,) * 3
-
-
-# generators in training
-
-GANS = [("ring", 1e-3, 0.1), ("ring", 1e-3, 0.01), ("ring", 5e-4, 0.1), ("digits", 1e-3, 0.1)]
-SEEDS = range(3)
-READINGS = (0, 50, 100, 150, 200)
-
-
-def records() -> list[Record]:
-    """Readings in no order; no number occurs in two columns."""
-    rng = np.random.default_rng(1)
-    found = []
-    for dataset, lr, clip in GANS:
-        for seed in SEEDS:
-            for iteration in READINGS:
-                own = {name: float(rng.uniform(0.1, 2.0)) for name in names_of(GeneratorColumns)}
-                own |= {"schema": 2, "key": f"{len(found)}", "kind": "generator", "machine": "m", "device": "cpu",
-                        "dataset": dataset, "lr": lr, "clip": clip, "seed": seed, "iteration": iteration, "n": 24,
-                        "status": "ok", "modes": int(rng.integers(1, 9)), "floor": 0.3 + seed}  # fmt: skip
-                own["printed"] = None if iteration == 0 else own["printed"]
-                found.append(own)
-    found[2]["raw"] = -0.4
-    found[7]["slope_constant"] = None
-    blank = {name: None for name in ("primal", "raw", "slope_constant", "c_transform", "nearest", "modes", "printed")}
-    found[4] |= blank | {"status": "diverged", "seconds_exact": None}
-    return [found[k] for k in rng.permutation(len(found))]
-
-
-RECORDS = records()
-
-
-def slope(record: Record) -> float | None:
-    if record["status"] != "ok":
-        return None
-    proves = record["raw"] > 0 and record["slope_constant"] is not None
-    return record["raw"] / record["slope_constant"] if proves else 0.0
-
-
-def of_gan(dataset: str, lr: float, clip: float, seed: int | None = None) -> list[Record]:
-    """The readings of one GAN, or of all seeds, in the order of time."""
-    asked = (dataset, lr, clip)
-    found = [r for r in RECORDS if (r["dataset"], r["lr"], r["clip"]) == asked and seed in {None, r["seed"]}]
-    return sorted(found, key=lambda r: (r["seed"], r["iteration"]))
-
-
-def assert_quartiles(line: Record, name: str, values: list[float | None]) -> None:
-    due = quartiles([value for value in values if value is not None])
-    seen = tuple(line[f"{name}_{part}"] for part in ("median", "q1", "q3"))
-    np.testing.assert_allclose(seen, due, rtol=1e-12, atol=1e-15, err_msg=name)
-
-
-def test_the_curves_are_of_every_reading_over_its_seeds() -> None:
-    table = generator(curve_frame(RECORDS))
-    columns = ["primal", "printed_w1", "raw", "slope_constant", "slope", "c_transform", "nearest", "modes", "floor"]
-    wide = [f"{name}_{part}" for name in columns for part in ("median", "q1", "q3")]
-    assert list(table) == ["dataset", "lr", "clip", "iteration", "seeds", "diverged", *wide]
-    assert len(table) == len(GANS) * len(READINGS)
-    for line in table.to_dict("records"):
-        gan = (line["dataset"], line["lr"], line["clip"])
-        here = [record for record in of_gan(*gan) if record["iteration"] == line["iteration"]]
-        assert (line["seeds"], line["diverged"]) == (len(SEEDS), sum(r["status"] != "ok" for r in here))
-        for name in columns:
-            own = [
-                slope(r) if name == "slope"
-                else None if name == "printed_w1" and r["printed"] is None
-                else -r["printed"] if name == "printed_w1" else r[name]
-                for r in here
-            ]  # fmt: skip
-            assert_quartiles(line, name, own)
-
-
-def rank_correlation(first: list[float | None], second: list[float | None]) -> float:
-    """Spearman's, without ties: 1 - 6 sum d^2 / (k (k^2 - 1)) over the readings where both are known."""
-    both = [(a, b) for a, b in zip(first, second, strict=True) if a is not None and b is not None]
-    ranks = [[sorted(part).index(value) for value in part] for part in zip(*both, strict=True)]
-    k, squares = len(both), sum((a - b) ** 2 for a, b in zip(*ranks, strict=True))
-    return 1 - 6 * squares / (k * (k * k - 1))
-
-
-def by_hand(gan: tuple[str, float, float], seed: int) -> Record:
-    run = of_gan(*gan, seed)
-    later, w1 = run[1:], [record["primal"] for record in run[1:]]
-    told = {"slope": [slope(record) for record in later]}
-    told["printed"] = [None if record["printed"] is None else -record["printed"] for record in later]
-    told |= {name: [r[name] for r in later] for name in ("raw", "c_transform", "nearest")}
-    return {
-        **{f"rank_{name}": rank_correlation(values, w1) for name, values in told.items()},
-        "final_w1": run[-1]["primal"],
-        "lowest_w1": min(r["primal"] for r in run if r["primal"] is not None),
-        "modes": run[-1]["modes"],
-        "floor": run[-1]["floor"],
-        "seconds_critic": sum(r["seconds_critic"] for r in run),
-        "seconds_generator": sum(r["seconds_generator"] for r in run),
-        "seconds_exact": statistics.median(r["seconds_exact"] for r in run if r["seconds_exact"] is not None),
-    }
-
-
-def test_a_run_is_its_last_reading_its_least_w1_and_its_seconds_added_up() -> None:
-    found = runs(curve_frame(RECORDS))
-    assert len(found) == len(GANS) * len(SEEDS)
-    table = tracking(curve_frame(RECORDS))
-    for gan in GANS:
-        hands = [by_hand(gan, seed) for seed in SEEDS]
-        (line,) = table[(table["dataset"] == gan[0]) & (table["lr"] == gan[1]) & (table["clip"] == gan[2])].to_dict(
-            "records"
-        )
-        status = [of_gan(*gan, seed)[-1]["status"] for seed in SEEDS]
-        assert (line["seeds"], line["diverged"]) == (len(SEEDS), sum(s != "ok" for s in status))
-        assert {name.rsplit("_", 1)[0] for name in line if name.endswith("_median")} == set(hands[0])
-        for name in hands[0]:
-            assert_quartiles(line, name, [hand[name] for hand in hands])
 
 
 # measured times
@@ -142,7 +24,7 @@ META: dict[str, object] = {"machines": {"small": {"cores": 2}, "large": {"cores"
 
 def training(rng: np.random.Generator, machine: str, load: float, wide: str = "", width: float = 0.0) -> Record:
     """One measurement, whose quartiles of ``wide`` are ``width`` of the median apart."""
-    row: Record = {"schema": 2, "kind": "training", "machine": machine, "device": "cpu", "threads": 1, "load": load,
+    row: Record = {"schema": 3, "kind": "training", "machine": machine, "device": "cpu", "threads": 1, "load": load,
                    "repeats": 3, "engine": "batched", "width": int(rng.integers(4, 99)),
                    "critics": int(rng.integers(2, 99)), "dim": 5, "batch": 16,
                    "build_seconds": float(rng.uniform(1, 2)),
@@ -180,14 +62,14 @@ def test_a_time_is_believed_where_its_quartiles_and_the_load_allow_it() -> None:
 
 @pytest.mark.parametrize("name", TIMES[3:])
 def test_the_times_of_other_measurements_are_held_to_their_quartiles_too(name: str) -> None:
-    row = {"schema": 2, "kind": "exact", "machine": "large", "device": "cpu", "load": 1.0}
+    row = {"schema": 3, "kind": "exact", "machine": "large", "device": "cpu", "load": 1.0}
     rows = [row | {"key": str(k), f"{name}_q1": 1.0, f"{name}_median": 2.0, f"{name}_q3": top}
             for k, top in enumerate((1.49, 1.51))]  # fmt: skip
     assert timing_frame(rows, META)["timing_valid"].tolist() == [True, False]
 
 
 def test_scaling_is_steps_and_operations_per_second_beside_the_plain_loop_and_the_product() -> None:
-    other = {"schema": 2, "kind": "exact", "key": "exact 2 3", "machine": "small", "device": "cpu", "load": 0.0}
+    other = {"schema": 3, "kind": "exact", "key": "exact 2 3", "machine": "small", "device": "cpu", "load": 0.0}
     table = scaling(timing_frame([*(row for row, _ in MEASURED), other], META))
     assert len(table) == len(MEASURED)
     for row, valid in MEASURED:
@@ -203,12 +85,14 @@ def test_scaling_is_steps_and_operations_per_second_beside_the_plain_loop_and_th
 
 # sweeps of the clip value
 
+RATIOS = (0.02, 0.1, 0.5, 1.0, 2.0, 10.0, 50.0)
+
 
 def sweep(power: float, at: float, **fields: Any) -> list[Record]:
     """Two seeds of a sweep whose raw/W1 is (c/c* / at)^power, on W1 = 2."""
     rows = []
     for seed in (0, 1):
-        for k, ratio in enumerate((0.02, 0.1, 0.5, 1.0, 2.0, 10.0, 50.0)):
+        for k, ratio in enumerate(RATIOS):
             share = (ratio / at) ** (power + seed * 0.2)
             rows.append({
                 "problem.name": "p", "problem.dim": 2, "method.depth": 3, "method.widths": "8x8x8",
@@ -216,33 +100,66 @@ def sweep(power: float, at: float, **fields: Any) -> list[Record]:
                 "method.biases": True,
                 "method.clip_parameters": "all", "problem.version": 1, "method.clip_over_c_star": ratio, "seed": seed,
                 "status": "ok", "raw": 2 * share, "raw_over_w1": share, "slope_over_w1": 0.3 + 0.01 * k + seed * 0.002,
-                "cosine": 0.7 + 0.02 * k + seed * 0.001, "grad_norm_max": 1.0,
+                "cosine": 0.1 + 0.03 * k, "plan_cosine": 0.7 + 0.02 * k + seed * 0.001, "grad_norm_max": 1.0,
             } | fields)  # fmt: skip
     return rows
 
 
-def test_a_sweep_tells_its_exponent_its_edge_and_what_its_critics_are_worth() -> None:
+def two_sweeps() -> dict[str, list[Record]]:
     steep, flat = sweep(4.0, 1.3), sweep(2.0, 0.8, **{"method.lr_unit": "absolute"})
     flat[0] |= {"raw": -1.0}  # below 0.1 c*, where no exponent is fitted
     flat[6] |= {"grad_norm_max": 0.0}
-    flat[13] |= {"status": "diverged", "raw": None, "raw_over_w1": None, "slope_over_w1": None, "cosine": None}
+    none = dict.fromkeys(("raw", "raw_over_w1", "slope_over_w1", "cosine", "plan_cosine"))
+    flat[13] |= none | {"status": "diverged"}
     steep[0]["raw"] *= 1000.0  # what lies outside of 0.1 c* to 10 c* bends no exponent
-    table = exponents(pd.DataFrame([*steep, *flat])).set_index("method.lr_unit")
-    for unit, power, at, rows in (("clip", 4.0, 1.3, steep), ("absolute", 2.0, 0.8, flat)):
+    return {"clip": steep, "absolute": flat}
+
+
+def frame_of_both() -> pd.DataFrame:
+    return pd.DataFrame([row for rows in two_sweeps().values() for row in rows])
+
+
+def at_ratio(rows: list[Record], name: str, ratio: float) -> list[float | None]:
+    return [row[name] for row in rows if row["method.clip_over_c_star"] == ratio and row["status"] == "ok"]
+
+
+def test_a_sweep_tells_its_exponent_its_edge_and_what_its_critics_are_worth() -> None:
+    table = exponents(frame_of_both()).set_index("method.lr_unit")
+    told = ("exponent", "edge_factor", "c_over_c_star_at_w1", "raw_over_w1_at_twice")
+    columns = {"layers", "seeds", "dead_share", *(f"{name}{end}" for name in told for end in ("", "_low", "_high")),
+               *(f"{name}_{end}" for name in ("slope_over_w1", "cosine") for end in ("least", "most"))}  # fmt: skip
+    assert {name for name in table if "." not in name} == columns
+    for (unit, rows), power, at in zip(two_sweeps().items(), (4.0, 2.0), (1.3, 0.8), strict=True):
         line = table.loc[unit]
         assert (line["layers"], line["seeds"]) == (4.0, 2.0)
-        powers = (line["exponent_low"], line["exponent"], line["exponent_high"])
-        assert powers == pytest.approx((power, power + 0.1, power + 0.2), rel=1e-9)
-        medians = {name: [statistics.median(r[name] for r in rows if r["method.clip_over_c_star"] == ratio
-                                            and r["status"] == "ok")
-                          for ratio in (0.02, 0.1, 0.5, 1.0, 2.0, 10.0, 50.0)]
-                   for name in ("slope_over_w1", "cosine")}  # fmt: skip
-        for name, values in medians.items():
-            assert (line[f"{name}_low"], line[f"{name}_high"]) == (min(values), max(values))
+
+        def of(name: str, line: pd.Series = line) -> tuple[float, float, float]:
+            return line[name], line[f"{name}_low"], line[f"{name}_high"]
+
+        assert of("exponent") == pytest.approx((power + 0.1, power, power + 0.2), rel=1e-9)
         # the median of two seeds is close to the power between theirs, along which raw/W1 is 1 at ``at``
-        assert line["c_over_c_star_at_w1"] == pytest.approx(at, rel=2e-2)
-        assert line["edge_factor"] == pytest.approx(4 ** (1 / (power + 0.1)), rel=5e-2)
+        assert of("c_over_c_star_at_w1") == pytest.approx((at,) * 3, rel=2e-2)
+        edge, low, high = of("edge_factor")
+        assert edge == pytest.approx(4 ** (1 / (power + 0.1)), rel=5e-2)
+        assert (low, high) == pytest.approx((4 ** (1 / (power + 0.2)), 4 ** (1 / power)), rel=1e-9)
+        assert of("raw_over_w1_at_twice") == pytest.approx(with_ends(at_ratio(rows, "raw_over_w1", 2.0)), rel=1e-9)
+        for name, column in (("slope_over_w1", "slope_over_w1"), ("cosine", "plan_cosine")):
+            medians = [with_ends(at_ratio(rows, column, ratio))[0] for ratio in RATIOS]
+            assert (line[f"{name}_least"], line[f"{name}_most"]) == (min(medians), max(medians))
     assert (table.loc["clip", "dead_share"], table.loc["absolute", "dead_share"]) == (0.0, 3 / 14)
+
+
+def test_every_point_of_a_sweep_tells_what_it_prints_and_what_it_proves() -> None:
+    both = two_sweeps()
+    lines = worth(frame_of_both()).to_dict("records")
+    places = [(line["method.lr_unit"], line["clip_over_c_star"]) for line in lines]
+    assert places == list(itertools.product(both, RATIOS))
+    for line, (unit, ratio) in zip(lines, places, strict=True):
+        assert line["critics"] == len(at_ratio(both[unit], "raw", ratio))
+        for name in ("raw_over_w1", "slope_over_w1"):
+            due = with_ends(at_ratio(both[unit], name, ratio))
+            seen = line[name], line[f"{name}_low"], line[f"{name}_high"]
+            assert seen == pytest.approx(due, nan_ok=True)
 
 
 # published scores
@@ -251,17 +168,21 @@ PAIRS = [(2, 4), (4, 8)]
 
 
 def critics() -> list[Record]:
-    """Three seeds of the critic that is trained as published, and a sweep of two clip values; all numbers differ."""
+    """Three seeds of the critic that is trained as published, and a sweep of three clip values; all numbers differ.
+
+    The best of the sweep is the middle one for the first pair, and the largest for the second.
+    """
     rng = np.random.default_rng(2)
-    names = ("cosine", "gradient_l2", "gradient_l2_repaired", "raw", "gradient_scale", "slope_over_w1")
+    names = ("cosine", "gradient_l2", "gradient_l2_repaired", "raw", "gradient_scale", "slope_over_w1", "saturation")
     rows = []
     for dim, funnels in PAIRS:
         law = {"population_w1": float(rng.uniform(1, 2)), "population_stderr": float(rng.uniform(1, 2))}
-        for steps, clip, seeds in ((400, 0.01, 3), (40, 0.01, 3), (40, 0.1, 3)):
-            for seed in range(seeds):
+        for steps, clip in ((400, 0.01), (40, 0.01), (40, 0.05), (40, 0.1)):
+            for seed in range(3):
                 row = {"problem.dim": dim, "problem.funnels": funnels, "method.steps": steps, "method.clip": clip,
                        "seed": seed, "critic": "weight_clip", "status": "ok", **law}  # fmt: skip
                 rows.append(row | {name: float(rng.uniform(0.1, 0.9)) for name in names})
+                rows[-1]["cosine"] += float((steps, clip) == (40, 0.05 if dim == 2 else 0.1))
         rows += [rows[-1] | {"status": "diverged"}, rows[-1] | {"critic": "linear", "method.steps": None}]
     return rows
 
@@ -289,13 +210,19 @@ def test_published_scores_stand_beside_the_critic_trained_as_long_and_the_best_o
         due: Record = {name: statistics.median(r[column] for r in full) for name, column in renamed.items()}
         due |= {"seeds": 3, "cos_min": min(r["cosine"] for r in full), "cos_max": max(r["cosine"] for r in full)}
         short = [r for r in ours if r["method.steps"] == 40]
-        swept = {c: statistics.median(r["cosine"] for r in short if r["method.clip"] == c) for c in (0.01, 0.1)}
-        due |= {"sweep_clip": max(swept, key=lambda c: swept[c]), "sweep_cos": max(swept.values())}
+        clips = sorted({r["method.clip"] for r in short})
+        swept = {c: statistics.median(r["cosine"] for r in short if r["method.clip"] == c) for c in clips}
+        best_clip = max(clips, key=lambda c: swept[c])
+        filled = statistics.median(r["saturation"] for r in short if r["method.clip"] == best_clip)
+        due |= {"sweep_clip": best_clip, "sweep_cos": swept[best_clip], "sweep_saturation": filled}
+        due["sweep_at_edge"] = float(best_clip in (clips[0], clips[-1]))
         theirs = {row.method: row for row in SCORES.itertuples() if (row.dim, row.funnels) == pair}
         due |= {f"published_{name}": getattr(theirs["wgan"], name) for name in ("cos", "l2", "cost")}
         due |= {"true": theirs["true"].cost, "best_published": best[0], "best_published_cos": best[1]}
         due["cos_difference"] = due["cos"] - due["published_cos"]
+        due["difference_over_range"] = abs(due["cos_difference"]) / (due["cos_max"] - due["cos_min"])
         due["true_ratio"] = due["population_w1"] / due["true"]
+        assert due["sweep_at_edge"] == float(pair == PAIRS[1])
         assert set(table) == set(due)
         assert {name for name in due if line[name] != pytest.approx(due[name])} == set()
     beside = methods(pd.DataFrame(rows), SCORES)

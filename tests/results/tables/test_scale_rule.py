@@ -111,7 +111,7 @@ def planted_rows(seeds: int = 2) -> pd.DataFrame:
                         lines.append({
                             **method.columns("method"), "problem.name": name, "problem.dim": dim, "problem.version": 1,
                             "critic": "weight_clip", "status": "ok", "seed": seed, "primal": 1.0,
-                            "shift": 0.2 + 0.1 * seed, "shift_l1": 0.3 * dim**0.25, "spread": 1.0, "cosine": 0.5,
+                            "shift": 0.2 + 0.1 * seed, "shift_l1": 0.3 * dim**0.25, "spread": 1.0, "plan_cosine": 0.5,
                             "clip_constant": method.lipschitz_constant(dim), "c_over_c_star": ratio,
                             "slope_over_w1": 0.9, "grad_norm_max": 1.0,
                         })  # fmt: skip
