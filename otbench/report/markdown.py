@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 
 from otbench.errors import InputError
-from otbench.files import write_atomically
 from otbench.results.folder import Stored
 from otbench.results.store import SEEDS, Results
+from otbench.results.table_files import write_table
 from otbench.results.tables.cells import cell_columns, to_csv
 from otbench.results.tables.intervals import median_intervals
 
@@ -111,10 +111,5 @@ def as_text(name: str, table: pd.DataFrame, format: FormatName) -> bytes:
 def write_tables(folder: Results | Stored, format: FormatName) -> int:
     """Write every table of a results folder in one format; how many files changed."""
     stored = Stored(folder) if isinstance(folder, Results) else folder
-    changed = 0
-    for name, table in stored.tables.items():
-        file, data = stored.results.tables / f"{name}.{SUFFIXES[format]}", as_text(name, table, format)
-        if not file.is_file() or file.read_bytes() != data:
-            write_atomically(file, data)
-            changed += 1
-    return changed
+    where, suffix = stored.results.tables, SUFFIXES[format]
+    return sum(write_table(where, name, suffix, as_text(name, table, format)) for name, table in stored.tables.items())

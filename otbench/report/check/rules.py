@@ -23,6 +23,7 @@ from otbench.results.folder import Stored, unplanned
 from otbench.results.rounding import NOISE, ROUND_OFF, ROUNDING
 from otbench.results.seal import SEAL, seal_holds
 from otbench.results.store import Results, Row, cell_key, keys_digest
+from otbench.results.table_files import read_table
 from otbench.results.tables.cells import COSINES, cell_columns, to_csv
 from otbench.transport.certificate import TOLERANCE
 
@@ -278,11 +279,14 @@ def sealed(stored: Stored) -> Iterator[Violation]:
 def tables(stored: Stored) -> Iterator[Violation]:
     """Every table in the folder has exactly the bytes that the rows give."""
     for name, table in stored.tables.items():
-        file = stored.results.tables / f"{name}.csv"
-        if not file.is_file():
-            yield Violation("tables re-derive", file.name, "missing", "there: run `otbench tables`")
-        elif (found := file.read_bytes()) != (right := to_csv(name, table)):
-            yield Violation("tables re-derive", *table_difference(file.name, found, right))
+        try:
+            found = read_table(stored.results.tables, name)
+        except ValueError:
+            found = b""
+        if found is None:
+            yield Violation("tables re-derive", f"{name}.csv", "missing", "there: run `otbench tables`")
+        elif found != (right := to_csv(name, table)):
+            yield Violation("tables re-derive", *table_difference(f"{name}.csv", found, right))
 
 
 def declaration(name: str, meta: dict[str, Any]) -> Iterator[Violation]:

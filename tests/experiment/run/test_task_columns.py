@@ -62,7 +62,7 @@ class Counted(Method):
 
 
 def cell(seed: int = 0, dim: int = 2, mode: Any = "independent", law: str = "shared_mass", **fields: Any) -> Cell:
-    return Cell(problem(law, dim=dim), Sampling(n=6, m=9, mode=mode), Counted(**fields), seed)
+    return Cell(problem(law, dim=dim), Sampling(n=6, m=9, mode=mode), Counted(**fields), seed, seed)
 
 
 def sizes(tasks: Sequence[Sequence[Sequence[Cell]]]) -> list[list[int]]:
@@ -127,9 +127,9 @@ def test_tasks_that_are_enough_are_not_halved_and_single_samples_cannot_be() -> 
 
 
 def test_critics_of_one_kind_and_one_size_are_fitted_together_whatever_sample_they_are_of(tmp_path: Path) -> None:
-    others = [Cell(problem("shared_mass", dim=2), Sampling(n=n, m=m), Counted(factor=factor), 0)
+    others = [Cell(problem("shared_mass", dim=2), Sampling(n=n, m=m), Counted(factor=factor), 0, 0)
               for n, m, factor in ((6, 8, 5.0), (7, 9, 6.0), (6, 6, 7.0))]  # fmt: skip
-    drawn = Cell(problem("shared_mass", dim=2), Sampling(n=6, mode="population"), Counted(factor=8.0), 0)
+    drawn = Cell(problem("shared_mass", dim=2), Sampling(n=6, mode="population"), Counted(factor=8.0), 0, 0)
     cells = [cell(0), cell(0, factor=2.0), cell(1, factor=3.0), cell(1, key="two"), cell(0, dim=3, factor=4.0),
              *others, drawn]  # fmt: skip
     Counted.calls.clear()
@@ -197,7 +197,7 @@ def test_a_sample_that_was_refused_trains_nothing_and_says_why_and_its_neighbour
 
 @pytest.mark.parametrize("mode", ["coupled", "population"])
 def test_where_y_is_the_images_of_x_there_is_no_floor_and_it_is_not_solved_for(mode: Any, tmp_path: Path) -> None:
-    square = Cell(problem("shared_mass", dim=2), Sampling(n=6, mode=mode), method("zero"), 0)
+    square = Cell(problem("shared_mass", dim=2), Sampling(n=6, mode=mode), method("zero"), 0, 0)
     ((row, _),) = run_task([[square]], tmp_path, "cpu")
     assert row["sampling_floor"] == 0.0
     assert len(list(tmp_path.iterdir())) == 1
@@ -207,7 +207,7 @@ def test_where_y_is_the_images_of_x_there_is_no_floor_and_it_is_not_solved_for(m
 
 
 def test_data_without_a_coupling_have_neither_a_closed_form_nor_a_floor(tmp_path: Path) -> None:
-    digits = Cell(problem("digits"), Sampling(n=5, m=7), method("zero"), 0)
+    digits = Cell(problem("digits"), Sampling(n=5, m=7), method("zero"), 0, 0)
     ((row, _),) = run_task([[digits]], tmp_path, "cpu")
     assert [row[name] for name in ("coupled_w1", "coupled_stderr", "sampling_floor", "population_w1")] == [None] * 4
     assert row["primal"] > 0  # type: ignore[operator]
@@ -215,7 +215,7 @@ def test_data_without_a_coupling_have_neither_a_closed_form_nor_a_floor(tmp_path
 
 def test_an_infinite_divergence_of_the_laws_is_no_number(tmp_path: Path) -> None:
     for law, finite in ((problem("translation", dim=2, shift=0.5), True), (problem("shared_mass", dim=2), False)):
-        ((row, _),) = run_task([[Cell(law, Sampling(n=5), method("zero"), 0)]], tmp_path, "cpu")
+        ((row, _),) = run_task([[Cell(law, Sampling(n=5), method("zero"), 0, 0)]], tmp_path, "cpu")
         kl = law.population_kl
         assert row["population_kl"] == (kl if finite else None)
         assert (kl is not None and np.isfinite(kl)) == finite
@@ -227,7 +227,7 @@ def test_the_constants_of_a_row_are_its_critics_and_its_cosine_is_along_the_move
     tmp_path: Path,
 ) -> None:
     recipe = method("weight_clip", widths=(6, 5), clip=0.3, steps=5)
-    made = Cell(problem("shared_mass", dim=3), Sampling(n=12, m=17), recipe, 0)
+    made = Cell(problem("shared_mass", dim=3), Sampling(n=12, m=17), recipe, 0, 0)
     ((row, _),) = run_task([[made]], tmp_path, "cpu")
     pair = made.sample()
     critic = train(pair, recipe, seed=0)
@@ -242,4 +242,4 @@ def test_the_constants_of_a_row_are_its_critics_and_its_cosine_is_along_the_move
     moves, at, mass = moves[lengths > 0], plan.rows[lengths > 0], plan.mass[lengths > 0]
     norms = np.linalg.norm(gradients[at], axis=1) * lengths[lengths > 0]
     cosines = np.divide((gradients[at] * moves).sum(axis=1), norms, out=np.zeros(len(at)), where=norms > 0)
-    assert row["cosine"] == pytest.approx(mass @ cosines / mass.sum(), rel=1e-5)
+    assert row["plan_cosine"] == pytest.approx(mass @ cosines / mass.sum(), rel=1e-5)

@@ -108,9 +108,12 @@ CASES: list[Case] = [
 
 @pytest.fixture(scope="module")
 def row(small_results: Path) -> pd.DataFrame:
-    """One row of a weight-clipped critic with the numbers of ROW."""
+    """One row of a weight-clipped critic with the numbers of ROW, whose cosine is that of a known potential alone, and
+    which no points were held out for."""
     frame = load(small_results)
-    return frame[frame["critic"] == "weight_clip"].head(1).assign(**ROW)
+    held_out = [name for name in frame if str(name).startswith(("fresh_", "held_out", "sampling.fresh"))]
+    blank = dict.fromkeys(held_out, np.nan)
+    return frame[frame["critic"] == "weight_clip"].head(1).assign(**ROW, **blank, plan_cosine=np.nan)
 
 
 def told(rule: str, part: str, row: pd.DataFrame, **columns: Any) -> int:
@@ -178,6 +181,9 @@ EXEMPT: list[tuple[str, str, dict[str, Any], dict[str, Any]]] = [
        {"critic": "linear", "sampling.mode": "coupled", "shift": 2.0, "cosine": 0.5}, other)
       for other in ({"sampling.mode": "independent"}, {"status": "diverged"}, {"critic": "potential"},
                     {"primal": 0.0}, {"shift": 2.0 * (1 - 1e-11)})),
+    ("rays", "cosine of an affine critic where all mass moves one way",
+     {"critic": "linear", "sampling.mode": "coupled", "shift": 2.0, "cosine": 1.0, "plan_cosine": 0.5},
+     {"plan_cosine": 1.0}),
     ("certificates", "certificate", {"primal_lower": np.nan}, {"primal_lower": 1.0}),
 ]  # fmt: skip
 

@@ -1,6 +1,6 @@
 """Coverage, simulated: how often the bounds of the laws' W1 hold it, over replicates of six problems with a known W1.
 
-`pytest -m slow -s tests/methods/test_coverage.py` prints the table that the documents quote.
+`pytest -m slow -s tests/methods/test_simulated_coverage.py` prints the table that the documents quote.
 """
 
 import numpy as np
