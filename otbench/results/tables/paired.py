@@ -56,5 +56,6 @@ def _summary(rows: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
     grouped = rows.groupby(keys, dropna=False, sort=False)["difference"]
     ends = median_intervals(rows, keys, ["difference"])
     better = (rows["difference"] > 0).groupby([rows[name] for name in keys], dropna=False, sort=False).mean()
-    table = pd.DataFrame({"seeds": grouped.size(), "difference_median": grouped.median()}).join(ends)
+    seeds = rows.groupby(keys, dropna=False, sort=False)["seed"].nunique()
+    table = pd.DataFrame({"seeds": seeds, "difference_median": grouped.median()}).join(ends)
     return table.assign(better=better).reset_index()
