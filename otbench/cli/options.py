@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 RESULTS = Path("results")
 
 #: A results folder has one of these.
-ROWS_FILES = ("rows.jsonl", "rows.jsonl.gz", "measurements.jsonl")
+ROWS_FILES = ("rows.jsonl", "rows.jsonl.gz", "measurements.jsonl", "measurements.jsonl.gz")
 
 
 class Format(StrEnum):

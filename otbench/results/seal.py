@@ -27,8 +27,8 @@ def seal_holds(results: Results) -> bool | None:
 
 
 def _lines(results: Results) -> str:
-    files = [file for file in (results.rows_file, results.packed_file, results.measurements_file) if file.is_file()]
-    return "".join(f"{_checksum(file)}  {file.name}\n" for file in files)
+    files = (results.rows_file, results.packed_file, results.measurements_file, results.packed_measurements)
+    return "".join(f"{_checksum(file)}  {file.name}\n" for file in files if file.is_file())
 
 
 def _checksum(file: Path) -> str:

@@ -40,6 +40,7 @@ class Results:
         self.timing_file, self.meta_file = self.folder / "timing.jsonl", self.folder / "meta.json"
         self.stale_file = self.folder / "stale.jsonl"
         self.measurements_file = self.folder / "measurements.jsonl"
+        self.packed_measurements = self.folder / "measurements.jsonl.gz"
         self.tables = self.folder / "tables"
 
     @contextmanager
@@ -93,17 +94,26 @@ class Results:
 
     def measurements(self) -> list[Row]:
         """The records of a study, [] where there are none."""
-        lines = _parse(self.measurements_file, _read_text(self.measurements_file), schemas_of)
-        _validate(MEASUREMENTS, lines, self.measurements_file)
-        return lines
+        files = (self.packed_measurements, self.measurements_file)
+        packed, loose = (_parse(file, _read_text(file), schemas_of) for file in files)
+        if packed and loose:  # as of rows: what a killed run left in both files is there once
+            there = {dump(line) for line in packed}
+            loose = [line for line in loose if dump(line) not in there]
+        _validate(MEASUREMENTS, packed + loose, self.measurements_file)
+        return packed + loose
 
     def keep_measurements(self, keys: list[str]) -> None:
-        """Keep only the records with these keys, in this order; a file that is so already is not touched."""
+        """Keep only the records with these keys, in this order, compressed where they are many; files that are so
+        already are not touched."""
         lines, place = self.measurements(), {key: k for k, key in enumerate(keys)}
         kept = {str(line["key"]): line for line in lines if line["key"] in place}
         ordered = sorted(kept.values(), key=lambda line: place[str(line["key"])])
-        if ordered != lines:
-            write_atomically(self.measurements_file, _text(ordered))
+        text = _text(ordered)
+        large = len(text) > COMPRESS_ABOVE
+        files = (self.measurements_file, self.packed_measurements)
+        if ordered != lines or (ordered and (files[not large].is_file() or not files[large].is_file())):
+            write_atomically(files[large], gzip.compress(text, mtime=0) if large else text)
+            files[not large].unlink(missing_ok=True)
 
     def meta(self) -> dict[str, Any]:
         """The experiment's declaration and the machines that ran it, {} where there is none."""

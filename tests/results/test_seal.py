@@ -28,7 +28,7 @@ def test_an_edit_that_breaks_no_other_rule_is_found(copy: Results) -> None:
     assert found == {"seal"}
 
 
-@pytest.mark.parametrize("name", ["rows.jsonl", "rows.jsonl.gz", "measurements.jsonl"])
+@pytest.mark.parametrize("name", ["rows.jsonl", "rows.jsonl.gz", "measurements.jsonl", "measurements.jsonl.gz"])
 def test_every_file_of_measured_numbers_is_sealed(name: str, tmp_path: Path) -> None:
     results = Results(tmp_path)
     (tmp_path / name).write_bytes(b"1\n")

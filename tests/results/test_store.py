@@ -15,7 +15,7 @@ import otbench.results.store
 from otbench.errors import InputError, ResultsError, ResultsInUseError
 from otbench.files import dump, write_atomically
 from otbench.results.schema import RowColumns
-from otbench.results.store import Results, keys_digest
+from otbench.results.store import Results, append_lines, keys_digest
 
 
 @pytest.fixture
@@ -306,3 +306,24 @@ def test_a_results_folder_is_given_by_its_path(path: object) -> None:
     for opened in (Results, otbench.load, otbench.check_results):
         with pytest.raises(InputError, match="a results folder is given by its path; got "):
             opened(path)
+
+
+def test_measurements_are_compressed_where_they_are_many_and_read_from_both_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    committed = Results(Path(__file__).parents[2] / "results" / "timing").measurements()[:6]
+    keys, results = [str(row["key"]) for row in committed], Results(tmp_path)
+    append_lines(results.measurements_file, committed[:4])
+    monkeypatch.setattr(otbench.results.store, "COMPRESS_ABOVE", 10)
+    results.keep_measurements(keys)
+    assert (results.measurements_file.exists(), results.packed_measurements.exists()) == (False, True)
+    assert results.measurements() == committed[:4]
+    before = results.packed_measurements.stat().st_mtime_ns
+    results.keep_measurements(keys)
+    assert results.packed_measurements.stat().st_mtime_ns == before
+    append_lines(results.measurements_file, committed[3:])  # the fourth is in both, as a killed run leaves it
+    assert results.measurements() == committed
+    monkeypatch.setattr(otbench.results.store, "COMPRESS_ABOVE", 10**9)
+    results.keep_measurements(keys[::-1])
+    assert (results.measurements_file.exists(), results.packed_measurements.exists()) == (True, False)
+    assert results.measurements() == committed[::-1]

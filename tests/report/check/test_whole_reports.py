@@ -171,7 +171,7 @@ def test_a_study_is_checked_by_the_rules_of_its_kind(kind: str, own: list[str], 
     results = Results(tmp_path / kind)
     results.folder.mkdir()
     results.meta_file.write_bytes((COMMITTED / kind / "meta.json").read_bytes())
-    write_lines(results.measurements_file, lines(COMMITTED / kind / "measurements.jsonl")[:60])
+    write_lines(results.measurements_file, Results(COMMITTED / kind).measurements()[:60])
     found = check_results(results)
     assert list(found) == [*own, "complete", "declaration", "seal", "tables"]
     assert not any(found[name] for name in own)
