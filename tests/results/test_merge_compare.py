@@ -180,7 +180,7 @@ COMMITTED = Path(__file__).parent.parent.parent / "results"
 
 def test_curves_are_compared_as_curves(otbench: Otbench, tmp_path: Path) -> None:
     a, b = tmp_path / "a", tmp_path / "b"
-    rows = [row for row in lines(COMMITTED / "generator" / "measurements.jsonl") if row["dataset"] == "ring"]
+    rows = [row for row in Results(COMMITTED / "generator").measurements() if row["dataset"] == "ring"]
     for folder, clock in ((a, 0.5), (b, 1.5)):
         folder.mkdir()
         (folder / "meta.json").write_bytes((COMMITTED / "generator" / "meta.json").read_bytes())
@@ -201,9 +201,11 @@ def test_curves_are_compared_as_curves(otbench: Otbench, tmp_path: Path) -> None
 def test_curves_of_two_plans_are_not_one(otbench: Otbench, tmp_path: Path) -> None:
     b = tmp_path / "generator"
     shutil.copytree(COMMITTED / "generator", b)
-    text = (b / "measurements.jsonl").read_text()
-    (plan,) = set(re.findall(r"plan=(\w+)", text))
-    (b / "measurements.jsonl").write_text(text.replace(f"plan={plan}", "plan=000000000000"))
+    rows = Results(b).measurements()
+    (plan,) = {found for row in rows for found in re.findall(r"plan=(\w+)", str(row["key"]))}
+    other = [row | {"key": str(row["key"]).replace(f"plan={plan}", "plan=000000000000")} for row in rows]
+    (b / "measurements.jsonl.gz").unlink()
+    write_lines(b / "measurements.jsonl", other)
     assert_one_line(otbench("compare", COMMITTED / "generator", b), f"plan is {plan} in A and 000000000000 in B")
 
 
