@@ -50,7 +50,7 @@ def _against_theta(above: Axes, below: Axes, rows: pd.DataFrame) -> None:
     _marked(below, wgan, "raw_gradient_over_slope", 0, "")
     _marked(below, gan, "js_gradient", 1, "")
     below.axhline(0, color="black", linewidth=0.8, linestyle=":")
-    below.set(xlabel="theta")
+    below.set(xlabel="theta", ylim=(-3, 3))  # where W1 is 0 a critic's largest slope is next to nothing
 
 
 def _followed(panel: Axes, rows: pd.DataFrame) -> None:
@@ -63,6 +63,9 @@ def _followed(panel: Axes, rows: pd.DataFrame) -> None:
             panel.plot(part["method.steps"], part[f"{column}_median"].abs(), color=COLOURS[k], linestyle=dash,
                        marker=MARKERS[k], markersize=4, label=label)  # fmt: skip
     panel.set(xscale="log", yscale="log", xlabel="steps of training")
+    steps = sorted(rows["method.steps"].unique())
+    panel.set_xticks(steps, [str(number) for number in steps])
+    panel.minorticks_off()
     panel.legend(fontsize=7)
 
 
