@@ -23,7 +23,7 @@ def laws(table: pd.DataFrame) -> Figure | None:
     """Bounds over the points of a sample, one row of panels per dimension and one column per problem, with intervals.
 
     They are over W1 of the laws, and in the data's unit where the laws are equal. There is a line per cell: of the
-    clipped critics one for every depth and clip value. None where fewer than two sizes were sampled.
+    clipped critics one for every depth and clip value. None where no law was sampled in two sizes.
 
     Args:
         table: the table of laws (``otbench.results.tables.laws``).
@@ -31,7 +31,9 @@ def laws(table: pd.DataFrame) -> Figure | None:
     if table["sampling.n"].nunique() < 2:
         return None
     table = table.assign(title=table["problem.name"].where(table["population_w1"] > 0, "equal laws"))
-    table = table[table.groupby("title")["sampling.n"].transform("nunique") > 1]
+    table = table[table.groupby(["title", "sampling.fresh"])["sampling.n"].transform("nunique") > 1]
+    if table.empty:
+        return None
     titles, dims = list(dict.fromkeys(table["title"])), sorted(table["problem.dim"].unique())
     size = (2.5 * len(titles), 2.1 * len(dims))
     figure, grid = plt.subplots(
