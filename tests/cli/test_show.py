@@ -94,7 +94,7 @@ def test_measurements_that_are_not_all_there_are_told(otbench: Otbench, tmp_path
     there, name = COMMITTED / "generator", "generator"
     (tmp_path / name).mkdir()
     (tmp_path / name / "meta.json").write_bytes((there / "meta.json").read_bytes())
-    whole = lines(there / "measurements.jsonl")
+    whole = Results(there).measurements()
     for kept, said in ((whole, ""), (whole[:-1], "generator: not all planned measurements are there; ")):
         write_lines(tmp_path / name / "measurements.jsonl", kept)
         done = otbench("show", name, "--results", tmp_path)
