@@ -8,7 +8,7 @@ import pandas as pd
 from otbench.results.schema import GeneratorColumns, names_of
 from otbench.results.store import Row
 from otbench.results.tables.cells import typed_frame
-from otbench.results.tables.intervals import median_interval
+from otbench.results.tables.intervals import medians_over_seeds
 
 #: The columns that tell one arm from another: GANs that differ in nothing but the seed.
 GAN = ["dataset", "lr", "clip", "n_critic"]
@@ -57,9 +57,9 @@ def _quotient(frame: pd.DataFrame, raw: "pd.Series[float]", constant: str) -> "p
 
 
 def generator(frame: pd.DataFrame) -> pd.DataFrame:
-    """The curves of every arm over the iterations: medians over seeds with their intervals (``median_interval``)."""
+    """The curves of every arm over the iterations: medians over seeds with their intervals (``medians_over_seeds``)."""
     columns = ["primal", "printed_w1", "raw", "spectral", "slope", "c_transform", "nearest", "modes"]
-    return over_seeds(frame, [*GAN, "iteration"], columns)
+    return summary(frame, [*GAN, "iteration"], columns)
 
 
 def ends(frame: pd.DataFrame) -> pd.DataFrame:
@@ -73,7 +73,7 @@ def ends(frame: pd.DataFrame) -> pd.DataFrame:
     """
     measured = ["final_w1", "lowest_w1", "modes", "floor", "stopped", "half_share", "seconds_critic",
                 "seconds_generator", "seconds_exact"]  # fmt: skip
-    return over_seeds(last_readings(frame), GAN, measured)
+    return summary(last_readings(frame), GAN, measured)
 
 
 def last_readings(frame: pd.DataFrame) -> pd.DataFrame:
@@ -94,15 +94,10 @@ def last_readings(frame: pd.DataFrame) -> pd.DataFrame:
     return last.assign(**columns).reset_index()
 
 
-def over_seeds(frame: pd.DataFrame, keys: list[str], columns: Sequence[str]) -> pd.DataFrame:
-    """The median of each column over the seeds of every group, with the ends ``_low`` and ``_high`` of its interval."""
+def summary(frame: pd.DataFrame, keys: list[str], columns: Sequence[str]) -> pd.DataFrame:
+    """The median of each column over the seeds of every group, with the ends ``_low`` and ``_high`` of its interval,
+    after the number of seeds and of how many of them diverged."""
     grouped = frame.assign(diverged=frame["status"] != "ok").groupby(keys, sort=False)
-    wide = grouped["diverged"].agg(seeds="size", diverged="sum")
-    place = grouped.ngroup().to_numpy(), grouped.cumcount().to_numpy()
-    size = len(wide), int(place[1].max()) + 1
-    for name in columns:
-        values = np.full(size, np.nan)
-        values[place] = frame[name].to_numpy(np.float64, na_value=np.nan)
-        ends_of = median_interval(values)
-        wide[f"{name}_median"], wide[f"{name}_low"], wide[f"{name}_high"] = ends_of.T
-    return wide.reset_index()
+    counts = grouped["diverged"].agg(seeds="size", diverged="sum")
+    joined: pd.DataFrame = counts.join(medians_over_seeds(frame, keys, columns)).reset_index()
+    return joined

@@ -2,7 +2,6 @@
 
 import math
 import warnings
-from collections import defaultdict
 from collections.abc import Sequence
 from functools import cache
 from typing import Any
@@ -14,6 +13,14 @@ from otbench.types import Array
 
 #: Resamples of the seeds, and the level of an interval. The resamples are the same for all cells and on all machines.
 RESAMPLES, BOOTSTRAP_LEVEL = 999, 0.95
+
+
+def medians_over_seeds(frame: pd.DataFrame, keys: Sequence[str], columns: Sequence[str]) -> pd.DataFrame:
+    """``NAME_median`` of each column for every combination of ``keys``, followed by its interval as ``NAME_low`` and
+    ``NAME_high``; arguments and index as of ``median_intervals``."""
+    medians = frame.groupby(list(keys), dropna=False, sort=False)[list(columns)].median() + 0.0  # no zero is written -0
+    found = medians.add_suffix("_median").join(median_intervals(frame, keys, columns))
+    return found[[f"{name}_{part}" for name in columns for part in ("median", "low", "high")]]
 
 
 def median_intervals(frame: pd.DataFrame, keys: Sequence[str], columns: Sequence[str]) -> pd.DataFrame:
@@ -34,20 +41,14 @@ def median_intervals(frame: pd.DataFrame, keys: Sequence[str], columns: Sequence
     """
     grouped = frame.groupby(list(keys), dropna=False, sort=False)
     numbers = frame[list(columns)].to_numpy(np.float64, na_value=np.nan)
+    group, place = grouped.ngroup().to_numpy(), grouped.cumcount().to_numpy()
+    values = np.full((grouped.ngroups, place.max(initial=-1) + 1, len(columns)), np.nan)
+    values[group, place] = numbers
+    found = np.stack([median_interval(values[:, :, c])[:, 1:].T for c in range(len(columns))], axis=2)
     seeds = frame["seed"].to_numpy()
-    groups = grouped.ngroup().to_numpy()
-    order = np.argsort(groups, kind="stable")
-    batches: dict[tuple[int, int], list[tuple[int, Array]]] = defaultdict(list)
-    for place, rows in enumerate(np.split(order, np.flatnonzero(np.diff(groups[order])) + 1)):
-        units, counts = np.unique(seeds[rows], return_counts=True)
-        block = np.full((len(units), max(counts), len(columns)), np.nan)
-        for unit, seed in enumerate(units):
-            block[unit, : counts[unit]] = numbers[rows[seeds[rows] == seed]]
-        batches[len(units), int(max(counts))].append((place, block))
-    found = np.full((2, grouped.ngroups, len(columns)), np.nan)
-    for (_, each), blocks in batches.items():
-        for place, block in blocks:
-            found[:, place] = median_interval(block[:, 0].T)[:, 1:].T if each == 1 else _of_clusters(block)
+    for clustered in np.unique(group[pd.DataFrame({"group": group, "seed": seeds}).duplicated()]):
+        rows = group == clustered
+        found[:, clustered] = _of_clusters(seeds[rows], numbers[rows])
     index = grouped.size().index
     low, high = (pd.DataFrame(part, index, list(columns)) for part in found)
     return low.add_suffix("_low").join(high.add_suffix("_high"))
@@ -88,10 +89,14 @@ def _at(ordered: Array, place: float) -> Array:
     return below + (place - math.floor(place)) * (above - below)
 
 
-def _of_clusters(values: Array) -> Array:
-    """The ends (2, columns) of the intervals of medians of values (seeds, rows, columns), by seeds with all rows."""
-    if len(values) < 2:
-        return np.full((2, values.shape[-1]), np.nan)
+def _of_clusters(seeds: Array, numbers: Array) -> Array:
+    """The ends (2, columns) of the intervals of medians of numbers (rows, columns), by seeds with all their rows."""
+    names, unit, counts = np.unique(seeds, return_inverse=True, return_counts=True)
+    if len(names) < 2:
+        return np.full((2, numbers.shape[1]), np.nan)
+    values = np.full((len(names), counts.max(), numbers.shape[1]), np.nan)
+    order = np.argsort(unit, kind="stable")
+    values[unit[order], np.concatenate([np.arange(count) for count in counts])] = numbers[order]
 
     def medians(drawn: Array, axis: int = -1) -> Array:
         with warnings.catch_warnings():
@@ -99,7 +104,7 @@ def _of_clusters(values: Array) -> Array:
             middle = np.nanmedian(values[drawn], axis=(-3, -2))  # (resamples, seeds, rows, columns), or one resample
         return np.moveaxis(middle, 0, -1) if middle.ndim > 1 else middle
 
-    return _bootstrap(len(values), medians)
+    return _bootstrap(len(names), medians)
 
 
 def _bootstrap(count: int, statistic: Any) -> Array:

@@ -6,7 +6,7 @@ import pandas as pd
 from otbench.confidence import upper_confidence
 from otbench.results.store import SEEDS
 from otbench.results.tables.cells import cell_columns
-from otbench.results.tables.intervals import median_intervals
+from otbench.results.tables.intervals import medians_over_seeds
 
 #: What is summarised over seeds: bounds of the samples' W1, then those of the laws'.
 BOUNDS = ("primal", "slope", "c_transform", "held_out", "held_out_lower", "fresh_cosine")
@@ -30,10 +30,7 @@ def laws(frame: pd.DataFrame) -> pd.DataFrame | None:
     keys = [name for name in dict.fromkeys([*cell, "critic"]) if not name.endswith(".version")]
     grouped = rows.groupby(keys, dropna=False, sort=False)
     parts = pd.DataFrame({"population_w1": grouped["population_w1"].first(), "seeds": grouped["seed"].nunique()})
-    medians, ends = grouped[list(BOUNDS)].median(), median_intervals(rows, keys, BOUNDS)
-    for name in BOUNDS:
-        parts[f"{name}_median"] = medians[name]
-        parts[f"{name}_low"], parts[f"{name}_high"] = ends[f"{name}_low"], ends[f"{name}_high"]
+    parts = parts.join(medians_over_seeds(rows, keys, BOUNDS))
     below = (rows["held_out_lower"] <= rows["population_w1"]).astype("float64")
     known = rows["population_w1"].notna() & rows["held_out_lower"].notna()
     parts["covered"] = below.where(known).groupby([rows[name] for name in keys], dropna=False, sort=False).mean()

@@ -4,7 +4,7 @@ import pandas as pd
 
 from otbench.results.store import SEEDS
 from otbench.results.tables.cells import cell_columns
-from otbench.results.tables.intervals import median_intervals
+from otbench.results.tables.intervals import medians_over_seeds
 
 #: The critic that others are compared with, on the same points: the one that is best on the points themselves.
 REFERENCE = "potential"
@@ -53,9 +53,7 @@ def _averaged(rows: pd.DataFrame, keys: list[str]) -> pd.DataFrame | None:
 
 
 def _summary(rows: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
-    grouped = rows.groupby(keys, dropna=False, sort=False)["difference"]
-    ends = median_intervals(rows, keys, ["difference"])
+    grouped = rows.groupby(keys, dropna=False, sort=False)
     better = (rows["difference"] > 0).groupby([rows[name] for name in keys], dropna=False, sort=False).mean()
-    seeds = rows.groupby(keys, dropna=False, sort=False)["seed"].nunique()
-    table = pd.DataFrame({"seeds": seeds, "difference_median": grouped.median()}).join(ends)
+    table = grouped["seed"].nunique().to_frame("seeds").join(medians_over_seeds(rows, keys, ["difference"]))
     return table.assign(better=better).reset_index()

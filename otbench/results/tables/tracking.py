@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from otbench.results.schema import CONVERGED
-from otbench.results.tables.gan import GAN, NUMBERS, ends, generator, last_readings, over_seeds
+from otbench.results.tables.gan import GAN, NUMBERS, ends, generator, last_readings, summary
 from otbench.results.tables.rank_correlation import kendall, partial, spearman
 
 #: What is said of a number along one run.
@@ -45,7 +45,7 @@ def runs(frame: pd.DataFrame) -> pd.DataFrame:
 
 def tracking(frame: pd.DataFrame) -> pd.DataFrame:
     """How every number follows the exact W1 in every arm: medians over seeds of ``runs``, with their intervals."""
-    return over_seeds(runs(frame), [*GAN, "number"], STATISTICS)
+    return summary(runs(frame), [*GAN, "number"], STATISTICS)
 
 
 def verdict(frame: pd.DataFrame) -> pd.DataFrame:
@@ -58,7 +58,7 @@ def verdict(frame: pd.DataFrame) -> pd.DataFrame:
     five seeds that is all five, which chance alone brings about once in 32 arms for either.
     """
     each, keys = runs(frame), [*GAN, "seed"]
-    by_arm = over_seeds(each, [*GAN, "number"], ["partial"])
+    by_arm = summary(each, [*GAN, "number"], ["partial"])
     in_all_seeds = each["partial"].notna().groupby([each[name] for name in [*GAN, "number"]], sort=False).all()
     by_arm = by_arm[in_all_seeds.to_numpy()]
     others = each.pivot(index=keys, columns="number", values=["rank", "partial"])
@@ -69,7 +69,7 @@ def verdict(frame: pd.DataFrame) -> pd.DataFrame:
     tables = []
     for dataset in [*rows["dataset"].drop_duplicates(), "all"]:
         part, arms = (t if dataset == "all" else t[t["dataset"] == dataset] for t in (rows, by_arm))
-        wide = over_seeds(_means(part, ["n_critic", "number"], shown), ["n_critic", "number"], shown)
+        wide = summary(_means(part, ["n_critic", "number"], shown), ["n_critic", "number"], shown)
         counts = arms.groupby(["n_critic", "number"], sort=False).agg(
             arms=("partial_median", "size"),
             above=("partial_low", lambda low: int((low > 0).sum())),
@@ -98,7 +98,7 @@ def ranking(frame: pd.DataFrame) -> pd.DataFrame:
     with their intervals, ``runs`` is how many are compared at once. A run that diverged is not compared; NaN where
     fewer than three are.
     """
-    table = over_seeds(_orders(last_readings(frame)), ["dataset", "among", "number", "runs"], ["kendall", "spearman"])
+    table = summary(_orders(last_readings(frame)), ["dataset", "among", "number", "runs"], ["kendall", "spearman"])
     return table.drop(columns="diverged")
 
 
