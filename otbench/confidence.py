@@ -46,11 +46,19 @@ def held_out(fx: Array, fy: Array, a: Array, b: Array, rounding: float) -> HeldO
     Weights that are not uniform are taken as part of an estimator that normalises itself: its variance is
     sum_i a_i^2 (f_i - mean)^2, corrected for the effective number of points, 1/sum_i a_i^2. ``rounding`` is the
     relative error of a value.
+
+    Raises:
+        InputError: an effective number of points below 2 on a side, as of one point: no spread can be told.
     """
+    fewest = 1.0 / max(a @ a, b @ b)
+    if fewest < 2 - 1e-9:
+        raise InputError(
+            f"a bound of two laws needs points that weigh as 2 equal ones at least, on each side; got {fewest:.3g}"
+        )
     origin = fx[0]  # values from a common origin: the rounding of an almost constant critic is no signal
     mean_x, var_x, size_x = _weighted_mean(fx - origin, a)
     mean_y, var_y, size_y = _weighted_mean(fy - origin, b)
-    spread = var_x**2 / max(size_x - 1, 1e-300) + var_y**2 / max(size_y - 1, 1e-300)
+    spread = var_x**2 / (size_x - 1) + var_y**2 / (size_y - 1)
     dof = (var_x + var_y) ** 2 / spread if spread > 0 else size_x + size_y - 2
     error = rounding * max(np.abs(fx).max(), np.abs(fy).max())
     stderr = float(np.sqrt(var_x + var_y))
@@ -62,7 +70,7 @@ def _weighted_mean(values: Array, weights: Array) -> tuple[float, float, float]:
     mean = float(weights @ values)
     size = 1.0 / float(weights @ weights)
     variance = float((weights**2) @ (values - mean) ** 2)
-    return mean, variance * size / max(size - 1, 1e-300), size
+    return mean, variance * size / (size - 1), size
 
 
 def lower_confidence(raw: Any, stderr: Any, dof: Any, constant: Any, level: float = LEVEL) -> Any:

@@ -82,3 +82,15 @@ def test_bounds_take_columns_and_say_nothing_where_no_constant_is_known() -> Non
 def test_an_upper_bound_needs_two_values(values: list[float]) -> None:
     with pytest.raises(InputError, match="at least 2 independent values of W1"):
         upper_confidence(values)
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "count"),
+    [([1.0], [0.5, 0.5], "1"), ([0.5, 0.5], [1.0], "1"), ([1.0, 0.0], [0.5, 0.5], "1"),
+     ([0.9, 0.1], [0.5, 0.5], "1.22")],
+)
+def test_of_one_point_no_spread_can_be_told(a: list[float], b: list[float], count: str) -> None:
+    fx, fy = np.arange(len(a), dtype=float), np.arange(len(b), dtype=float)
+    with pytest.raises(InputError, match=f"weigh as 2 equal ones at least, on each side; got {count}"):
+        held_out(fx, fy, np.array(a), np.array(b), 0.0)
+    assert np.isfinite(held_out(np.arange(2.0), np.arange(2.0), uniform(2), uniform(2), 0.0).lower_bound(1.0))

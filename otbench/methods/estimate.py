@@ -45,11 +45,12 @@ ASSUMPTIONS = (
 class Estimate:
     """The bracket [``lower``, ``upper``] of W1(P, Q), in the data's unit, which holds it with probability ``level``.
 
-    Each side errs with half of 1 - level. ``lower`` is the best of ``critics``, whose levels allow for the choice
-    (Bonferroni), and at least 0. ``upper`` is a confidence bound of the mean exact W1 ``upper_mean`` of ``blocks``
-    disjoint pairs of blocks of ``block_sizes`` points; the mean lies above W1(P, Q) by itself. ``sample_w1`` is the
-    exact W1 of the points, of ``sample_sizes`` of them, inside [``sample_lower``, ``sample_upper``]: no bound of the
-    laws' W1, from either side.
+    Each side errs with half of 1 - level. ``lower`` is the best of ``critics``, which were trained on
+    ``training_sizes`` points and read on the others; their levels allow for the choice (Bonferroni). It is at least
+    0. ``upper`` is a confidence bound of the mean exact W1 ``upper_mean`` of ``blocks`` disjoint pairs of blocks of
+    ``block_sizes`` points; the mean lies above W1(P, Q) by itself. ``sample_w1`` is the exact W1 of the points, of
+    ``sample_sizes`` of them, inside [``sample_lower``, ``sample_upper``]: no bound of the laws' W1, from either
+    side.
     """
 
     lower: float
@@ -60,6 +61,7 @@ class Estimate:
     sample_upper: float
     sample_sizes: tuple[int, int]
     critics: dict[str, Certified]
+    training_sizes: tuple[int, int]
     upper_mean: float
     blocks: int
     block_sizes: tuple[int, int]
@@ -83,23 +85,28 @@ class Estimate:
         if width <= 0 or max(below, above) < width / 4:
             return (
                 f"chance is little of the width {width:.3g}; the rest is what the critic misses, and what samples add "
-                "to W1, which falls as n^(-1/d): try other methods, or more points on both sides"
+                f"to W1, which falls as n^(-1/d): try other methods{self._points(', or more points')}"
             )
         if below >= above:
             return f"the lower bound's margin for chance is {below:.3g}; four times the points would halve it"
-        return f"the upper bound's margin for chance is {above:.3g}, of {self.blocks} blocks; use more points"
+        return f"the upper bound's margin for chance is {above:.3g}, of {self.blocks} blocks{self._points('; use more points')}"
+
+    def _points(self, advice: str) -> str:
+        """The advice to use more points, where they would make the blocks larger."""
+        return advice if max(self.block_sizes) < MOST_POINTS else "; its blocks are the largest that are solved"
 
     def __str__(self) -> str:
         n, m = self.sizes
         percent = f"{100 * self.level:g} %"
         part = "" if self.sample_sizes == self.sizes else " of {} and {} of them".format(*self.sample_sizes)
+        r, s = self.training_sizes
         lines = [
             f"{n} and {m} points in R^{self.dim}, {self.seconds:.1f} s",
             f"W1 of the laws:    [{self.lower:.6g}, {self.upper:.6g}] with confidence {percent}",
             f"W1 of the samples: {self.sample_w1:.9g}{part}, exact: "
             f"in [{self.sample_lower:.12g}, {self.sample_upper:.12g}]",
             "",
-            f"from below, critics trained on half of the points, read on the other half; best: {self.best or 'none'}",
+            f"from below, critics trained on {r} and {s} points, read on the other half; best: {self.best or 'none'}",
             *(f"  {name:12} {str(critic).partition(' with')[0]}" for name, critic in self.critics.items()),
         ]
         k, (p, q) = self.blocks, self.block_sizes
@@ -126,9 +133,10 @@ def estimate(
 ) -> Estimate:
     """A bracket of W1(P, Q) from a sample of P and a sample of Q, and the exact W1 of the samples beside it.
 
-    From below: every critic is trained on a random half of the points and read on the other half, so that it was fixed
-    before those were drawn; its mean difference over a Lipschitz constant that is known everywhere has a one-sided
-    confidence bound. From above: W1 is jointly convex, so the mean exact W1 of disjoint blocks is at least W1(P, Q).
+    From below: every critic is trained on a random half of the points, or 5000 of it, and read on the other half,
+    so that it was fixed before those were drawn; its mean difference over a Lipschitz constant that is known
+    everywhere has a one-sided confidence bound. From above: W1 is jointly convex, so the mean exact W1 of disjoint
+    blocks is at least W1(P, Q).
 
     Args:
         x: points (n, d) of P, at least 20 of them.
@@ -156,13 +164,14 @@ def estimate(
     level = as_level(level)
     _check(pair, chosen, discrete)
     rng = np.random.default_rng(as_whole("seed", seed, 0))
-    halves, blocks = _parts(pair, rng, 2), _parts(pair, rng, BLOCKS)
+    (half, fresh), blocks = _parts(pair, rng, 2, len(pair.x) + len(pair.y)), _parts(pair, rng, BLOCKS, MOST_POINTS)
+    ours = _first(half, MOST_POINTS)
     tail = (1 - level) / 2
-    tell(f"training {len(chosen)} critics on {len(halves[0].x)} and {len(halves[0].y)} points")
-    critics = _certify(chosen, halves, 1 - tail / len(chosen), seed)
+    tell(f"training {len(chosen)} critics on {len(ours.x)} and {len(ours.y)} points")
+    critics = _certify(chosen, ours, fresh, 1 - tail / len(chosen), seed)
     tell(f"solving {BLOCKS} blocks of {len(blocks[0].x)} and {len(blocks[0].y)} points")
     values = [solve_exact(block.x, block.y, block.a, block.b).w1 for block in blocks]
-    (whole,) = _parts(pair, rng, 1)
+    (whole,) = _parts(pair, rng, 1, MOST_POINTS)
     tell(f"solving {len(whole.x)} and {len(whole.y)} points exactly")
     exact = solve_exact(whole.x, whole.y, whole.a, whole.b)
     return Estimate(
@@ -174,6 +183,7 @@ def estimate(
         sample_upper=exact.upper,
         sample_sizes=(len(whole.x), len(whole.y)),
         critics=critics,
+        training_sizes=(len(ours.x), len(ours.y)),
         upper_mean=float(np.mean(values)),
         blocks=BLOCKS,
         block_sizes=(len(blocks[0].x), len(blocks[0].y)),
@@ -221,13 +231,13 @@ def _distinct(points: Array) -> Any:
     return np.unique(rows.view(np.dtype((np.void, rows.itemsize * rows.shape[1]))).ravel())
 
 
-def _parts(pair: SamplePair, rng: np.random.Generator, count: int) -> list[SamplePair]:
-    """Random disjoint parts of both samples, ``count`` of them, each of at most MOST_POINTS points a side that have
+def _parts(pair: SamplePair, rng: np.random.Generator, count: int, most: int) -> list[SamplePair]:
+    """Random disjoint parts of both samples, ``count`` of them, each of at most ``most`` points a side that have
     mass."""
     sides = []
     for points, weights in ((pair.x, pair.a), (pair.y, pair.b)):
         rows = rng.permutation(np.flatnonzero(weights > 0))
-        size = min(len(rows) // count, MOST_POINTS)
+        size = min(len(rows) // count, most)
         sides.append([_part(points, weights, rows[k * size : (k + 1) * size]) for k in range(count)])
     return [SamplePair(x, y, a, b) for (x, a), (y, b) in zip(*sides, strict=True)]
 
@@ -236,11 +246,18 @@ def _part(points: Array, weights: Array, rows: Any) -> tuple[Array, Array]:
     return points[rows], weights[rows] / weights[rows].sum()
 
 
+def _first(pair: SamplePair, most: int) -> SamplePair:
+    """The first points of both samples, at most ``most`` a side."""
+    if max(len(pair.x), len(pair.y)) <= most:
+        return pair
+    (x, a), (y, b) = (_part(z, w, np.arange(min(len(z), most))) for z, w in ((pair.x, pair.a), (pair.y, pair.b)))
+    return SamplePair(x, y, a, b)
+
+
 def _certify(
-    methods: Sequence[Method], halves: Sequence[SamplePair], level: float, seed: int
+    methods: Sequence[Method], ours: SamplePair, fresh: SamplePair, level: float, seed: int
 ) -> dict[str, Certified]:
-    """What each method's critic, trained on the first half, certifies by the second one; by its name."""
-    ours, fresh = halves
+    """What each method's critic, trained on ``ours``, certifies by the points in ``fresh``; by its name."""
     exact = solve_exact(ours.x, ours.y, ours.a, ours.b)
     found: dict[str, Certified] = {}
     for each in methods:

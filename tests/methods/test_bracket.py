@@ -12,6 +12,7 @@ from command_line import Otbench, assert_one_line
 import otbench
 from otbench.errors import InputError
 from otbench.methods import Fitted, Job, Method
+from otbench.methods import estimate as bracket
 from otbench.methods.estimate import BLOCKS, Estimate, estimate
 from otbench.methods.functions import UserFunction
 
@@ -195,3 +196,18 @@ def test_a_method_that_is_none_is_refused_in_one_line(tmp_path: Path, otbench: O
     for name, points in zip("xy", two("translation", 0, dim=2, n=30, m=30), strict=True):
         np.save(tmp_path / f"{name}.npy", points)
     assert_one_line(otbench("estimate", str(tmp_path / "x.npy"), str(tmp_path / "y.npy"), "--method", method), said)
+
+
+def test_of_many_points_a_part_is_trained_on_and_the_whole_other_half_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With a limit of 30 points in place of 5000, so that all three are felt: training, blocks and the exact value."""
+    monkeypatch.setattr(bracket, "MOST_POINTS", 30)
+    x, y = two("translation", 0, dim=2, n=400, m=40)
+    found = estimate(x, y, methods=["linear"])
+    assert (found.training_sizes, found.block_sizes, found.sample_sizes) == ((30, 20), (30, 8), (30, 30))
+    said = found.critics["linear"].held_out
+    assert said.stderr**2 == pytest.approx(1 / 200 + 1 / 20, rel=0.5)  # 200 and 20 points of variance 1 are read
+    assert "critics trained on 30 and 20 points, read on the other half" in str(found)
+    assert "more points" not in found.tighter
+    small = estimate(x[:60], y, methods=["linear"])
+    assert (small.training_sizes, small.block_sizes) == ((30, 20), (12, 8))
+    assert "its blocks are the largest" not in small.tighter

@@ -58,6 +58,7 @@ def test_a_critic_of_float32_is_read_with_its_own_rounding() -> None:
     [
         (lambda z: z[:, 0], {"level": 1.0}, "level must be a number between 0 and 1"),
         (lambda z: z, {}, "one value a point"),
+        (torch.nn.Linear(3, 1), {"a": [1.0] + [0.0] * 89}, "weigh as 2 equal ones at least"),
         (lambda z: 1 / 0, {}, "the critic raised ZeroDivisionError"),
         (lambda z: z[:, 0] - z[:, 0].mean(), {}, "depends on the points beside it or on chance"),
     ],

@@ -153,7 +153,7 @@ def certify(rng: Rng, folder: Path) -> Case:
                        if (d := float(np.linalg.norm(z - w))) > 0)  # fmt: skip
         if steepest > found.constant * (1 + 1e-5) + 1e-6:
             return f"constant {found.constant!r} of a critic with slope {steepest!r}"
-        above = n > 1 and level >= 0.5 and found.lower > found.estimate + 1e-12 + abs(found.estimate) * 1e-9
+        above = level >= 0.5 and not found.lower <= found.estimate + 1e-12 + abs(found.estimate) * 1e-9
         return f"lower {found.lower!r} above {found.estimate!r}" if above else ""
 
     return lambda: otbench.certify(critic, x, y, clip=clip, level=level), look

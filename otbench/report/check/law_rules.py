@@ -9,7 +9,7 @@ from scipy.special import bdtrc
 from otbench.confidence import LEVEL
 from otbench.report.check.violation import Violation, at_least, at_most, holds, whole
 from otbench.results.store import SEEDS
-from otbench.results.tables.cells import cell_columns
+from otbench.results.tables.cells import cell_columns, constant_everywhere
 
 #: The standard errors by which an estimate may lie beyond what it estimates: of normal errors one in 10^9 does.
 SIGMAS_OF_MEANS = 6.0
@@ -32,7 +32,7 @@ def population(frame: pd.DataFrame) -> Iterator[Violation]:
     yield from holds("held out", ok, asked | ok["fresh_raw"].isna(), "a value", "nothing: no point was", "fresh_raw")
     yield from at_least("standard error >= 0", ok, ok["fresh_stderr"], 0.0)
     yield from at_least("degrees of freedom >= 1", ok, ok["fresh_dof"], 1.0 - 1e-9)
-    constant = ok[["clip_constant", "spectral_constant"]].min(axis=1)
+    constant = constant_everywhere(ok)
     stderr = (ok["fresh_stderr"] / constant).where(constant > 0, 0.0)
     sure = ok["held_out"] - SIGMAS_OF_MEANS * stderr
     room = 1e-9 * ok["spread"].fillna(0.0)
@@ -52,12 +52,10 @@ def _upper(ok: pd.DataFrame) -> "pd.Series[float]":
 
 def _coverage(ok: pd.DataFrame) -> Iterator[Violation]:
     """Of each method, the samples in which its 95 % lower bound lies above the known W1 are one in twenty, or are as
-    many by chance. Its samples are independent of each other."""
-    method = [*cell_columns(ok, "method."), "training_seed"]
+    many by chance. Samples are independent of each other, trainings on one sample are not: one of those counts."""
+    method, points = cell_columns(ok, "method."), [*cell_columns(ok, "problem.", "sampling."), "seed"]
     known = ok[ok["population_w1"].notna() & ok["held_out_lower"].notna()]
-    trained_apart = known["training_seed"] != known["seed"]
-    method = method if trained_apart.any() else method[:-1]
-    for _, rows in known.groupby(method, dropna=False, sort=False):
+    for _, rows in known.drop_duplicates([*method, *points]).groupby(method, dropna=False, sort=False):
         missed = int((rows["held_out_lower"] > rows["population_w1"] + 1e-9 * rows["spread"]).sum())
         if missed and bdtrc(missed - 1, len(rows), 1 - LEVEL) < CHANCE:
             name = rows["method.name"].iloc[0]

@@ -129,7 +129,7 @@ def _derived(frame: pd.DataFrame) -> pd.DataFrame:
     rows["c_over_c_star"] = pd.Series(roots, frame.index[known], dtype=np.float64)
     rows["slope_half_ratio"] = (frame["slope_half"] / rows["slope"]).where(rows["slope"] > 0)
     rows["sampling_error"] = primal - frame["population_w1"]
-    constant = frame[["clip_constant", "spectral_constant"]].min(axis=1)
+    constant = constant_everywhere(frame)
     sure = np.sign(frame["fresh_raw"]) * (frame["fresh_raw"].abs() - frame["fresh_raw_error"]).clip(lower=0)
     rows["held_out"] = lower_confidence(sure, 0.0, frame["fresh_dof"], constant)
     least = frame["fresh_raw"] - frame["fresh_raw_error"]
@@ -140,6 +140,12 @@ def _derived(frame: pd.DataFrame) -> pd.DataFrame:
     alive = (frame["grad_norm_max"] > 0) & (raw > 0)  # without a gradient, or upside down, it drives no generator
     rows["dead"] = (~alive).astype("float64").where(frame["method.name"] == "weight_clip")
     return rows
+
+
+def constant_everywhere(frame: pd.DataFrame) -> "pd.Series[Any]":
+    """The smallest Lipschitz constant of a row's critic that is known on all of R^d, empty where none is."""
+    constants: pd.Series[Any] = frame[["clip_constant", "spectral_constant"]].min(axis=1)
+    return constants
 
 
 @cache
