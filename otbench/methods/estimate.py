@@ -89,7 +89,8 @@ class Estimate:
             )
         if below >= above:
             return f"the lower bound's margin for chance is {below:.3g}; four times the points would halve it"
-        return f"the upper bound's margin for chance is {above:.3g}, of {self.blocks} blocks{self._points('; use more points')}"
+        more = self._points("; use more points")
+        return f"the upper bound's margin for chance is {above:.3g}, of {self.blocks} blocks{more}"
 
     def _points(self, advice: str) -> str:
         """The advice to use more points, where they would make the blocks larger."""
