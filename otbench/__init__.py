@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from otbench.report.check.rules import check_results
     from otbench.results.folder import load
     from otbench.transport.bounds import lower_bounds
-    from otbench.transport.exact import cost_matrix, solve_exact, verify_exact
+    from otbench.transport.dense import cost_matrix
+    from otbench.transport.exact import solve_exact, verify_exact
     from otbench.transport.monitoring import BatchBound, monitor
     from otbench.types import Bounds, ExactSolution, SamplePair
 
@@ -39,7 +40,7 @@ _HOME = {
     "OtbenchError": "errors",
     "ResultsError": "errors",
     "UncertifiedError": "errors",
-    "cost_matrix": "transport.exact",
+    "cost_matrix": "transport.dense",
     "solve_exact": "transport.exact",
     "verify_exact": "transport.exact",
     "WeightClip": "methods",

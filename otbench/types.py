@@ -1,5 +1,6 @@
 """Frozen values shared by every room: samples, exact solutions with their proof, lower bounds."""
 
+import math
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Protocol
 
@@ -192,8 +193,12 @@ class ExactSolution(Proof):
 
     ``lower`` <= W1 <= ``upper`` is the certificate, at most 1e-9 w1 wide, or 16 units in the last place of
     ``longest_move``. ``gap``, ``violation`` and ``marginal_error`` are the facts it is made of: ``Proof`` defines them
-    all. ``seconds`` is the wall time of the solve with its certificate, without the cost matrix. ``plan`` is None
-    where only the potentials were at hand.
+    all. ``seconds`` is the wall time of the solve with its certificate, without the cost matrix of the dense route.
+    ``plan`` is None where only the potentials were at hand. ``route`` is "dense", "sparse" or "line"; ``rounds`` and
+    ``pairs`` are the sparse one's rounds and the pairs that it had at the end.
+
+    Where a time limit or memory stopped the solver, ``w1`` is NaN and ``is_exact`` false: what is proved is the
+    interval alone, which is then as wide as it is.
 
     Source: Villani 2009, Thm 5.10.
     """
@@ -202,6 +207,20 @@ class ExactSolution(Proof):
     v: Array = field(repr=False)
     seconds: float = field(repr=False)
     plan: Plan | None = field(default=None, repr=False)
+    route: str = field(default="dense", repr=False)
+    rounds: int = field(default=0, repr=False)
+    pairs: int = field(default=0, repr=False)
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether there is a value, and not only the interval in which it lies."""
+        return not math.isnan(self.w1)
+
+    def __str__(self) -> str:
+        """The value, or the interval where there is no value."""
+        if self.is_exact:
+            return f"W1 = {self.w1:.12g}, proved in [{self.lower:.12g}, {self.upper:.12g}]"
+        return f"W1 is in [{self.lower:.6g}, {self.upper:.6g}]; the solver was stopped before it had a value"
 
 
 @dataclass(frozen=True, kw_only=True)

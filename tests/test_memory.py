@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from otbench.memory import free_memory, group_room
-from otbench.transport.exact import check_memory
+from otbench.transport.dense import check_memory
 
 SOLVE = """
 import resource, sys, numpy as np, psutil, otbench

@@ -9,7 +9,7 @@ import numpy as np
 from otbench.methods.reading import read_critic
 from otbench.transport.alignment import alignment
 from otbench.transport.bounds import Ladder
-from otbench.transport.exact import cost_matrix, solve_cost
+from otbench.transport.dense import cost_matrix, solve_cost
 from otbench.types import Bounds
 
 

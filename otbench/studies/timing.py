@@ -19,7 +19,7 @@ from otbench.results.store import Row
 from otbench.studies.plan import StudyPlan
 from otbench.studies.timed_training import Training, clock, engine_of, quartiles
 from otbench.transport.bounds import Ladder
-from otbench.transport.exact import cost_matrix, solve_cost
+from otbench.transport.dense import cost_matrix, solve_cost
 from otbench.types import SamplePair
 
 #: Training steps between two readings of a critic.

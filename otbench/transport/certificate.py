@@ -13,13 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from otbench.errors import UncertifiedError
+from otbench.transport.costs import ULP, Costs, MatrixCosts
 from otbench.types import Array, Plan, Proof
 
 #: Width of the interval around an exact value, relative to the value.
 TOLERANCE = 1e-9
-
-#: One unit in the last place of 1.
-ULP = 2.0**-52
 
 #: The smallest float64, by which a product below the normal numbers may be wrong.
 SMALLEST = 2.0**-1074
@@ -137,7 +135,7 @@ def _value(below: Below, above: Above) -> float:
     return min(max(above.cost, below.lower), above.upper)
 
 
-def from_below(cost: Array, a: Array, b: Array, u: Array, v: Array) -> Below:
+def from_below(cost: Array | Costs, a: Array, b: Array, u: Array, v: Array) -> Below:
     """The lower bound of W1 that potentials prove; O(n m).
 
     v_j less the largest excess of u_i + v_j over M_ij is feasible. A plan with the marginals r <= a and c <= b, one of
@@ -148,7 +146,7 @@ def from_below(cost: Array, a: Array, b: Array, u: Array, v: Array) -> Below:
     by taking two units in its last place off M_ij. Products are wrong by half a unit, and fsum adds them exactly.
 
     Args:
-        cost: the distances M (n, m).
+        cost: the distances M (n, m), as a matrix or asked for piece by piece.
         a: the weights (n,) of x.
         b: the weights (m,) of y.
         u: potentials (n,) of x, in the unit of M.
@@ -161,7 +159,7 @@ def from_below(cost: Array, a: Array, b: Array, u: Array, v: Array) -> Below:
         if not np.isfinite(potential).all():
             raise UncertifiedError(f"a potential {name}", "not finite", "a number", "solve these samples again")
     with np.errstate(over="ignore", invalid="ignore"):  # potentials that overflow prove nothing, and are refused so
-        excess, largest = _excess(cost, u, v)
+        excess, largest = _costs(cost).excess(u, v)
         repaired = v - excess
         products = np.concatenate([a * u, b * repaired])
     rounding = 2 * ULP * _sum(np.abs(products)) + SMALLEST * len(products)
@@ -171,7 +169,7 @@ def from_below(cost: Array, a: Array, b: Array, u: Array, v: Array) -> Below:
     return Below(u, v, lower, _sum(np.concatenate([a * u, b * v])), float(excess.max()), largest)
 
 
-def from_above(cost: Array, a: Array, b: Array, plan: Plan, largest: float) -> Above:
+def from_above(cost: Array | Costs, a: Array, b: Array, plan: Plan, largest: float) -> Above:
     """The upper bound of W1 that a plan with the marginals r and c proves.
 
     Rows, and then columns, that hold too much are shrunk to a and b, which makes nothing dearer. Of the lighter total
@@ -183,7 +181,7 @@ def from_above(cost: Array, a: Array, b: Array, plan: Plan, largest: float) -> A
     Rounding: r_i, a sum of k masses, is wrong by at most (k - 1) 2^-53 r_i, which is added to its error.
 
     Args:
-        cost: the distances M (n, m).
+        cost: the distances M (n, m), as a matrix or asked for piece by piece.
         a: the weights (n,) of x.
         b: the weights (m,) of y.
         plan: the plan.
@@ -193,12 +191,12 @@ def from_above(cost: Array, a: Array, b: Array, plan: Plan, largest: float) -> A
         UncertifiedError: it is no plan at all, as its mass is negative or its entries lie outside the samples.
     """
     check_plan(plan, len(a), len(b))
-    costs = cost[plan.rows, plan.cols]
+    costs = _costs(cost).at(plan.rows, plan.cols)
     own = _sum(plan.mass * costs)
     row_errors, col_errors = _marginal_errors(plan.rows, plan.mass, a), _marginal_errors(plan.cols, plan.mass, b)
     missing = 0.5 * (_sum(row_errors) + _sum(col_errors)) * (1 + ULP)
     if missing * largest > 0.1 * TOLERANCE * own:  # the closer bound is computed only where it matters
-        largest = _dearest_completion(cost, plan, row_errors, col_errors)
+        largest = _dearest_completion(_costs(cost), plan, row_errors, col_errors)
     upper = own * (1 + 2 * ULP) + missing * largest + SMALLEST * len(costs) * (own > 0)
     error = max(float((e / np.maximum(w, LIGHT)).max()) for e, w in ((row_errors, a), (col_errors, b)))
     return Above(plan, upper, own, error, _longest_move(plan.mass, costs, largest if missing > 0 else 0.0))
@@ -217,20 +215,8 @@ def check_plan(plan: Plan, n: int, m: int) -> None:
         raise UncertifiedError("a mass of the plan", f"{plan.mass.min():.3g}", "0 or more", remedy)
 
 
-def _excess(cost: Array, u: Array, v: Array) -> tuple[Array, float]:
-    """max(0, max_i u_i + v_j - M_ij) (m,) with two units in its last place taken off M_ij, and max_ij M_ij.
-
-    Rows are taken in blocks that stay in the cache.
-    """
-    excess, largest = np.zeros(cost.shape[1]), 0.0
-    step = max(1, 65536 // cost.shape[1])
-    for k in range(0, len(cost), step):
-        block = cost[k : k + step]
-        largest = max(largest, float(block.max()))
-        sums = u[k : k + step, None] + v
-        sums -= block * (1 - 2 * ULP)
-        np.maximum(excess, sums.max(axis=0), out=excess)
-    return excess, largest
+def _costs(cost: Array | Costs) -> Costs:
+    return MatrixCosts(cost) if isinstance(cost, np.ndarray) else cost
 
 
 def _marginal_errors(indices: NDArray[np.intp], mass: Array, weights: Array) -> Array:
@@ -241,13 +227,13 @@ def _marginal_errors(indices: NDArray[np.intp], mass: Array, weights: Array) -> 
     return errors
 
 
-def _dearest_completion(cost: Array, plan: Plan, row_errors: Array, col_errors: Array) -> float:
+def _dearest_completion(costs: Costs, plan: Plan, row_errors: Array, col_errors: Array) -> float:
     """The largest cost between a row and a column from which mass may be missing: those whose sums are wrong, and those
     that lose mass when a sum that is wrong is shrunk."""
     rows, cols = row_errors > 0, col_errors > 0
     by_cols, by_rows = plan.rows[cols[plan.cols]], plan.cols[rows[plan.rows]]
     rows[by_cols], cols[by_rows] = True, True
-    return float(cost[np.ix_(rows, cols)].max(initial=0.0))
+    return costs.dearest(rows, cols)
 
 
 def _longest_move(mass: Array, costs: Array, completion: float) -> float:

@@ -1,155 +1,112 @@
-"""The exact W1 of two samples: the cost matrix, POT's network simplex, and a certificate, or there is no number."""
+"""The exact W1 of two samples with its certificate, by the route that suits their size."""
 
+import dataclasses
+import math
 import time
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
-from scipy.spatial.distance import cdist
 
-from otbench.errors import InputError, UncertifiedError
-from otbench.inputs import as_points
-from otbench.memory import address_space_is_limited, free_memory
-from otbench.transport.certificate import ULP, Above, Below, certify, from_above, from_below, is_exact
-from otbench.transport.forest import rebuilt
-from otbench.types import Array, ExactSolution, Plan, SamplePair
+from otbench.errors import InputError
+from otbench.inputs import as_values
+from otbench.memory import free_memory
+from otbench.transport.certificate import from_above, from_below, is_exact
+from otbench.transport.dense import (
+    cost_matrix,
+    fits,
+    interval_of,
+    refused_when_full,
+    solution_of,
+    solve_cost,
+    verify_cost,
+)
+from otbench.transport.line import LineCosts, solve_line
+from otbench.transport.sparse import Found, bytes_needed, prove, solve_sparse
+from otbench.types import Array, ExactSolution, SamplePair
 
-#: The most rounds of POT that follow the first one where its proofs are too far apart.
-ROUNDS = 6
+Route = Literal["auto", "dense", "sparse"]
 
-#: POT stops early at 100 000 simplex steps by default, with a warning and a cost up to 2.5 % too high.
-MAX_ITERATIONS = 10**12
+#: Samples of at most this many pairs are solved with all of them: below it neither route is slower by much, as
+#: results/timing shows, and above it the sparse one wins.
+DENSE_PAIRS = 1500 * 1500
 
-#: What a solve takes at most, in arrays of n m doubles, as measured: the cost, its scaled copy, its part without atoms
-#: of weight 0, POT's plan, and POT's arcs with their costs and flows, which take a little more than three.
-MATRICES_IN_A_SOLVE = 7.25
-
-#: Bytes that a process needs besides: the solver's vectors, and what the allocator keeps.
-BYTES_BESIDES = 2**25
-
-
-@contextmanager
-def _refused_when_full() -> Iterator[None]:
-    """Turn a MemoryError into an error of one line, where memory ran out although it seemed enough."""
-    try:
-        yield
-    except MemoryError:
-        raise InputError("the samples' cost matrix or plan does not fit in memory: use smaller samples") from None
+#: Points this much smaller than the largest are beyond what one unit for all of them can tell: the dense route has one
+#: for each pair.
+FINEST = 2.0**-400
 
 
-def cost_matrix(x: Any, y: Any) -> Array:
-    """The Euclidean distances M_ij = |x_i - y_j| of two samples, float64 (n, m), in the data's unit.
-
-    x (n, d) and y (m, d) may be anything that becomes a float64 array. Differences are formed before they are squared:
-    the quadratic expansion would give 1.3e-7 for a true 4e-9.
-
-    Raises:
-        InputError: malformed points or points of two dimensions; a solve would need more memory than there is, which
-            is found before anything is allocated; or a distance is beyond the range of float64.
-    """
-    with _refused_when_full():
-        x, y = as_points("x", x), as_points("y", y)
-        if x.shape[1] != y.shape[1]:
-            raise InputError(f"x and y must have the same dimension; got {x.shape[1]} and {y.shape[1]}")
-        check_memory(len(x), len(y))
-        sizes = np.abs(np.concatenate([x, y]))
-        largest = sizes.max()
-        smallest = sizes.min(where=sizes > 0, initial=largest)
-        # squares of differences beyond 1e±154 leave the range of float64; none is smaller than 2^-53 of a point
-        if largest < 2.0**400 and (smallest > 2.0**-400 or largest == 0):
-            matrix: Array = cdist(x, y)
-            return matrix
-        if smallest > 2.0**-400 * largest:
-            exponent = int(np.frexp(largest)[1])
-            matrix = cdist(np.ldexp(x, -exponent), np.ldexp(y, -exponent))
-            with np.errstate(over="ignore"):
-                return _counted(np.ldexp(matrix, exponent))
-        return _counted(np.array([_far_distances(point, y) for point in x]))
-
-
-def _counted(matrix: Array) -> Array:
-    """The distances, refused where float64 cannot hold one."""
-    if not np.isfinite(matrix).all():
-        raise InputError("x and y hold points farther apart than float64 counts, 1.8e308: divide both by one number")
-    return matrix
-
-
-def _far_distances(point: Array, y: Array) -> Array:
-    """|point - y_j| (m,), each difference divided by its largest entry first, so that no square leaves float64."""
-    with np.errstate(over="ignore"):
-        differences = np.abs(point - y)
-        largest = differences.max(axis=1)
-        scale = np.where((largest > 0) & np.isfinite(largest), largest, 1.0)
-        return np.asarray(scale * np.linalg.norm(differences / scale[:, None], axis=1))
-
-
-def check_memory(n: int, m: int, solves: int = 1) -> None:
-    """InputError where ``solves`` exact solves of n x m points at once need more memory than this process may take.
-
-    POT ends the interpreter when it runs out of memory, so that nothing could be caught later.
-    """
-    if address_space_is_limited():
-        _pot()  # its libraries take from the same limit
-    needed, available = solves * (8 * n * m * MATRICES_IN_A_SOLVE + BYTES_BESIDES), free_memory()
-    if needed > available:
-        several = f"{solves} exact solves" if solves > 1 else "an exact solve"
-        raise InputError(
-            f"{several} of {n} x {m} points need{'s' if solves == 1 else ''} {needed / 2**30:.1f} GiB, "
-            f"{available / 2**30:.1f} GiB are free: use smaller samples{' or fewer workers' if solves > 1 else ''}"
-        )
-
-
-def solve_exact(x: Any, y: Any, a: Any = None, b: Any = None) -> ExactSolution:
+def solve_exact(
+    x: Any,
+    y: Any,
+    a: Any = None,
+    b: Any = None,
+    *,
+    route: Route = "auto",
+    time_limit: float | None = None,
+    potentials: tuple[Any, Any] | None = None,
+) -> ExactSolution:
     """The exact W1 of two weighted samples, with its proof.
 
     W1 is the least sum_ij g_ij |x_i - y_j| over plans g >= 0 with marginals a and b; POT's network simplex finds it.
+    The dense route gives it all n m pairs. The sparse route gives it few, proves by a look through all of them that no
+    other would help, and adds those that would; it needs O(n + m) memory. Both give the same value with the same
+    certificate. On the line, d = 1, sorting does.
 
     Args:
         x: points (n, d) in any unit, in anything that becomes a float64 array.
         y: points (m, d).
         a: weights (n,) of x that sum to 1; uniform where they are None.
         b: weights (m,) of y, likewise.
+        route: "dense", "sparse", or "auto" for the one that is faster at this size and fits in memory.
+        time_limit: seconds after which the sparse route stops with what it has proved; a round of it that has begun is
+            finished. The solution is then an interval: ``w1`` is NaN, ``is_exact`` false.
+        potentials: potentials u (n,), v (m,) from which the sparse route starts, feasible or not, in place of those of
+            a coarser problem. Of a critic f: s f(x) for a scale s > 0, and -s f(y).
 
     Returns:
         The value in the data's unit, an interval that holds W1 whatever was rounded, the potentials and the plan.
 
     Raises:
-        InputError: malformed samples or weights, or a cost matrix that does not fit in memory.
+        InputError: malformed samples, weights or options, or samples that do not fit in memory by this route.
         UncertifiedError: no interval was found that is at most 1e-9 W1 wide, or 16 units in the last place of the
             longest move.
 
     Source: Bonneel et al. 2011 (network simplex); Flamary et al. 2021 (POT).
     """
     pair = SamplePair(x, y, a, b)
-    return solve_cost(cost_matrix(pair.x, pair.y), pair.a, pair.b)
+    start = as_potentials(potentials, pair)
+    if route not in get_args(Route):
+        raise InputError(f"route must be one of {', '.join(get_args(Route))}; got {route!r}")
+    if time_limit is not None and not time_limit > 0:
+        raise InputError(f"time_limit must be a number of seconds above 0, or None; got {time_limit!r}")
+    if time_limit is not None and route == "dense":
+        raise InputError('time_limit needs the sparse route, as POT cannot be stopped half-way: drop route="dense"')
+    return solve_pair(pair, route, time_limit, start)
 
 
-def solve_cost(cost: Array, a: Array, b: Array) -> ExactSolution:
-    """``solve_exact`` for a given cost matrix (n, m) and validated weights a (n,), b (m,).
-
-    Atoms of weight 0 are left out. They get the largest potential that stays feasible, u_i = min_j M_ij - v_j.
-    """
-    with _refused_when_full():
-        start = time.perf_counter()
-        rows, cols = np.flatnonzero(a), np.flatnonzero(b)
-        if len(rows) == len(a) and len(cols) == len(b):
-            return _solution(*_solve(cost, a, b), None, start)
-        below, above = _solve(np.ascontiguousarray(cost[np.ix_(rows, cols)]), a[rows], b[cols])
-        u, v = np.zeros(len(a)), np.zeros(len(b))
-        u[rows], v[cols] = below.u, below.v
-        idle_rows, idle_cols = np.flatnonzero(a == 0), np.flatnonzero(b == 0)
-        below_cost = cost * (1 - 4 * ULP)  # feasible whatever the rounding of the sums
-        u[idle_rows] = (below_cost[idle_rows][:, cols] - below.v).min(axis=1, initial=np.inf)
-        v[idle_cols] = (below_cost[:, idle_cols] - u[:, None]).min(axis=0, initial=np.inf)
-        plan = Plan(rows[above.plan.rows], cols[above.plan.cols], above.plan.mass)
-        below = from_below(cost, a, b, u, v)
-        return _solution(below, from_above(cost, a, b, plan, below.largest), None, start)
+def solve_pair(
+    pair: SamplePair, route: Route = "auto", time_limit: float | None = None, start: tuple[Array, Array] | None = None
+) -> ExactSolution:
+    """``solve_exact`` of validated samples."""
+    begun = time.perf_counter()
+    if route == "auto" and pair.dim == 1:
+        solved = _on_the_line(pair, begun)
+        if solved is not None:
+            return solved
+    sparse = route == "sparse" or (route == "auto" and (time_limit is not None or start is not None or suits(pair)))
+    if not sparse:
+        return solve_cost(cost_matrix(pair.x, pair.y), pair.a, pair.b)
+    check_sparse_memory(pair)
+    with refused_when_full():
+        until = math.inf if time_limit is None else time.monotonic() + time_limit
+        found = solve_sparse(pair.x, pair.y, pair.a, pair.b, until, start)
+    if not is_exact(found.below, found.above) and found.done and route == "auto" and fits(*_sizes(pair)):
+        return solve_cost(cost_matrix(pair.x, pair.y), pair.a, pair.b)
+    return _told(found, begun)
 
 
 def verify_exact(solution: ExactSolution, x: Any, y: Any, a: Any = None, b: Any = None) -> ExactSolution:
-    """Prove a stored value again from its potentials and its plan, without solving; O(n m).
+    """Prove a stored value again from its potentials and its plan, without solving; O(n m) in time, not in memory.
 
     Feasible potentials prove that no plan is cheaper than a.u + b.v = w1, and the stored plan proves that w1 is
     reached. Where the solution has no plan, only the first half is proved, and ``upper`` is infinite.
@@ -171,95 +128,73 @@ def verify_exact(solution: ExactSolution, x: Any, y: Any, a: Any = None, b: Any 
     Source: Villani 2009, Thm 5.10 (weak duality).
     """
     pair = SamplePair(x, y, a, b)
-    if (len(solution.u), len(solution.v)) != (len(pair.x), len(pair.y)):
+    if (len(solution.u), len(solution.v)) != _sizes(pair):
         raise InputError(
             f"potentials of lengths {len(solution.u)} and {len(solution.v)} cannot prove a value "
             f"on {len(pair.x)} and {len(pair.y)} points: pass the samples it was solved on"
         )
-    return verify_cost(solution, cost_matrix(pair.x, pair.y), pair.a, pair.b)
+    return verify_pair(solution, pair)
 
 
-def verify_cost(solution: ExactSolution, cost: Array, a: Array, b: Array) -> ExactSolution:
-    """``verify_exact`` for a given cost matrix (n, m) and validated weights a (n,), b (m,)."""
-    start = time.perf_counter()
-    below = from_below(cost, a, b, solution.u, solution.v)
-    above = from_above(cost, a, b, solution.plan, below.largest) if solution.plan is not None else None
-    return _solution(below, above, solution.w1, start)
+def verify_pair(solution: ExactSolution, pair: SamplePair) -> ExactSolution:
+    """``verify_exact`` of validated samples."""
+    if not suits(pair):
+        return verify_cost(solution, cost_matrix(pair.x, pair.y), pair.a, pair.b)
+    begun = time.perf_counter()
+    below, above = prove(pair.x, pair.y, pair.a, pair.b, solution.u, solution.v, solution.plan)
+    return solution_of(below, above, solution.w1, begun, "sparse")
 
 
-def _solution(below: Below, above: Above | None, w1: float | None, start: float) -> ExactSolution:
-    """The solution that two bounds prove; where ``w1`` is None its value is the one that they give.
-
-    Raises:
-        UncertifiedError: they do not prove it.
-    """
-    proof = certify(below, above, w1)
-    plan = above.plan if above is not None else None
-    return ExactSolution(**vars(proof), u=below.u, v=below.v, seconds=time.perf_counter() - start, plan=plan)
-
-
-def _solve(cost: Array, a: Array, b: Array) -> tuple[Below, Above]:
-    """Bounds from below and above for positive weights: as a rule those that POT's first answer gives are tight."""
-    plan, u, v = _network_simplex(cost, a, b)
-    below = from_below(cost, a, b, u, v)
-    above = from_above(cost, a, b, plan, below.largest)
-    return (below, above) if is_exact(below, above) else _refined(cost, a, b, below, above)
+def suits(pair: SamplePair) -> bool:
+    """Whether samples are too large for the dense route to be the better one, and no point is so small beside the
+    largest that one unit for all of them loses it."""
+    n, m = _sizes(pair)
+    if n * m <= DENSE_PAIRS:
+        return False
+    sizes = np.abs(np.concatenate([pair.x, pair.y]))
+    return not fits(n, m) or bool(sizes.min(where=sizes > 0, initial=np.inf) > FINEST * sizes.max())
 
 
-def _refined(cost: Array, a: Array, b: Array, below: Below, above: Above) -> tuple[Below, Above]:
-    """Tighter bounds by further rounds of POT, as many as are needed and ``ROUNDS`` at most.
-
-    POT tells costs apart down to about 1e-15 of the largest. Where all mass moves much less far than that, as beside
-    one far point that both samples hold, any plan looks optimal to it. Further rounds therefore cap the costs at four
-    times the longest move so far. Potentials of capped costs are feasible for the true ones, and are small, so that
-    they round little. A plan that is optimal for capped costs and uses none of those that were capped is optimal; else
-    the cap is raised. Each later round solves for the part of the costs that the potentials leave, and adds to them.
-    """
-    none = np.zeros(len(a)), np.zeros(len(b))
-    above = _lower_of(above, from_above(cost, a, b, rebuilt(above.plan, a, b), below.largest))
-    cap, (u, v) = 4 * above.longest_move, none
-    for _ in range(ROUNDS):
-        if is_exact(below, above):
-            break
-        plan, more_u, more_v = _network_simplex(np.minimum(cost - u[:, None] - v, cap), a, b)
-        plan = rebuilt(plan, a, b)
-        found = from_below(cost, a, b, u + more_u, v + more_v)
-        reached = from_above(cost, a, b, plan, found.largest)
-        cap, (u, v) = (8 * cap, none) if reached.longest_move > cap else (cap, (found.u, found.v))
-        below = found if found.lower >= below.lower else below
-        above = _lower_of(above, reached)
-    return below, above
+def as_potentials(potentials: tuple[Any, Any] | None, pair: SamplePair) -> tuple[Array, Array] | None:
+    """Potentials to start from, validated."""
+    if potentials is None:
+        return None
+    if not isinstance(potentials, tuple | list) or len(potentials) != 2:
+        raise InputError("potentials must be a pair (u, v), one number for each point of x and of y")
+    u, v = as_values("potentials u", potentials[0]), as_values("potentials v", potentials[1])
+    if (len(u), len(v)) != _sizes(pair):
+        raise InputError(f"potentials must have {len(pair.x)} and {len(pair.y)} numbers; got {len(u)} and {len(v)}")
+    return u, v
 
 
-def _lower_of(one: Above, other: Above) -> Above:
-    return one if one.upper <= other.upper else other
+def _on_the_line(pair: SamplePair, begun: float) -> ExactSolution | None:
+    """The solution by sorting; None where the rounding of sums along the line leaves too wide an interval."""
+    x, y = pair.x[:, 0], pair.y[:, 0]
+    plan, u, v = solve_line(x, y, pair.a, pair.b)
+    costs = LineCosts(x, y)
+    below = from_below(costs, pair.a, pair.b, u, v)
+    above = from_above(costs, pair.a, pair.b, plan, below.largest)
+    return solution_of(below, above, None, begun, "line") if is_exact(below, above) else None
 
 
-def _network_simplex(cost: Array, a: Array, b: Array) -> tuple[Plan, Array, Array]:
-    """An optimal sparse plan and potentials u (n,), v (m,) from POT.
-
-    POT compares costs with an absolute epsilon: for data of size 1e-12 its plan is 14 % too dear. Costs are therefore
-    scaled so that the largest lies in [1, 2), by a power of two, which changes no bit of their digits.
-    """
-    largest = cost.max()
-    exponent = int(np.frexp(largest)[1]) - 1 if largest > 0 else 0
-    pot = _pot()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # an early stop is refused below, by its code
-        scaled = cost * 2.0**-exponent if abs(exponent) < 1000 else np.ldexp(cost, -exponent)  # the same, faster
-        _, log = pot.emd2(a, b, scaled, numItermax=MAX_ITERATIONS, log=True, return_matrix=True)
-    if log["result_code"] != 1:  # POT's OPTIMAL; its warning text says which other state it is
-        state = str(log["warning"]).splitlines()[0]
-        raise UncertifiedError("the solver's state", state, "optimal", "use smaller samples, or report it")
-    where = np.flatnonzero(log["G"] != 0)  # twice as fast on flags as on floats
-    rows, cols = np.divmod(where, cost.shape[1])
-    plan = Plan(rows, cols, log["G"].ravel()[where])
-    return plan, np.ldexp(log["u"], exponent), np.ldexp(log["v"], exponent)
+def _told(found: Found, begun: float) -> ExactSolution:
+    """The exact solution, or where the rounds were stopped the interval that they proved."""
+    if found.done or is_exact(found.below, found.above):
+        solved = solution_of(found.below, found.above, None, begun, "sparse")
+    else:
+        solved = interval_of(found.below, found.above, begun)
+    return dataclasses.replace(solved, rounds=found.rounds, pairs=found.pairs)
 
 
-def _pot() -> Any:
-    """POT, imported at the first solve, so that reading results does not take a second longer."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", category=DeprecationWarning)  # POT 0.9.7: optional backends
-        import ot
-    return ot
+def check_sparse_memory(pair: SamplePair) -> None:
+    """InputError where the sparse route needs more memory than this process may take."""
+    needed, available = bytes_needed(*_sizes(pair), pair.dim), free_memory()
+    if needed > available:
+        raise InputError(
+            f"the sparse route needs about {needed / 2**30:.1f} GiB for {len(pair.x)} and {len(pair.y)} points of "
+            f"dimension {pair.dim}, {available / 2**30:.1f} GiB are free: use smaller samples"
+        )
+
+
+def _sizes(pair: SamplePair) -> tuple[int, int]:
+    return len(pair.x), len(pair.y)

@@ -11,7 +11,7 @@ import numpy as np
 
 from otbench.errors import UncertifiedError
 from otbench.files import POINTS_BYTES, parse_npy, read_bounded, write_atomically
-from otbench.transport.exact import cost_matrix, solve_cost, verify_cost
+from otbench.transport.dense import cost_matrix, solve_cost, verify_cost
 from otbench.types import ExactSolution, Plan, SamplePair
 
 #: The arrays of a stored solution.

@@ -12,7 +12,7 @@ from otbench.report.check.rules import check_results
 from otbench.results.store import Results
 from otbench.transport.alignment import alignment
 from otbench.transport.bounds import Ladder
-from otbench.transport.exact import cost_matrix, solve_cost
+from otbench.transport.dense import cost_matrix, solve_cost
 
 
 def test_a_critic_is_read_in_a_few_cost_matrices_time(benchmark):

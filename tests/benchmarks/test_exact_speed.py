@@ -7,7 +7,8 @@ from scipy.optimize import linear_sum_assignment
 from side_by_side import take_turns
 
 from otbench.problems import problem
-from otbench.transport.exact import MAX_ITERATIONS, cost_matrix, solve_cost, verify_cost
+from otbench.transport.dense import cost_matrix, solve_cost, verify_cost
+from otbench.transport.pot import MAX_ITERATIONS
 
 
 @pytest.mark.parametrize("dim", [2, 32])

@@ -7,7 +7,8 @@ from otbench.errors import InputError, UnknownNameError
 from otbench.methods import METHODS, Job, WeightClip, method
 from otbench.methods.functions import on_union
 from otbench.transport.bounds import lower_bounds
-from otbench.transport.exact import cost_matrix, solve_exact
+from otbench.transport.dense import cost_matrix
+from otbench.transport.exact import solve_exact
 from otbench.types import Bounds, SamplePair
 
 

@@ -13,7 +13,8 @@ from otbench.problems.funnel_map import FunnelMap
 from otbench.problems.funnels import _certify
 from otbench.transport.alignment import alignment
 from otbench.transport.bounds import Ladder
-from otbench.transport.exact import cost_matrix, solve_cost, solve_exact
+from otbench.transport.dense import cost_matrix, solve_cost
+from otbench.transport.exact import solve_exact
 
 SIZES = pytest.mark.parametrize(("dim", "funnels"), [(1, 3), (2, 4), (2, 256), (16, 1), (16, 64), (128, 256)])
 

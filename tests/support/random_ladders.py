@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from otbench.inputs import as_weights
 from otbench.transport.bounds import lower_bounds
 from otbench.transport.certificate import TOLERANCE
-from otbench.transport.exact import cost_matrix, solve_cost
+from otbench.transport.dense import cost_matrix, solve_cost
 from otbench.types import Array, Bounds, ExactSolution
 
 law = settings(max_examples=40, deadline=None)

@@ -13,7 +13,7 @@ from scipy.optimize import linprog
 from otbench.methods.functions import McShane
 from otbench.methods.mlp import Mlp
 from otbench.transport.bounds import lower_bounds
-from otbench.transport.exact import cost_matrix
+from otbench.transport.dense import cost_matrix
 from otbench.types import Array, Bounds
 
 

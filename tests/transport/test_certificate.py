@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from otbench.errors import InputError, UncertifiedError
 from otbench.transport.certificate import TOLERANCE, ULP, ULPS, allowed_width, certify, from_above, from_below
-from otbench.transport.exact import cost_matrix, solve_exact, verify_exact
+from otbench.transport.dense import cost_matrix
+from otbench.transport.exact import solve_exact, verify_exact
 from otbench.transport.forest import rebuilt
 from otbench.types import Plan
 

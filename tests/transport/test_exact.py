@@ -11,10 +11,11 @@ from scipy.optimize import linear_sum_assignment
 from scipy.spatial.distance import cdist
 from scipy.stats import wasserstein_distance, wasserstein_distance_nd
 
-import otbench.transport.exact
+import otbench.transport.dense
 from otbench.errors import InputError, OtbenchError, UncertifiedError
 from otbench.transport.certificate import TOLERANCE, allowed_width
-from otbench.transport.exact import check_memory, cost_matrix, solve_exact, verify_exact
+from otbench.transport.dense import check_memory, cost_matrix
+from otbench.transport.exact import solve_exact, verify_exact
 from otbench.types import Plan
 
 law = settings(max_examples=40, deadline=None)
@@ -287,7 +288,7 @@ def test_a_solve_that_does_not_fit_in_memory_is_refused_before_anything_is_alloc
 
 @pytest.mark.filterwarnings("ignore:numItermax reached:UserWarning")
 def test_an_early_stop_of_the_solver_is_refused(monkeypatch):
-    monkeypatch.setattr(otbench.transport.exact, "MAX_ITERATIONS", 100)
+    monkeypatch.setattr(otbench.transport.dense, "MAX_ITERATIONS", 100)
     x, y = np.random.default_rng(3).standard_normal((2, 300, 2))
     with pytest.raises(UncertifiedError, match=r"the solver's state is numItermax .*optimal") as caught:
         solve_exact(x, y)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-import otbench.transport.exact
+import otbench.transport.dense
 from otbench.errors import UncertifiedError
 from otbench.transport.exact import solve_exact
 from otbench.transport.exact_cache import exact_solution
@@ -38,7 +38,7 @@ def believes(folder, pair=None):
 def test_a_stored_solution_is_proved_again_without_solving(tmp_path, monkeypatch):
     pair = a_pair(200, 200)
     first = exact_solution(pair, "key", tmp_path)
-    monkeypatch.setattr(otbench.transport.exact, "MAX_ITERATIONS", 10)
+    monkeypatch.setattr(otbench.transport.dense, "MAX_ITERATIONS", 10)
     assert same(exact_solution(pair, "key", tmp_path), first)
     with pytest.raises(UncertifiedError):
         exact_solution(pair, "another key", tmp_path)

@@ -23,7 +23,8 @@ from otbench.transport.certificate import (
     from_below,
     is_exact,
 )
-from otbench.transport.exact import cost_matrix, solve_cost, solve_exact, verify_cost, verify_exact
+from otbench.transport.dense import cost_matrix, solve_cost, verify_cost
+from otbench.transport.exact import solve_exact, verify_exact
 from otbench.transport.forest import rebuilt
 from otbench.types import Plan
 

@@ -14,7 +14,8 @@ import otbench.transport.exact as exact
 from otbench.errors import InputError, UncertifiedError
 from otbench.transport.bounds import lower_bounds
 from otbench.transport.certificate import NO_PLAN, Above, Below, certify, from_above
-from otbench.transport.exact import check_memory, cost_matrix, solve_exact
+from otbench.transport.dense import check_memory, cost_matrix
+from otbench.transport.exact import solve_exact
 from otbench.transport.forest import rebuilt
 from otbench.types import Plan, skill
 

@@ -72,7 +72,7 @@ def preflight(cells: Sequence[Cell], place: Place) -> None:
     """InputError, before anything is drawn, for sizes a problem cannot give, memory this machine does not have, or a
     device that is not there."""
     from otbench.methods.training.clipped import check_device
-    from otbench.transport.exact import check_memory
+    from otbench.transport.dense import check_memory
 
     if place.here:
         check_device(place.device)

@@ -16,8 +16,8 @@ from otbench.results.schema import SCHEMA, RowColumns, as_columns, names_of
 from otbench.results.store import Row
 from otbench.transport.alignment import alignment, mean_cosine
 from otbench.transport.bounds import VALUE_ROUNDING, Ladder
+from otbench.transport.dense import cost_matrix
 from otbench.transport.divergences import js_estimate, js_gradient, raw_gradient
-from otbench.transport.exact import cost_matrix
 from otbench.transport.exact_cache import exact_solution
 from otbench.types import Alignment, Array, Bounds, ExactSolution, Proof, SamplePair, moments
 

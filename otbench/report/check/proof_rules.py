@@ -8,7 +8,8 @@ import pandas as pd
 from otbench.report.check.violation import Violation, at_least, at_most, holds
 from otbench.results.schema import stored_fields
 from otbench.transport.bounds import VALUE_ROUNDING
-from otbench.transport.certificate import TOLERANCE, ULP, ULPS
+from otbench.transport.certificate import TOLERANCE, ULPS
+from otbench.transport.costs import ULP
 from otbench.types import Proof
 
 #: The columns of an exact value and its proof.

@@ -15,7 +15,8 @@ from otbench.studies.gan.plan import GeneratorPlan, record_key
 from otbench.studies.gan.targets import Target, target
 from otbench.studies.gan.training import Gans, Readers
 from otbench.transport.bounds import Ladder
-from otbench.transport.exact import cost_matrix, solve_cost, solve_exact
+from otbench.transport.dense import cost_matrix, solve_cost
+from otbench.transport.exact import solve_exact
 from otbench.types import Array, Bounds, ExactSolution, Proof
 
 #: What a generator's points tell without a critic, where they tell nothing.

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from small import declare, lines, python
 
-import otbench.transport.exact
+import otbench.transport.dense
 from otbench.errors import InputError, ResultsInUseError
 from otbench.experiment.declaration import load_experiment
 from otbench.experiment.run.runner import Place, default_workers, missing_cells, run_experiment
@@ -139,7 +139,7 @@ def test_rows_of_cells_no_longer_declared_are_set_aside(tmp_path: Path) -> None:
 def test_a_sample_without_a_certificate_is_refused_and_the_others_go_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(otbench.transport.exact, "MAX_ITERATIONS", 150)
+    monkeypatch.setattr(otbench.transport.dense, "MAX_ITERATIONS", 150)
     declared = declare(tmp_path, sampling="{ n = [4, 300] }", method=METHODS)
     done = run_experiment(declared, tmp_path / "results" / "tiny")
     assert (done.now, done.refused, done.diverged) == (10, 5, 0)

@@ -77,7 +77,7 @@ TRAINED_CRITICS = """
 import json
 import numpy as np
 from otbench.transport.bounds import Ladder
-from otbench.transport.exact import cost_matrix
+from otbench.transport.dense import cost_matrix
 from otbench.methods.functions import on_union
 import otbench
 found = []

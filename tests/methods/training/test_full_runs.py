@@ -11,7 +11,8 @@ from otbench.methods.training.clipped import train_many
 from otbench.methods.training.compiled_step import COMPILE_FROM
 from otbench.problems import problem
 from otbench.transport.bounds import Ladder
-from otbench.transport.exact import cost_matrix, solve_exact
+from otbench.transport.dense import cost_matrix
+from otbench.transport.exact import solve_exact
 from otbench.types import SamplePair
 
 SEEDS = range(5)

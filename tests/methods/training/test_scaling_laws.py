@@ -8,7 +8,7 @@ from otbench.methods.functions import on_union
 from otbench.methods.training.clipped import train_many
 from otbench.problems import problem
 from otbench.transport.bounds import Ladder
-from otbench.transport.exact import cost_matrix
+from otbench.transport.dense import cost_matrix
 
 PAIR = problem("shared_mass", dim=8, overlap=0.5).sample(128, mode="coupled", seed=1)
 

@@ -1,0 +1,237 @@
+"""All pairs of two samples, looked through in blocks: which are near-tight for given potentials, and c-transforms.
+
+A pair (i, j) is within t of tight where M_ij <= w with w = u_i + v_j + t. For w >= 0 this is M_ij^2 - w^2 <= 0, and
+
+    |x - y|^2 - (p + q)^2 = (|x|^2 - p^2) + (|y|^2 - q^2) - 2 (<x, y> + p q)
+
+is one product of matrices with d + 3 columns, where p + q = w. It is computed in float32 with a bound of its rounding
+taken off, so that it can only err by keeping a pair. What is kept is judged in float64, differences formed first.
+"""
+
+import os
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property
+from typing import NamedTuple, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
+
+from otbench.transport.costs import ULP, Indices
+from otbench.types import Array
+
+#: Rows and columns of a block: its float32 product, 1 MiB, stays in the second-level cache.
+ROWS, COLS = 256, 1024
+
+#: Pairs a row that are kept at most in a block of rows: where there are more, the tightest of each row and column.
+MOST_A_ROW = 64
+
+#: The smallest share of a step of float32 that a product below its normal numbers may be wrong by, for unit-size data.
+UNDERFLOW = 2.0**-110
+
+T = TypeVar("T")
+
+
+class Pairs(NamedTuple):
+    """Pairs of points: x[rows[k]] and y[cols[k]] at distance costs[k]."""
+
+    rows: Indices
+    cols: Indices
+    costs: Array
+
+
+NO_PAIRS = Pairs(np.empty(0, np.intp), np.empty(0, np.intp), np.empty(0))
+
+
+def joined(parts: Iterable[Pairs]) -> Pairs:
+    """Several lists of pairs as one."""
+    parts = list(parts)
+    return Pairs(*(np.concatenate(column) for column in zip(*parts, strict=True))) if parts else NO_PAIRS
+
+
+def threads() -> int:
+    """How many threads look through blocks: OMP_NUM_THREADS where it is set, else the cores that this process has."""
+    asked = os.environ.get("OMP_NUM_THREADS", "")
+    if asked.isdigit() and int(asked) > 0:
+        return int(asked)
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+class PointCosts:
+    """The distances of points x (n, d) and y (m, d), none of which is stored; see ``Costs``.
+
+    Coordinates must be at most about 1 in size, which a power of two achieves without changing a digit.
+    """
+
+    def __init__(self, x: Array, y: Array) -> None:
+        self.x, self.y = x, y
+        self.shape = (len(x), len(y))
+        self.dim = x.shape[1]
+        centre = np.median(np.concatenate([x[:: max(1, len(x) // 4096)], y[:: max(1, len(y) // 4096)]]), axis=0)
+        self._x, self._y = (x - centre), (y - centre)
+        self._xx, self._yy = (np.einsum("nd,nd->n", z, z) for z in (self._x, self._y))
+
+    def at(self, rows: Indices, cols: Indices) -> Array:
+        step = max(1, 2**21 // self.dim)
+        return np.concatenate([self._at(rows[k : k + step], cols[k : k + step]) for k in range(0, len(rows), step)] or [
+            np.empty(0)
+        ])
+
+    def _at(self, rows: Indices, cols: Indices) -> Array:
+        differences = self.x[rows]
+        differences -= self.y[cols]
+        lengths: Array = np.sqrt(np.einsum("nd,nd->n", differences, differences))
+        tiny = np.flatnonzero(lengths < 2.0**-400)  # squares may have left float64
+        if len(tiny):
+            far = np.abs(differences[tiny])
+            scale = far.max(axis=1)
+            scale[scale == 0] = 1.0
+            lengths[tiny] = scale * np.linalg.norm(far / scale[:, None], axis=1)
+        return lengths
+
+    @cached_property
+    def radii(self) -> tuple[Array, Array]:
+        """Bounds from above of the distances of the points from a common centre, (n,) and (m,)."""
+        return np.sqrt(self._xx) * (1 + 1e-9), np.sqrt(self._yy) * (1 + 1e-9)
+
+    @property
+    def largest(self) -> float:
+        """A bound from above of max_ij M_ij."""
+        return float(self.radii[0].max() + self.radii[1].max())
+
+    def dearest(self, rows: NDArray[np.bool_], cols: NDArray[np.bool_]) -> float:
+        from_x, from_y = self.radii
+        if not rows.any() or not cols.any():
+            return 0.0
+        return float(from_x[rows].max() + from_y[cols].max())
+
+    def excess(self, u: Array, v: Array) -> tuple[Array, float]:
+        excess = np.zeros(self.shape[1])
+        margin = 8 * ULP * (np.abs(u).max() + np.abs(v).max() + self.largest)
+
+        def worst(rows: Indices, cols: Indices) -> tuple[Indices, Array]:
+            over = np.zeros(self.shape[1])
+            np.maximum.at(over, cols, u[rows] + v[cols] - self.at(rows, cols) * (1 - 2 * ULP))
+            where = np.flatnonzero(over)
+            return where, over[where]
+
+        for cols, over in self._through(u + margin, v, worst):
+            excess[cols] = np.maximum(excess[cols], over)
+        return excess, self.largest
+
+    def near(self, p: Array, q: Array) -> Pairs:
+        """The pairs with M_ij <= p_i + q_j; where they are very many, the tightest of each row and column."""
+
+        def kept(rows: Indices, cols: Indices) -> Pairs:
+            costs = self.at(rows, cols)
+            room = p[rows] + q[cols] - costs
+            chosen = np.flatnonzero(room >= 0)
+            if len(chosen) > MOST_A_ROW * ROWS:
+                chosen = chosen[_tightest(rows[chosen], cols[chosen], room[chosen])]
+            return Pairs(rows[chosen], cols[chosen], costs[chosen])
+
+        return joined(self._through(p, q, kept))
+
+    def _through(self, p: Array, q: Array, judge: Callable[[Indices, Indices], T]) -> list[T]:
+        """What ``judge`` says of the pairs, a block of rows at a time, that may have M_ij <= p_i + q_j."""
+        left, right = _factor(self._x, self._xx, p, self.dim), _factor(self._y, self._yy, q, self.dim)
+        left[:, : self.dim + 1] *= -2
+        left = left[:, [*range(self.dim + 1), self.dim + 2, self.dim + 1]]  # its squares meet the other side's ones
+        turned = np.ascontiguousarray(right.T)
+
+        def one(k: int) -> T | None:
+            rows, cols = [], []
+            for c in range(0, self.shape[1], COLS):
+                product = left[k : k + ROWS] @ turned[:, c : c + COLS]
+                found = np.flatnonzero(~(product > 0))  # what is not a number is kept
+                if len(found):
+                    row, col = np.divmod(found, product.shape[1])
+                    rows.append(row + k)
+                    cols.append(col + c)
+            return judge(np.concatenate(rows), np.concatenate(cols)) if rows else None
+
+        return [found for found in self._map(one) if found is not None]
+
+    def _map(self, one: Callable[[int], T | None]) -> list[T | None]:
+        starts = range(0, self.shape[0], ROWS)
+        with threadpool_limits(1, "blas"):
+            if threads() == 1 or len(starts) == 1:
+                return [one(k) for k in starts]
+            with ThreadPoolExecutor(threads()) as pool:
+                return list(pool.map(one, starts))
+
+    def c_transform(self, v: Array) -> Array:
+        """About min_j M_ij - v_j (n,), in float32."""
+        left = np.column_stack([-2 * self._x, self._xx, np.ones(self.shape[0])]).astype(np.float32)
+        right = np.column_stack([self._y, np.ones(self.shape[1]), self._yy]).astype(np.float32).T.copy()
+        potentials = v.astype(np.float32)
+
+        def one(k: int) -> NDArray[np.float32]:
+            lowest = np.full(len(left[k : k + ROWS]), np.inf, np.float32)
+            for c in range(0, self.shape[1], COLS):
+                block = _distances(left[k : k + ROWS], right[:, c : c + COLS])
+                block -= potentials[c : c + COLS]
+                np.minimum(lowest, block.min(axis=1), out=lowest)
+            return lowest
+
+        return np.concatenate([part for part in self._map(one) if part is not None]).astype(np.float64)
+
+    def room(self, u: Array, v: Array, wanted: int, rng: np.random.Generator, most: int = 4096) -> Array:
+        """How far from tight about ``wanted`` pairs of each row are at most, (n,), estimated from some columns."""
+        m = self.shape[1]
+        some = rng.choice(m, min(m, most, max(512, m // 8)), replace=False)
+        rank = min(len(some) - 1, max(0, round(wanted * len(some) / m) - 1))
+        left = np.column_stack([-2 * self._x, self._xx, np.ones(self.shape[0])]).astype(np.float32)
+        right = np.column_stack([self._y[some], np.ones(len(some)), self._yy[some]]).astype(np.float32).T.copy()
+        potentials = v[some].astype(np.float32)
+
+        def one(k: int) -> NDArray[np.float32]:
+            block = _distances(left[k : k + ROWS], right)
+            block -= potentials
+            block.partition(rank, axis=1)
+            return block[:, rank]
+
+        return np.concatenate([part for part in self._map(one) if part is not None]) - u
+
+    @property
+    def turned(self) -> "PointCosts":
+        """The same distances with the samples in the other order."""
+        other = object.__new__(PointCosts)
+        other.x, other.y, other.dim, other.shape = self.y, self.x, self.dim, self.shape[::-1]
+        other._x, other._y, other._xx, other._yy = self._y, self._x, self._yy, self._xx
+        return other
+
+
+def _factor(points: Array, squares: Array, p: Array, dim: int) -> NDArray[np.float32]:
+    """One side's factor (n, d + 3) of M^2 - (p + q)^2, with the rounding of the whole product taken off.
+
+    The product's rounding is at most (d + 8) 2^-24 times the sum of its terms' sizes, which is at most
+    2 (|x|^2 + p^2) + 2 (|y|^2 + q^2); either side pays for its own half.
+    """
+    with np.errstate(over="ignore", invalid="ignore"):  # potentials beyond float32 keep every pair
+        own = squares + p * p
+        paid = (dim + 8) * 2.0**-23 * own + UNDERFLOW
+        return np.column_stack([points, p, np.ones(len(points)), squares - p * p - paid]).astype(np.float32)
+
+
+def _distances(left: NDArray[np.float32], right: NDArray[np.float32]) -> NDArray[np.float32]:
+    block = left @ right
+    np.maximum(block, 0, out=block)
+    np.sqrt(block, out=block)
+    return block
+
+
+def _tightest(rows: Indices, cols: Indices, room: Array) -> NDArray[np.bool_]:
+    """Marks the pairs that are among the ``MOST_A_ROW`` with most room of their row or of their column."""
+    return (_rank(rows, room) < MOST_A_ROW) | (_rank(cols, room) < MOST_A_ROW)
+
+
+def _rank(groups: Indices, room: Array) -> Indices:
+    """The place of every pair within its group, the one with most room first."""
+    order = np.lexsort((-room, groups))
+    sizes = np.bincount(groups)
+    starts = np.repeat((np.cumsum(sizes) - sizes)[sizes > 0], sizes[sizes > 0])
+    rank = np.empty(len(order), np.intp)
+    rank[order] = np.arange(len(order)) - starts
+    return rank
