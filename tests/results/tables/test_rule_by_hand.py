@@ -11,7 +11,7 @@ from test_scale_rule import PLANTED, planted_rows
 from otbench.errors import ResultsError
 from otbench.report.advice import advise, in_words
 from otbench.results.tables.rule_held_out import held_out
-from otbench.results.tables.scale_rule import GIVEN, TARGETS, TERMS, ScaleRule, fit, settings_of
+from otbench.results.tables.scale_rule import GIVEN, TARGETS, TERMS, ScaleRule, fit, settings_of, trained
 
 ROWS = pd.DataFrame([
     {"problem.dim": 4, "method.widths": "3x5", "method.clip": 0.2, "method.lr": 0.1, "method.lr_unit": "clip",
@@ -67,6 +67,30 @@ def test_critics_that_did_not_train_do_not_bend_the_rule() -> None:
     measured[::9] *= 1e4
     found = fit(settings_of(rows), measured)
     np.testing.assert_allclose(found.log_scale(settings_of(rows)), PLANTED.log_scale(settings_of(rows)), atol=1e-6)
+
+
+def test_a_critic_is_stalled_where_its_first_gradient_by_hand_is_below_eps_and_not_a_hundredth_above() -> None:
+    """prod_l sigma_l (sqrt in + sqrt out) times the spread, over sigma_1 sqrt 3 of the second layer and its width^2."""
+    for row, (sizes, in_box) in zip(ROWS.index, (((4, 3, 5, 1), True), ((9, 16, 1), False), ((2, 1), False)),
+                                    strict=True):  # fmt: skip
+        clip, spread = ROWS["method.clip"][row], ROWS["spread"][row]
+        gain = 1.0
+        for fan_in, fan_out in pairwise(sizes):
+            side = clip if in_box else min(clip, 1 / math.sqrt(fan_in))
+            gain *= side / math.sqrt(3) * (math.sqrt(fan_in) + math.sqrt(fan_out))
+        width = sizes[1] if len(sizes) > 2 else 1
+        first = gain * spread / min(clip, 1 / math.sqrt(width)) / width**2
+        for share, stalled in ((0.99, False), (1.01, True)):
+            setting = settings_of(ROWS.loc[[row]].assign(**{"method.eps": share * first}))
+            assert setting.stalled().tolist() == [stalled]
+
+
+@pytest.mark.parametrize("middle", [1e-3, 1.0, 50.0])
+def test_a_critic_counts_as_trained_up_to_three_median_errors_and_not_beyond(middle: float) -> None:
+    """Errors of either sign that cancel, so that the first fit is 0 and the median error is ``middle``."""
+    left = middle * np.array([*([1.0, -1.0] * 20), 2.99, -2.99, 3.01, -3.01])
+    kept = trained(np.ones((len(left), 1)), left, np.ones(len(left)))
+    assert kept.tolist() == [True] * 42 + [False] * 2
 
 
 def test_the_median_and_the_ninth_tenth_are_of_the_errors_that_were_left_out() -> None:
