@@ -116,20 +116,25 @@ TABLE = pd.DataFrame([
 ])  # fmt: skip
 
 
+@pytest.mark.parametrize("copied", [None, 1.0, 2.0, 0.5])
 @pytest.mark.parametrize(("lr", "unit"), [(0.01, "clip"), (1e-3, "absolute")])
-def test_advice_is_what_the_table_says_at_the_clip_values_it_names(lr: float, unit: str) -> None:
-    advice = advise(16, (8, 8), lr=lr, lr_unit=unit, steps=500, table=TABLE)  # type: ignore[arg-type]
-    direction = math.sqrt(2 / math.pi)
+def test_advice_is_what_the_table_says_at_the_clip_values_it_names(lr: float, unit: str, copied: float | None) -> None:
+    """Also where the value that everyone copies has a gradient of length ``copied``, and is among those advised."""
+    direction, table = math.sqrt(2 / math.pi), TABLE
 
     def predicted(clip: float, target: str) -> float:
-        line = TABLE[TABLE["target"] == target].iloc[0]
+        line = table[table["target"] == target].iloc[0]
         rule = ScaleRule(0.7, 0.5, line[list(TERMS)].to_numpy(dtype=float), np.zeros(3))
         rate = lr * clip if unit == "clip" else lr
         return math.exp(scale_by_hand((16, 8, 8, 1), clip, rate, 500, False, 1.0, direction, rule))
 
+    if copied is not None:
+        table = TABLE.assign(constant=TABLE["constant"] + math.log(copied / predicted(0.01, "grad_norm_mean")))
+    advice = advise(16, (8, 8), lr=lr, lr_unit=unit, steps=500, table=table)  # type: ignore[arg-type]
     assert advice.best is not None
     assert advice.low is not None
     assert advice.high is not None
+    assert copied is None or advice.low <= 0.01 <= advice.high
     assert advice.raw_over_w1 == pytest.approx(predicted(advice.best, "raw_over_w1"), rel=1e-9)
     assert advice.raw_low == pytest.approx(0.5 * predicted(advice.best, "raw_over_w1"), rel=1e-9)
     assert advice.raw_high == pytest.approx(3.0 * predicted(advice.best, "raw_over_w1"), rel=1e-9)
@@ -139,7 +144,8 @@ def test_advice_is_what_the_table_says_at_the_clip_values_it_names(lr: float, un
     step = (1e3 / 1e-2) ** (1 / 500)  # of the clip values that are looked at
     assert predicted(advice.best, "grad_norm_mean") == pytest.approx(1.0, rel=3 * (step - 1))
     ends = [(advice.low, advice.low / step), (advice.high, advice.high * step)]
-    if unit == "absolute":  # weights come no further than the rate takes them, so that no clip value is too large
+    if unit == "absolute" and copied is None:
+        # weights come no further than the rate takes them, so that no clip value is too large
         assert ends.pop()[0] == pytest.approx(1e3 * advice.c_star)
     for inside, outside in ends:
         assert 1 / 3 <= predicted(inside, "grad_norm_mean") <= 3
