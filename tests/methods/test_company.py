@@ -10,8 +10,6 @@ from peoples import Returns, TurnsToFloat32, X, Y, centred, chain, refusal
 from torch import Tensor, nn
 
 import otbench
-from otbench.errors import InputError
-from otbench.methods.functions import UserFunction, check_company
 from otbench.types import Array
 
 pytestmark = pytest.mark.usefixtures("fixed_seed")
@@ -66,16 +64,6 @@ def test_a_critic_that_is_no_function_of_a_point_is_refused(critic: Callable[[],
     said = refusal(critic(), X[:count], Y[:count])
     batch_of_one = "the critic raised ValueError: Expected more than 1 value per channel"
     assert "depends on the points beside it or on chance" in said or batch_of_one in said
-
-
-@pytest.mark.parametrize("count", [2, 3, 5, 40, 130])
-def test_a_critic_that_hangs_on_one_point_of_the_batch_is_refused_whichever_that_is(count: int) -> None:
-    """As a maximum of the batch does, which is another one where that point is not among those looked at again."""
-    points = np.unique(np.random.default_rng(count).standard_normal((count, 3)), axis=0)
-    for one in points:
-        critic = UserFunction(lambda z, one=one: z[:, 0] + (z == one).all(axis=1).any())
-        with pytest.raises(InputError, match="depends on the points beside it or on chance"):
-            check_company(critic, points, critic.values(points))
 
 
 def deep_and_dead() -> nn.Module:
