@@ -1,5 +1,4 @@
-"""Every limit of a rule on rows: what is a hundredth of its room inside it passes, what is a hundredth beyond it is
-reported, and by that rule."""
+"""Every limit of a rule on rows: a hundredth of its room inside it passes, a hundredth beyond is reported by it."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path

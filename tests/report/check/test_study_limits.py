@@ -1,5 +1,4 @@
-"""Every limit of a rule on published scores, on GANs in training and on times: what is inside passes, what is beyond is
-reported."""
+"""Every limit of a rule on published scores, GANs in training and times: inside passes, beyond is reported."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
