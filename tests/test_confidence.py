@@ -43,6 +43,18 @@ def test_bounds_scale_with_the_critic_and_not_with_its_origin() -> None:
     assert other.stderr == pytest.approx(7 * one.stderr, rel=1e-6)
 
 
+@pytest.mark.parametrize(("n", "m"), [(3, 40), (40, 3), (8, 9)])
+def test_samples_that_change_places_change_the_sign_and_nothing_else(n: int, m: int) -> None:
+    """The two sides differ in size, weights, spread and in how large their values are: 256 units of the larger ones."""
+    rng = np.random.default_rng(n)
+    fx, fy = rng.normal(3, 1, n), rng.normal(-800, 5, m)
+    a, b = (weights / weights.sum() for weights in (rng.uniform(1, 2, n), rng.uniform(1, 3, m)))
+    one, other = held_out(fx, fy, a, b, 256 * 2.0**-52), held_out(fy, fx, b, a, 256 * 2.0**-52)
+    assert one.raw == pytest.approx(-other.raw, rel=1e-12)
+    assert (one.stderr, one.dof) == pytest.approx((other.stderr, other.dof), rel=1e-9)
+    assert one.raw_error == other.raw_error == 256 * 2.0**-52 * np.abs(fy).max()
+
+
 def test_a_weighted_mean_has_the_variance_of_its_effective_number_of_points() -> None:
     """Weights of importance: over many draws the spread of the estimate is its standard error."""
     rng = np.random.default_rng(1)

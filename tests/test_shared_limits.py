@@ -139,6 +139,7 @@ SUMS = [
     (np.float32, 2, 2 * 2.0**-23),
     (np.float32, 10_000, 100 * 2.0**-23),
     (np.float16, 2, 2 * 2.0**-10),
+    (np.float16, 64, 2 * 2.0**-10),  # and no more, however many: 8 units would be a share that is seen
 ]
 
 

@@ -16,7 +16,7 @@ def seal(results: Results) -> None:
 
 
 def unseal(results: Results) -> None:
-    """Take the seal off, before rows are added: a run that is killed leaves none."""
+    """Take the seal off, before any row is added, moved or set aside: a run that is killed leaves none."""
     (results.folder / SEAL).unlink(missing_ok=True)
 
 

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
+import otbench.methods.functions
 from otbench.errors import InputError
 from otbench.methods import WeightClip, method
 from otbench.methods.accept import as_critic
@@ -193,6 +194,20 @@ def test_mcshane_gradients_are_its_finite_differences() -> None:
     critic, z, step = McShane(rng.standard_normal((4, 3)), rng.standard_normal(4)), rng.random((20, 3)), 1e-6
     rises = [critic.values(z + step * e) - critic.values(z - step * e) for e in np.eye(3)]
     np.testing.assert_allclose(critic.gradients(z), np.stack(rises, 1) / (2 * step), atol=1e-8)
+
+
+@pytest.mark.parametrize("count", [0, 1, 6, 7, 8, 14, 15, 50])
+def test_mcshane_is_the_same_below_the_first_rows_of_distances(count: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Seven points at once: values and rays are those of all distances together, by differences."""
+    monkeypatch.setattr(otbench.methods.functions, "DISTANCES_AT_ONCE", 7 * 5 + 4)
+    rng = np.random.default_rng(count)
+    atoms, v, z = rng.standard_normal((5, 3)), rng.standard_normal(5), rng.standard_normal((count, 3))
+    rays = z[:, None] - atoms
+    lengths = np.sqrt((rays**2).sum(axis=2))
+    active, rows = (lengths - v).argmin(axis=1), np.arange(count)
+    critic = McShane(atoms, v)
+    np.testing.assert_allclose(critic.values(z), (lengths - v)[rows, active], atol=1e-12)
+    np.testing.assert_allclose(critic.gradients(z), (rays / lengths[:, :, None])[rows, active], atol=1e-12)
 
 
 def test_an_affine_critic_is_its_slope() -> None:

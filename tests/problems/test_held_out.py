@@ -41,10 +41,11 @@ def test_the_same_arguments_give_the_same_points() -> None:
     assert np.array_equal(one.y, again.y)
 
 
+@pytest.mark.parametrize("sizes", [(40, 30), (30, 40)])
 @pytest.mark.parametrize("comparison", ["classes", "halves"])
-def test_images_held_out_are_those_the_sample_leaves(comparison: str) -> None:
+def test_images_held_out_are_those_the_sample_leaves(comparison: str, sizes: tuple[int, int]) -> None:
     data = problem("digits", comparison=comparison)
-    sample, fresh = data.sample(40, 30, seed=2), data.held_out(20, 40, 30, seed=2)
+    sample, fresh = data.sample(*sizes, seed=2), data.held_out(20, *sizes, seed=2)
     rows = np.concatenate([sample.x, fresh.x]), np.concatenate([sample.y, fresh.y])
     n, m = data.sizes(None, None, "independent")
     whole = data.sample(n, m, seed=2)
@@ -63,6 +64,10 @@ def test_rows_of_files_held_out_are_those_the_sample_leaves(tmp_path: Path) -> N
     sample, fresh = data.sample(12, 22, seed=5), data.held_out(8, 12, 22, seed=5)
     assert sorted(np.concatenate([sample.x, fresh.x]).ravel()) == list(range(20))
     assert sorted(np.concatenate([sample.y, fresh.y]).ravel()) == list(range(100, 130))
+    assert len(data.held_out(2, 18, 3).x) == len(data.held_out(2, 3, 28).y) == 2
+    for n, m in ((19, 3), (3, 29)):  # the side with fewer rows left decides, whichever it is
+        with pytest.raises(InputError, match="of which there are 1"):
+            data.held_out(2, n, m)
     with pytest.raises(InputError, match=r"fresh = 9 rows are held out of those that the sample leaves over, .* 8"):
         data.held_out(9, 12, 22)
     with pytest.raises(InputError, match="of which there are 0"):

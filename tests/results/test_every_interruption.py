@@ -161,8 +161,13 @@ def test_no_row_is_lost_or_doubled_wherever_rewriting_is_interrupted(
         assert (found.rows, found.stale) == (kept, aside)
 
 
+@pytest.mark.parametrize(("before", "limit"), [(FEW, FEW), (FEW, MANY), (0, FEW), (0, MANY)])
 @pytest.mark.parametrize("how", HOWS)
-def test_records_of_a_study_are_kept_whole_or_as_they_were(how: str, tmp_path: Path) -> None:
+def test_records_of_a_study_are_kept_wherever_rewriting_is_interrupted(
+    how: str, before: int, limit: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Records that are to be kept are there once at any time, in the plain file, in the compressed one, or on the way
+    from one to the other."""
     made = [
         {"schema": 2, "key": f"exact 2 {k}", "kind": "exact", "machine": "m", "device": "cpu", "threads": 1,
          "repeats": 3, "load": 0.5 + k} for k in range(4)
@@ -171,6 +176,9 @@ def test_records_of_a_study_are_kept_whole_or_as_they_were(how: str, tmp_path: P
 
     def prepare(place: Path) -> Results:
         write_lines(Results(place).measurements_file, made)
+        monkeypatch.setattr(otbench.results.store, "COMPRESS_ABOVE", before)
+        Results(place).keep_measurements([str(record["key"]) for record in made])
+        monkeypatch.setattr(otbench.results.store, "COMPRESS_ABOVE", limit)
         return Results(place)
 
     def work(results: Results) -> None:
@@ -178,9 +186,13 @@ def test_records_of_a_study_are_kept_whole_or_as_they_were(how: str, tmp_path: P
 
     for results, ended in interruptions(tmp_path, how, prepare, work):
         found = results.measurements()
-        assert found in (([made[2], made[0]],) if ended else (made, [made[2], made[0]]))
+        assert all(found.count(made[k]) == 1 for k in (0, 2)), "a record is lost, or stands twice"
+        assert all(found.count(record) == 1 and record in made for record in found)
+        assert not ended or found == [made[2], made[0]]
         work(results)
         assert results.measurements() == [made[2], made[0]]
+        packed_now = results.packed_measurements.is_file(), results.measurements_file.is_file()
+        assert packed_now == (limit == MANY, limit != MANY)
 
 
 @pytest.mark.parametrize("how", HOWS)

@@ -50,12 +50,19 @@ def test_cancellation_is_told_by_the_size_of_the_samples() -> None:
             assert (named(one, other) == {name}) == differ, name
 
 
-def test_two_trainings_on_machines_that_round_otherwise_may_prove_bounds_a_tenth_of_w1_apart() -> None:
+@pytest.mark.parametrize("unit", [2.0**-20, 1.0, 2.0**20])
+def test_two_trainings_on_machines_that_round_otherwise_may_prove_bounds_a_tenth_of_w1_apart(unit: float) -> None:
+    """Whatever the unit of the data is."""
+    lengths = ("primal", "raw", "raw_error", "c_transform", "spread", "coupled_w1", "shift")
+    row = ROW | {name: ROW[name] * unit for name in lengths}
     for share, differ in ((0.99, False), (1.01, True)):
-        other = ROW | {"c_transform": 1.5 - share * 0.2}
-        assert (named(ROW, other, alike=False) == {"c_transform"}) == differ
-        other = ROW | {"raw": 0.5 + share * 0.1}  # raw / 0.5 is then 0.2 larger
-        assert (named(ROW, other, alike=False) == {"slope"}) == differ
+        other = row | {"c_transform": (1.5 - share * 0.2) * unit}
+        assert (named(row, other, alike=False) == {"c_transform"}) == differ
+        other = row | {"raw": (0.5 + share * 0.1) * unit}  # raw / 0.5 is then 0.2 units larger
+        assert (named(row, other, alike=False) == {"slope"}) == differ
+
+
+def test_what_is_not_of_the_training_is_compared_whatever_machines_round() -> None:
     assert not named(ROW, ROW | {"cosine": -0.75, "slope_constant": 0.4999}, alike=False)
     assert named(UNTRAINED, UNTRAINED | {"cosine": -0.75}, alike=False) == {"cosine"}, "nothing amplifies rounding"
     for name in ("primal", "shift", "method.clip", "n"):
@@ -84,6 +91,12 @@ def test_a_change_is_told_from_the_spread_of_seeds() -> None:
     assert changed(one, [value + 0.99 * spread for value in one]) == (0, 3, 0)
     assert changed(one, [value + 1.01 * spread for value in one]) == (1, 0, 0)
     assert changed([1.0, 1.0, 1.0], [0.0, 2.0, 1.0 + 1e-9]) == (0, 2, 1)
+    wide = [2.0, 6.0, 10.0]  # the larger deviation counts, on whichever side: 4, and the medians are 4 apart or more
+    for shift, told in ((-0.01, 0), (0.01, 1)):
+        near = [value - shift for value in one]
+        assert changed(near, wide)[0] == changed(wide, near)[0] == told
+    skew = [1.0, 2.0, 30.0]  # the middle is the median: the means are 9 apart
+    assert changed(one, skew)[0] == changed(skew, one)[0] == 0
 
 
 @pytest.mark.parametrize(("extra", "packs"), [(0, False), (-1, True)])

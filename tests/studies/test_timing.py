@@ -11,7 +11,7 @@ import otbench.studies.timed_training
 import otbench.studies.timing
 from otbench.errors import InputError, ResultsError
 from otbench.experiment.declaration import load_experiment
-from otbench.experiment.run.study_runner import run_plan
+from otbench.experiment.run.study_runner import missing_jobs, run_plan
 from otbench.report.check.rules import check_results
 from otbench.report.check.timing_rules import measurements
 from otbench.report.markdown import write_tables
@@ -48,6 +48,18 @@ def measured(tmp_path_factory) -> Path:
         assert run_plan(declared, folder / "results" / "speed") == 0
     write_tables(Results(folder / "results" / "speed"), "csv")
     return folder / "results" / "speed"
+
+
+def test_what_another_machine_has_timed_is_timed_here_again(measured: Path, tmp_path: Path) -> None:
+    """Whatever it has measured: times are a machine's own."""
+    declared = load_experiment(str(measured.parent.parent / "speed.toml"))
+    mine = Results(measured).measurements()
+    theirs = [row | {"machine": "another"} for row in mine]
+    for number, (rows, missing) in enumerate(((mine, 0), (theirs, 5), ([*theirs, *mine[:2]], 3), ([], 5))):
+        results = Results(tmp_path / str(number))
+        results.folder.mkdir()
+        write_lines(results.measurements_file, rows)
+        assert missing_jobs(declared, results, "cpu") == (missing, 5)
 
 
 def test_a_plan_is_every_engine_width_and_number_of_critics_once():

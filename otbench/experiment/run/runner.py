@@ -105,13 +105,13 @@ def run_experiment(
     with results.locked(), ExitStack() as stack:
         todo = missing_cells(experiment, results) if cells is None else list(cells)
         outcomes = stack.enter_context(_outcomes(todo, folder, place)) if todo else iter(())
+        unseal(results)
         torn = results.mend()
         stale = results.sort_out({cell.key for cell in experiment.cells})
         done, asked = results.known_keys(), {cell.key for cell in todo}
         again, kept, now = done & asked, done - asked, 0
         before = sum(cell.key in kept for cell in experiment.cells)
         write_meta(experiment, results, {})
-        unseal(results)
         on_progress(before, now, len(experiment.cells))
         statuses: list[object] = []
         for task, outcome, workers in outcomes:

@@ -38,13 +38,13 @@ def run_plan(
     scope = machine if plan.timed else EVERYWHERE
     keys = [key for records in jobs.values() for key in records]
     with results.locked():
+        unseal(results)
         results.mend()
         todo = _unmeasured(jobs, results, scope)
         if not plan.timed:
             whole = {key for job, records in jobs.items() if job not in todo for key in records}
             results.keep_measurements([key for key in keys if key in whole])
         write_meta(experiment, results, {machine: facts}, {scope: keys_digest(keys)})
-        unseal(results)
         for now, records in enumerate(_measured(plan, todo, device, 1 if plan.timed else workers)):
             append_lines(results.measurements_file, [{**record, "machine": machine} for record in records])
             on_progress(0, now + 1, len(todo))

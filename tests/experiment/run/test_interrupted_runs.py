@@ -11,6 +11,7 @@ from failing_disk import HOWS, interruptions
 from small import declare
 
 from otbench.experiment.run.runner import run_experiment
+from otbench.results.seal import seal_holds
 from otbench.results.store import Results
 from otbench.transport.exact_cache import exact_solution
 from otbench.types import SamplePair
@@ -45,6 +46,29 @@ def test_what_a_run_told_of_is_there_and_the_next_run_ends_as_if_nothing_had_bee
         assert {row["key"] for row in results.rows()} == {timing["key"] for timing in results.timings()}
         assert results.meta()["cells"] == 4
         assert len(results.meta()["machines"]) == 1
+
+
+def test_no_interrupted_run_leaves_a_seal_that_does_not_hold(tmp_path: Path) -> None:
+    """Of a sealed folder in which rows are set aside, taken back and added: the seal is off before any of it."""
+
+    def run(place: Path, *names: str) -> None:
+        methods = "[" + ", ".join(f'{{ name = "{name}" }}' for name in names) + "]"
+        experiment = declare(place.parent, problem='{ name = "segments", dim = 2 }', sampling=SAMPLING, method=methods)
+        run_experiment(experiment, place / "results" / "tiny")
+
+    def prepare(place: Path) -> Path:
+        run(place, "zero", "linear")
+        run(place, "linear")
+        return place
+
+    def work(place: Path) -> None:
+        run(place, "zero", "potential")
+
+    for place, ended in interruptions(tmp_path, ("killed", "error"), prepare, work):
+        kept = seal_holds(Results(place / "results" / "tiny"))
+        assert kept is True if ended else kept is not False
+        work(place)
+        assert seal_holds(Results(place / "results" / "tiny")) is True
 
 
 @pytest.mark.parametrize("how", HOWS)

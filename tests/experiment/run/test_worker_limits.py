@@ -9,7 +9,8 @@ from small import declare
 
 import otbench.experiment.run.workers as workers
 from otbench.errors import InputError, ResultsError
-from otbench.experiment.declaration import _affordable
+from otbench.experiment.cell import Cell
+from otbench.experiment.declaration import Block, _affordable, _cells
 from otbench.experiment.run.clusters import STARTS, visible_devices
 from otbench.experiment.run.tasks import make_tasks, share_out
 from otbench.experiment.run.workers import Failure, _outcome, run_here, run_on
@@ -87,6 +88,28 @@ def test_a_block_may_have_two_hundred_thousand_cells() -> None:
     _affordable(200_000)
     with pytest.raises(InputError, match=r"a block of 200001 cells is more than the 200000 allowed"):
         _affordable(200_001)
+
+
+@pytest.mark.parametrize("axis", ["problem", "sampling", "method", "seeds", "training_seeds"])
+def test_every_axis_of_a_block_counts(axis: str) -> None:
+    """Four hundred of one and five hundred others are allowed, one more is not."""
+    axes: dict[str, Any] = {
+        "problem": {"name": "translation", "dim": 2}, "sampling": {"n": 8}, "method": {"name": "weight_clip"},
+        "seeds": list(range(500)), "training_seeds": [0],
+    }  # fmt: skip
+    lists = {"problem": ("shift", 0.5), "sampling": ("n", 2), "method": ("clip", 0.5)}
+    other = "training_seeds" if axis == "seeds" else "seeds"
+    axes[other] = list(range(500))
+    for count in (400, 401):
+        values = list(range(1, count + 1))
+        name, unit = lists.get(axis, ("", 1))
+        axes[axis] = {**axes[axis], name: [unit * value for value in values]} if name else values
+        cells = _cells(Block(**axes), ".", None)
+        if count == 400:
+            assert isinstance(next(cells), Cell)
+        else:
+            with pytest.raises(InputError, match="a block of 200500 cells is more than the 200000 allowed"):
+                next(cells)
 
 
 def test_tasks_have_32_critics_each_or_what_is_worth_as_many(tmp_path: Any) -> None:

@@ -14,7 +14,7 @@ from otbench.experiment.declaration import load_experiment
 from otbench.experiment.run.runner import run_experiment
 from otbench.methods import Discriminator, WeightClip, method
 from otbench.methods.training.clipped import train
-from otbench.methods.training.logistic import train_discriminators
+from otbench.methods.training.logistic import TOGETHER, train_discriminators
 from otbench.methods.training.minibatch import STEPS_PER_BLOCK, MinibatchSource
 from otbench.methods.training.network import initial_parameters
 from otbench.problems import problem
@@ -55,12 +55,15 @@ def test_the_batched_discriminator_is_the_plain_one():
         assert fitted.constants()[0] is None
 
 
-def test_a_discriminator_does_not_depend_on_its_batch():
-    pairs = [problem("segments", theta=t).sample(64, mode="coupled") for t in np.linspace(-1, 1, 17)]
-    recipe, seeds = Discriminator(widths=(8, 8), batch=8, steps=20), list(range(17))
-    together = train_discriminators(pairs, recipe, seeds)
-    for k in (0, 5, 16):
-        (alone,) = train_discriminators([pairs[k]], recipe, [seeds[k]])
+@pytest.mark.parametrize("fresh", [False, True])
+def test_a_discriminator_does_not_depend_on_its_batch(fresh: bool) -> None:
+    """Of more than are trained together, each has its own points or law, the last ones, which are few, too."""
+    laws = [problem("segments", theta=t) for t in np.linspace(-1, 1, TOGETHER + 3)]
+    pairs = [law.sample(64, mode="coupled") for law in laws]
+    recipe, seeds = Discriminator(widths=(8, 8), batch=8, steps=20), list(range(len(laws)))
+    together = train_discriminators(pairs, recipe, seeds, laws=laws if fresh else None)
+    for k in (0, 5, TOGETHER - 1, TOGETHER, TOGETHER + 2):
+        (alone,) = train_discriminators([pairs[k]], recipe, [seeds[k]], laws=[laws[k]] if fresh else None)
         assert (alone.values(pairs[k].x) == together[k].values(pairs[k].x)).all()
 
 

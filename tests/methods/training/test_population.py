@@ -2,9 +2,11 @@
 
 import numpy as np
 import pytest
+import torch
 from families import cases
 
 from otbench.errors import InputError
+from otbench.methods.training.population import PopulationSource
 from otbench.problems import problem
 
 MIXTURES = {"shared_mass", "partial_move"}  # drawn with weights in half of their cases
@@ -18,6 +20,25 @@ def test_a_step_draws_the_same_points_whatever_was_drawn_before_and_whatever_the
     assert x.tobytes() == q.fresh(7, 50, seed=3, step=11)[0].tobytes()
     assert y.tobytes() == q.fresh(70, 5, seed=3, step=11)[1].tobytes()
     assert (x.dtype, y.dtype, x.shape, y.shape) == (np.float64, np.float64, (7, dim), (5, dim))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize(("first", "count"), [(0, 16), (16, 16), (32, 5), (37, 3), (2**40, 2)])
+def test_every_critic_is_shown_its_own_law_s_points_of_that_very_step(
+    first: int, count: int, dtype: torch.dtype
+) -> None:
+    """In blocks of any beginning and length, beside critics of other laws and seeds: what fills up has no pull."""
+    one, other = problem("spheres", dim=3), problem("translation", dim=3, shift=2.0)
+    laws, seeds = [one, other, one, one], [4, 4, 5, 4]
+    source = PopulationSource(laws, seeds, 5, 3, torch.zeros(1, dtype=dtype))
+    source.draw(0, 16)
+    source.draw(first, count)
+    assert (source.pull[:, 10:] == 0).all()
+    assert (source.pull[0, :10, 0] * 5).tolist() == pytest.approx([-1.0] * 5 + [1.0] * 5)
+    for k in range(count):
+        for shown, law, seed in zip(source.points(k), laws, seeds, strict=True):
+            due = torch.from_numpy(np.concatenate(law.fresh(5, 5, seed, first + k))).to(dtype)
+            assert torch.equal(shown[:10], due)
 
 
 @cases(2, leave_out=MIXTURES)

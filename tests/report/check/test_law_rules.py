@@ -78,6 +78,14 @@ def test_bounds_that_miss_too_often_are_found(missed: int, of: int, broken: bool
         assert f"{missed} of {of} bounds above the known W1" in str(found[0])
 
 
+def test_trainings_on_one_sample_are_one_witness() -> None:
+    """As many misses in as many independent samples are too many; thrice the same hundred samples are a hundred."""
+    again = pd.concat([frame(14, 100).assign(training_seed=k) for k in range(3)], ignore_index=True)
+    apart = frame(42, 300)
+    for rows, broken in ((again, False), (apart, True)):
+        assert any(violation.rule == "lower bounds cover" for violation in population(rows)) == broken
+
+
 def test_a_table_that_pools_cells_is_found(copy: Results) -> None:
     stored = Stored(copy)
     assert list(one_cell_a_line(stored.frame, stored.tables)) == []

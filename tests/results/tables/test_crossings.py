@@ -71,6 +71,23 @@ def test_every_sweep_is_counted_once_and_problems_weigh_the_same() -> None:
     assert whole["near_twice_share"] == pytest.approx((parts["near_twice"] / parts["sweeps"]).mean())
 
 
+def test_near_is_within_a_factor_two_above_and_below_and_no_further() -> None:
+    """Curves that are flat, so that raw/W1 at 2 c* is the level of the sweep."""
+    levels = np.array([0.1, 0.499, 0.501, 1.0, 1.99, 2.01, 30.0])
+    rows = planted_rows(3)
+    sweep = rows.groupby(["problem.name", "problem.dim", "method.depth", "method.lr_unit"], sort=False).ngroup()
+    level = levels[sweep.to_numpy() % len(levels)]
+    rows = rows.assign(raw=level, raw_over_w1=level)
+    near = ((level > 0.5) & (level < 2))[rows["seed"] == 0]
+    once = rows[rows["seed"] == 0].assign(near=near)
+    table = crossings(rows).set_index(["method.lr_unit", "problem"])
+    for (unit, problem), line in table.iterrows():
+        own = once[(once["method.lr_unit"] == unit) & (once["problem.name"].eq(problem) | (problem == "all"))]
+        assert line["near_twice"] == own["near"].sum() / 3, "three clip values a sweep"
+        assert line["near_twice_share"] == pytest.approx(own.groupby("problem.name")["near"].mean().mean())
+    assert 0 < table.loc[("clip", "all"), "near_twice"] < table.loc[("clip", "all"), "sweeps"]
+
+
 def test_a_point_s_worth_is_the_median_of_its_seeds_and_the_interval_their_range() -> None:
     rows = lawful(0.4)
     rows["slope_over_w1"] = 0.5 + 0.1 * rows["seed"]

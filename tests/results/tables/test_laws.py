@@ -63,6 +63,26 @@ def test_coverage_is_the_share_of_seeds_below_the_truth() -> None:
     assert line["covered"] < 1
 
 
+def test_a_seed_without_a_bound_is_no_miss_and_no_cover() -> None:
+    """Where no constant is known in some seeds, the share is of the others; where in none, there is no share."""
+    rows = frame(population_w1=1.0)
+    clip = (rows["problem.name"] == "spheres") & (rows["critic"] == "clip")
+    shares = []
+    for unknown in ([1], [0, 2], [0, 1, 2]):
+        table = laws(rows.assign(held_out_lower=rows["held_out_lower"].mask(clip & rows["seed"].isin(unknown))))
+        assert table is not None
+        shares.append(table[(table["problem.name"] == "spheres") & (table["critic"] == "clip")].iloc[0]["covered"])
+    assert shares[:2] == [0.0, 1.0]
+    assert np.isnan(shares[2])
+
+
+def test_a_difference_of_nothing_is_not_better() -> None:
+    table = paired(frame(held_out_over_population_w1=0.5))
+    assert table is not None
+    assert (table["better"] == 0.0).all()
+    assert (table["difference_median"] == 0.0).all()
+
+
 def test_data_without_a_law_have_no_upper_bound_and_unknown_laws_no_coverage() -> None:
     table = laws(frame(coupled_w1=np.nan, population_w1=np.nan))
     assert table is not None

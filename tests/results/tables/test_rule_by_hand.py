@@ -11,7 +11,7 @@ from test_scale_rule import PLANTED, planted_rows
 from otbench.errors import ResultsError
 from otbench.report.advice import advise, in_words
 from otbench.results.tables.rule_held_out import held_out
-from otbench.results.tables.scale_rule import GIVEN, TARGETS, TERMS, ScaleRule, fit, settings_of
+from otbench.results.tables.scale_rule import GIVEN, TARGETS, TERMS, ScaleRule, fit, settings_of, trained
 
 ROWS = pd.DataFrame([
     {"problem.dim": 4, "method.widths": "3x5", "method.clip": 0.2, "method.lr": 0.1, "method.lr_unit": "clip",
@@ -69,6 +69,30 @@ def test_critics_that_did_not_train_do_not_bend_the_rule() -> None:
     np.testing.assert_allclose(found.log_scale(settings_of(rows)), PLANTED.log_scale(settings_of(rows)), atol=1e-6)
 
 
+def test_a_critic_is_stalled_where_its_first_gradient_by_hand_is_below_eps_and_not_a_hundredth_above() -> None:
+    """prod_l sigma_l (sqrt in + sqrt out) times the spread, over sigma_1 sqrt 3 of the second layer and its width^2."""
+    for row, (sizes, in_box) in zip(ROWS.index, (((4, 3, 5, 1), True), ((9, 16, 1), False), ((2, 1), False)),
+                                    strict=True):  # fmt: skip
+        clip, spread = ROWS["method.clip"][row], ROWS["spread"][row]
+        gain = 1.0
+        for fan_in, fan_out in pairwise(sizes):
+            side = clip if in_box else min(clip, 1 / math.sqrt(fan_in))
+            gain *= side / math.sqrt(3) * (math.sqrt(fan_in) + math.sqrt(fan_out))
+        width = sizes[1] if len(sizes) > 2 else 1
+        first = gain * spread / min(clip, 1 / math.sqrt(width)) / width**2
+        for share, stalled in ((0.99, False), (1.01, True)):
+            setting = settings_of(ROWS.loc[[row]].assign(**{"method.eps": share * first}))
+            assert setting.stalled().tolist() == [stalled]
+
+
+@pytest.mark.parametrize("middle", [1e-3, 1.0, 50.0])
+def test_a_critic_counts_as_trained_up_to_three_median_errors_and_not_beyond(middle: float) -> None:
+    """Errors of either sign that cancel, so that the first fit is 0 and the median error is ``middle``."""
+    left = middle * np.array([*([1.0, -1.0] * 20), 2.99, -2.99, 3.01, -3.01])
+    kept = trained(np.ones((len(left), 1)), left, np.ones(len(left)))
+    assert kept.tolist() == [True] * 42 + [False] * 2
+
+
 def test_the_median_and_the_ninth_tenth_are_of_the_errors_that_were_left_out() -> None:
     rows = planted_rows()
     inside = np.flatnonzero(rows["problem.name"] == "three")
@@ -92,20 +116,25 @@ TABLE = pd.DataFrame([
 ])  # fmt: skip
 
 
+@pytest.mark.parametrize("copied", [None, 1.0, 2.0, 0.5])
 @pytest.mark.parametrize(("lr", "unit"), [(0.01, "clip"), (1e-3, "absolute")])
-def test_advice_is_what_the_table_says_at_the_clip_values_it_names(lr: float, unit: str) -> None:
-    advice = advise(16, (8, 8), lr=lr, lr_unit=unit, steps=500, table=TABLE)  # type: ignore[arg-type]
-    direction = math.sqrt(2 / math.pi)
+def test_advice_is_what_the_table_says_at_the_clip_values_it_names(lr: float, unit: str, copied: float | None) -> None:
+    """Also where the value that everyone copies has a gradient of length ``copied``, and is among those advised."""
+    direction, table = math.sqrt(2 / math.pi), TABLE
 
     def predicted(clip: float, target: str) -> float:
-        line = TABLE[TABLE["target"] == target].iloc[0]
+        line = table[table["target"] == target].iloc[0]
         rule = ScaleRule(0.7, 0.5, line[list(TERMS)].to_numpy(dtype=float), np.zeros(3))
         rate = lr * clip if unit == "clip" else lr
         return math.exp(scale_by_hand((16, 8, 8, 1), clip, rate, 500, False, 1.0, direction, rule))
 
+    if copied is not None:
+        table = TABLE.assign(constant=TABLE["constant"] + math.log(copied / predicted(0.01, "grad_norm_mean")))
+    advice = advise(16, (8, 8), lr=lr, lr_unit=unit, steps=500, table=table)  # type: ignore[arg-type]
     assert advice.best is not None
     assert advice.low is not None
     assert advice.high is not None
+    assert copied is None or advice.low <= 0.01 <= advice.high
     assert advice.raw_over_w1 == pytest.approx(predicted(advice.best, "raw_over_w1"), rel=1e-9)
     assert advice.raw_low == pytest.approx(0.5 * predicted(advice.best, "raw_over_w1"), rel=1e-9)
     assert advice.raw_high == pytest.approx(3.0 * predicted(advice.best, "raw_over_w1"), rel=1e-9)
@@ -115,7 +144,8 @@ def test_advice_is_what_the_table_says_at_the_clip_values_it_names(lr: float, un
     step = (1e3 / 1e-2) ** (1 / 500)  # of the clip values that are looked at
     assert predicted(advice.best, "grad_norm_mean") == pytest.approx(1.0, rel=3 * (step - 1))
     ends = [(advice.low, advice.low / step), (advice.high, advice.high * step)]
-    if unit == "absolute":  # weights come no further than the rate takes them, so that no clip value is too large
+    if unit == "absolute" and copied is None:
+        # weights come no further than the rate takes them, so that no clip value is too large
         assert ends.pop()[0] == pytest.approx(1e3 * advice.c_star)
     for inside, outside in ends:
         assert 1 / 3 <= predicted(inside, "grad_norm_mean") <= 3

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from failing_disk import interruptions
 from scipy import stats
 from small import lines, write_lines
 from small_gan import PLAN, declare_gan, timeless
@@ -15,6 +16,7 @@ from otbench.experiment.run.study_runner import run_plan
 from otbench.report.check.rules import check_results
 from otbench.report.markdown import write_tables
 from otbench.results.folder import Stored
+from otbench.results.seal import seal, seal_holds
 from otbench.results.store import Results
 from otbench.results.tables.gan import NUMBERS, curve_frame, ends
 from otbench.results.tables.tracking import CURVE_TABLES, ranking, runs
@@ -92,6 +94,27 @@ def test_records_in_another_order_are_put_into_the_declared_one(trained, tmp_pat
     write_lines(tmp_path / "results" / "measurements.jsonl", rows[24:] + rows[:24])
     assert run_plan(declare_gan(tmp_path), tmp_path / "results") == 0
     assert lines(tmp_path / "results" / "measurements.jsonl") == rows
+
+
+def test_no_interrupted_run_leaves_a_seal_that_does_not_hold(trained, tmp_path):
+    """Of a sealed folder whose records have another order than the plan, and one that it does not ask for."""
+    rows, declared = lines(trained / "measurements.jsonl"), declare_gan(tmp_path)
+
+    def prepare(place: Path) -> Results:
+        results = Results(place / "gan")
+        results.folder.mkdir()
+        write_lines(results.measurements_file, [*rows[24:], *rows[:24], rows[0] | {"key": "of another plan"}])
+        seal(results)
+        return results
+
+    def work(results: Results) -> None:
+        run_plan(declared, results.folder)
+
+    for results, ended in interruptions(tmp_path, "killed", prepare, work):
+        kept = seal_holds(results)
+        assert kept is True if ended else kept is not False
+        assert run_plan(declared, results.folder) == 0
+        assert seal_holds(results) is True
 
 
 def test_records_of_a_plan_that_was_changed_are_left_out(trained, tmp_path):
