@@ -15,7 +15,9 @@ from torch.nn.utils.spectral_norm import SpectralNorm
 from torch.nn.utils.weight_norm import WeightNorm
 
 from otbench.errors import InputError
+from otbench.methods.claims import Claim
 from otbench.methods.functions import EPS, clip_constant, one_value_a_point, rounding_of, spectral_constant
+from otbench.methods.lipschitz.everywhere import lipschitz_everywhere
 from otbench.types import Array
 
 #: What a module raises that cannot compute in a type, by itself or through a check of its own.
@@ -40,14 +42,21 @@ class TorchFunction:
     It is read in float64. One that cannot be (it turns its points to float32, say) is read in its own type, and
     ``eps``, the unit of rounding of its values, is then that type's. ``clip`` is the clip value that its weights are
     held to; None takes the largest weight there is. ``shape`` is that of a point as the module takes it, where it is no
-    vector.
+    vector. ``lipschitz`` is what is claimed of its constant, or of those of modules inside (``claims.Claim``).
 
     Raises:
         InputError: a module with lazy layers not yet run, which cannot be copied, or with a weight beyond ``clip``.
     """
 
-    def __init__(self, module: nn.Module, clip: float | None = None, shape: tuple[int, ...] | None = None) -> None:
+    def __init__(
+        self,
+        module: nn.Module,
+        clip: float | None = None,
+        shape: tuple[int, ...] | None = None,
+        lipschitz: Any = None,
+    ) -> None:
         module = _inside(module)
+        self.claim = Claim(lipschitz, module)
         _check_run(module)
         with _plainly():
             own = _private_copy(module)
@@ -55,6 +64,7 @@ class TorchFunction:
         kind = next((p.dtype for p in own.parameters() if p.is_floating_point()), torch.float32)
         self.readings = [(self.double, torch.float64), (own, kind)]
         self.shape, self.eps = shape, EPS["float64"]
+        self.point, self.unknown = shape, ""
         self.clip = None if clip is None else _true_clip(clip, own)
         self.highest = 0.0 if self.clip is None else _highest(self.clip, kind)
 
@@ -78,13 +88,24 @@ class TorchFunction:
         return None if (seen is None and varies) or not np.isfinite(gradients).all() else gradients
 
     def constants(self) -> tuple[float | None, float | None]:
-        """Known for a chain of Linear layers with 1-Lipschitz activations, as WGAN critics are."""
+        """K(c) and the product of spectral norms of a chain of Linear layers with 1-Lipschitz activations, as WGAN
+        critics are; of any other module what ``otbench.methods.lipschitz`` finds, and what was claimed. Where it finds
+        none ``unknown`` says why."""
+        return self.claim.beside(*self._own_constants())
+
+    def _own_constants(self) -> tuple[float | None, float | None]:
         weights = _linear_chain(self.double)
-        if weights is None:
-            return None, None
-        largest = max(float(np.abs(w).max()) for w in weights)
-        shapes = [w.shape for w in weights]
-        return clip_constant(max(self.clip or largest, largest), shapes), spectral_constant(weights)
+        if weights is not None:
+            largest = max(float(np.abs(w).max()) for w in weights)
+            shapes = [w.shape for w in weights]
+            return clip_constant(max(self.clip or largest, largest), shapes), spectral_constant(weights)
+        if self.point is None:
+            raise ValueError("the constants of a module depend on the shape of its points: read values first")
+        module, kind = self.readings[0]
+        with _plainly():
+            found = lipschitz_everywhere(module, self.point, kind, clip=self.clip, given=self.claim.of_parts)
+        self.unknown = found.reason or ""
+        return found.entries, found.spectral
 
     @property
     def saturation(self) -> float | None:
@@ -101,7 +122,8 @@ class TorchFunction:
         """The points as the module takes them and what it returns for a copy of them, in the first type that it runs
         in; from then on in that type alone."""
         for k, (module, kind) in enumerate(self.readings):
-            points = torch.from_numpy(np.array(z)).reshape(len(z), *(self.shape or z.shape[1:])).to(kind)
+            self.point = self.shape or z.shape[1:]
+            points = torch.from_numpy(np.array(z)).reshape(len(z), *self.point).to(kind)
             points.requires_grad_(torch.is_grad_enabled())
             try:
                 output = module(points.clone())  # its first layer may work in place

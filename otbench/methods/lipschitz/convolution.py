@@ -136,7 +136,7 @@ class Convolution:
         gram = weight.new_empty(len(places), len(weight), len(places), len(weight))
         for i, j in itertools.combinations_with_replacement(range(len(places)), 2):
             taps = [self._shared(*ends) for ends in enumerate(zip(places[i], places[j], strict=True))]
-            one, other = (weight[:, :, *_grid(taps, k)].flatten(1) for k in (0, 1))
+            one, other = (_at(weight, taps, k).flatten(1) for k in (0, 1))
             gram[i, :, j] = one @ other.mT
             gram[j, :, i] = gram[i, :, j].mT
         side = len(places) * len(weight)
@@ -171,10 +171,11 @@ class Convolution:
         return functional.pad(spread, crop)
 
 
-def _grid(taps: Sequence[Sequence[tuple[int, int]]], which: int) -> tuple[Tensor, ...]:
-    """Indices of the product of one list of taps per axis, those of the first or the second output."""
-    lists = [torch.tensor([pair[which] for pair in along], dtype=torch.long) for along in taps]
-    return torch.meshgrid(*lists, indexing="ij")
+def _at(weight: Tensor, taps: Sequence[Sequence[tuple[int, int]]], which: int) -> Tensor:
+    """The weights at the product of one list of taps per axis, those of the first or the second output."""
+    for axis, along in enumerate(taps, 2):
+        weight = weight.index_select(axis, torch.tensor([pair[which] for pair in along], dtype=torch.long))
+    return weight
 
 
 def _fullest(phases: Tensor) -> tuple[float, float]:
