@@ -40,7 +40,9 @@ class Claim:
         return clip, self.whole if spectral is None else min(spectral, self.whole)
 
 
-def check_claim(constant: float, pair: SamplePair, f: tuple[Array, Array], g: tuple[Any, Any], rounding: float) -> None:
+def check_claim(
+    constant: float, pair: SamplePair, f: tuple[Array, Array], g: tuple[Any, Any], rounding: float
+) -> None:
     """Refuse a claimed constant that the critic exceeds, by its values f from some x_i to y_i or by its gradients g.
 
     Raises:
@@ -66,8 +68,8 @@ def refuse_steeper(constant: float, slope: float) -> None:
 def _constant(value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, numbers.Real) or not 0 <= float(value) < np.inf:
         raise InputError(
-            "lipschitz must be a finite number of at least 0, or for a module a mapping from its parts, by type or name, "
-            f"to such numbers; got {' '.join(repr(value).split())[:60]}"
+            "lipschitz must be a finite number of at least 0, or for a module a mapping from parts of it, by type or "
+            f"name, to numbers; got {' '.join(repr(value).split())[:60]}"
         )
     return float(value)
 

@@ -175,7 +175,8 @@ def on_union(
     """
     points, where = np.unique(np.concatenate([x, y]), axis=0, return_inverse=True)
     where = where.reshape(-1)
-    values, gradients = critic.values(points), critic.gradients(points)
+    both = getattr(critic, "values_and_gradients", None)
+    values, gradients = both(points) if both else (critic.values(points), critic.gradients(points))
     at_x, at_y = where[: len(x)], where[len(x) :]
     if gradients is None:
         return values[at_x], values[at_y], None, None
