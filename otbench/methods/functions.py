@@ -100,8 +100,6 @@ class UserFunction:
     ``eps`` is the unit of rounding of the values it returns, ``lipschitz`` the constant that is claimed of it.
     """
 
-    unknown = "a function of an array does not show how it computes"
-
     def __init__(
         self,
         function: Callable[[Array], Any],

@@ -126,7 +126,8 @@ class TorchFunction:
             shapes = [w.shape for w in weights]
             return clip_constant(max(self.clip or largest, largest), shapes), spectral_constant(weights)
         if self.point is None:
-            raise ValueError("the constants of a module depend on the shape of its points: read values first")
+            self.unknown = "it depends on the shape of the points, and none was read"
+            return None, None
         module, kind = self.readings[0]
         with _plainly():
             found = lipschitz_everywhere(module, self.point, kind, clip=self.clip, given=self.claim.of_parts)
@@ -225,7 +226,9 @@ def _private_copy(module: nn.Module) -> nn.Module:
     for part in list(twin.modules()):
         for name, child in part.named_children():
             part._modules[name] = _inside(child)
-    return _on_the_cpu(twin.eval().cpu().requires_grad_(False), None)
+    for parameter in twin.parameters():
+        parameter.requires_grad_(False)  # gradients are those of the points alone
+    return _on_the_cpu(twin.eval().cpu(), None)
 
 
 def _tensors(value: Any) -> Iterator[Tensor]:

@@ -15,7 +15,7 @@ Args = tuple[Any, ...]
 Kwargs = dict[str, Any]
 
 #: What a rule is given: the course, the function, its arguments.
-Rule = Callable[["Course", Function, Args, Kwargs], Any]
+Treatment = Callable[["Course", Function, Args, Kwargs], Any]
 
 
 class Course:
@@ -24,7 +24,7 @@ class Course:
     ``measure`` bounds the norm of a map; ``folds`` says whether maps may be composed before it is asked.
     """
 
-    def __init__(self, rules: Mapping[Any, Rule], measure: Callable[[LinearMap], float], folds: bool) -> None:
+    def __init__(self, rules: Mapping[Any, Treatment], measure: Callable[[LinearMap], float], folds: bool) -> None:
         self.rules, self.measure, self.folds = rules, measure, folds
         self.alive: list[weakref.ref[Tracked]] = []
         self.sorted: dict[Any, Node] = {}

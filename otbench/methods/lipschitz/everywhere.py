@@ -86,7 +86,7 @@ def lipschitz_everywhere(
 def _constant(
     module: nn.Module, shape: tuple[int, ...], kind: torch.dtype, measure: Any, folds: bool, given: Given
 ) -> float:
-    course, calls = Course(RULES_OF_TORCH, measure, folds), list[Call]()
+    course, calls = Course(RULES_OF_TORCH, measure, folds), [("", module)]
     with torch.no_grad(), _watched(module, calls, given):
         point = Tracked(course, torch.zeros(POINTS, *shape, dtype=kind), Node(1.0))
         try:

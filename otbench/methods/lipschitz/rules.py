@@ -9,13 +9,13 @@ from torch.nn import functional
 
 from otbench.methods.lipschitz import arithmetic, pooling, selecting
 from otbench.methods.lipschitz.activations import ELEMENTWISE
-from otbench.methods.lipschitz.course import Rule
+from otbench.methods.lipschitz.course import Treatment
 
 #: Where torch keeps its functions: one may be in several, under one name.
 PLACES = (torch, Tensor, functional, torch._C._nn, torch.special, torch.linalg)
 
 #: The rules by the names of their functions.
-NAMED: tuple[tuple[Rule, Iterable[str]], ...] = (
+NAMED: tuple[tuple[Treatment, Iterable[str]], ...] = (
     (selecting.same, selecting.SAME),
     (selecting.select, [name for name in selecting.SELECTING if name != "pad"]),
     (selecting.pad, ["pad"]),
@@ -43,8 +43,8 @@ NAMED: tuple[tuple[Rule, Iterable[str]], ...] = (
 )  # fmt: skip
 
 
-def _table() -> dict[Any, Rule]:
-    rules: dict[Any, Rule] = {}
+def _table() -> dict[Any, Treatment]:
+    rules: dict[Any, Treatment] = {}
     for rule, names in NAMED:
         for name in names:
             rules.update({getattr(place, name): rule for place in PLACES if hasattr(place, name)})

@@ -11,13 +11,13 @@ EPS = 2.0**-52
 EIGENVALUES_UP_TO = 48
 
 #: The proof asks for one Cholesky factor of a matrix this wide at most: 2 GFlop, 128 MiB.
-WIDEST = 4096
+PROVED_UP_TO = 4096
 
 #: Steps of a guess, and by how much it is raised before each attempt to prove it.
 LANCZOS_STEPS, RAISE = 24, 1.005
 
 #: Entries that are multiplied out at once, 64 MiB of complex numbers.
-ENTRIES_AT_ONCE = 2**22
+COMPLEX_AT_ONCE = 2**22
 
 
 def largest_singular_value(matrices: Tensor, rounding: float = 0.0) -> float:
@@ -44,9 +44,9 @@ def largest_singular_value(matrices: Tensor, rounding: float = 0.0) -> float:
         matrices = matrices.mH
     small, large = matrices.shape[1:]
     slack = allowance(small, large) + 4 * rounding * math.sqrt(small)
-    if small > WIDEST:
+    if small > PROVED_UP_TO:
         return size * slack * _by_sums(matrices)
-    largest, step = 0.0, max(1, ENTRIES_AT_ONCE // (small * large))
+    largest, step = 0.0, max(1, COMPLEX_AT_ONCE // (small * large))
     for part in torch.split(matrices, step):
         largest = max(largest, largest_eigenvalue(part @ part.mH, largest))
     return size * slack * math.sqrt(max(largest, 0.0))
