@@ -226,7 +226,7 @@ def _private_copy(module: nn.Module) -> nn.Module:
     for part in list(twin.modules()):
         for name, child in part.named_children():
             part._modules[name] = _inside(child)
-    for parameter in twin.parameters():
+    for parameter in filter(lambda each: each.is_leaf, twin.parameters()):
         parameter.requires_grad_(False)  # gradients are those of the points alone
     return _on_the_cpu(twin.eval().cpu(), None)
 

@@ -32,7 +32,7 @@ def add(course: Course, function: Function, args: Args, kwargs: Kwargs) -> Track
     factors = [1.0, abs(float(args[2] if len(args) > 2 else kwargs.get("alpha") or 1.0))]
     if "rsub" in function.__name__:
         factors.reverse()
-    terms = [*args[:2], *[kwargs["other"]] * ("other" in kwargs)]
+    terms = args[:2] if len(args) > 1 else (args[0], kwargs["other"])
     shape = np.broadcast_shapes(*(term.shape for term in terms if isinstance(term, Tracked | Tensor)))
     like = torch.empty(()).expand(shape)
     pairs = [(spread(term, like), k) for term, k in zip(terms, factors, strict=True) if isinstance(term, Tracked)]

@@ -14,8 +14,11 @@ from otbench.methods.lipschitz.singular import EPS, allowance, largest_eigenvalu
 #: Floating-point operations that one norm should take, a second or less; a coarser grid takes fewer.
 WORK = 4.2e10
 
+#: Operations that no norm may take: the bound by sums is left then.
+REFUSED = 8 * WORK
+
 #: Up to this many entries, and rows or columns, the matrix of a map is made.
-MATRIX_ENTRIES, MATRIX_SIDE = 2**20, 256
+MATRIX_ENTRIES, MATRIX_SIDE = 2**20, 512
 
 #: Up to this many positions and rows, the Gram matrix of a map is made.
 GRAM_POSITIONS, GRAM_ROWS = 16, 2304
@@ -113,7 +116,7 @@ class Convolution:
             if sizes[axis] <= 2 * taps[axis]:
                 break
             sizes[axis] = max(2 * taps[axis], sizes[axis] * 3 // 4)
-        if work * math.prod(sizes) > 8 * WORK:
+        if work * math.prod(sizes) > REFUSED:
             return math.inf
         missed = math.prod(
             1.0 if size == all_ else math.cos((tap - 1) * math.pi / (2 * size))
@@ -137,8 +140,8 @@ class Convolution:
         for i, j in itertools.combinations_with_replacement(range(len(places)), 2):
             taps = [self._shared(*ends) for ends in enumerate(zip(places[i], places[j], strict=True))]
             one, other = (_at(weight, taps, k).flatten(1) for k in (0, 1))
-            gram[i, :, j] = one @ other.mT
-            gram[j, :, i] = gram[i, :, j].mT
+            block = one @ other.mT
+            gram[i, :, j], gram[j, :, i] = block, block.mT
         side = len(places) * len(weight)
         largest = largest_eigenvalue(gram.reshape(1, side, side))
         return self.largest * allowance(side, math.prod(weight.shape[1:])) * math.sqrt(max(largest, 0.0))

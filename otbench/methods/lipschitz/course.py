@@ -21,11 +21,13 @@ Treatment = Callable[["Course", Function, Args, Kwargs], Any]
 class Course:
     """The tensors of a run that are alive, and how the norms of linear maps are measured.
 
-    ``measure`` bounds the norm of a map; ``folds`` says whether maps may be composed before it is asked.
+    ``measure`` bounds the norm of a map; ``folds`` says whether maps may be composed before it is asked. ``largest`` is
+    the largest size of a weight in any layer that is a linear map.
     """
 
     def __init__(self, rules: Mapping[Any, Treatment], measure: Callable[[LinearMap], float], folds: bool) -> None:
         self.rules, self.measure, self.folds = rules, measure, folds
+        self.largest = 0.0
         self.alive: list[weakref.ref[Tracked]] = []
         self.sorted: dict[Any, Node] = {}
         self.kept: list[Node] = []  # whose identities are keys of ``sorted``
@@ -63,8 +65,14 @@ class Course:
         return x
 
     def linear(self, value: Tensor, ways: Sequence[tuple[LinearMap, float]], foldable: bool) -> Tracked:
-        """The value of linear maps of something with a constant, all of which are the same function. It is foldable
-        where the second axis of the value is that of their channels."""
+        """The value of a layer that is a linear map of something with a constant, in ways that are all the same
+        function, the first of which has the layer's own weights. It is foldable where the second axis of the value is
+        that of its channels."""
+        self.largest = max(self.largest, ways[0][0].largest)
+        return self.mapped(value, ways, foldable)
+
+    def mapped(self, value: Tensor, ways: Sequence[tuple[LinearMap, float]], foldable: bool) -> Tracked:
+        """The same, of maps that are no layer's own."""
         node = Node(
             lambda: min(self.measure(each) * constant for each, constant in ways), ways if foldable else ()
         )

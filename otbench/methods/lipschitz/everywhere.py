@@ -12,7 +12,6 @@ from torch import Tensor, nn
 from torch.nn.utils.parametrize import type_before_parametrizations
 
 from otbench.methods.lipschitz.course import Course
-from otbench.methods.lipschitz.dense import LinearMap
 from otbench.methods.lipschitz.rules import RULES_OF_TORCH
 from otbench.methods.lipschitz.tracked import Node, Tracked, UnknownConstantError, found, joint, plain
 
@@ -69,24 +68,19 @@ def lipschitz_everywhere(
 
     Source: Gouk et al. 2021 (products and sums of layers' constants).
     """
-    largest = [clip or 0.0]
-
-    def norm(linear: LinearMap) -> float:
-        largest[0] = max(largest[0], linear.largest)
-        return linear.norm()
-
+    by_norms = Course(RULES_OF_TORCH, lambda linear: linear.norm(), folds=True)
+    by_entries = Course(RULES_OF_TORCH, lambda linear: largest * linear.cells, folds=False)
     try:
-        spectral = _constant(module, shape, kind, norm, True, given or {})
-        entries = _constant(module, shape, kind, lambda linear: largest[0] * linear.cells, False, given or {})
+        spectral = _constant(by_norms, module, shape, kind, given or {})
+        largest = max(clip or 0.0, by_norms.largest)
+        entries = _constant(by_entries, module, shape, kind, given or {})
     except UnknownConstantError as error:
         return Everywhere(reason=str(error))
     return Everywhere(min(spectral, entries), entries)
 
 
-def _constant(
-    module: nn.Module, shape: tuple[int, ...], kind: torch.dtype, measure: Any, folds: bool, given: Given
-) -> float:
-    course, calls = Course(RULES_OF_TORCH, measure, folds), [("", module)]
+def _constant(course: Course, module: nn.Module, shape: tuple[int, ...], kind: torch.dtype, given: Given) -> float:
+    calls = [("", module)]
     with torch.no_grad(), _watched(module, calls, given):
         point = Tracked(course, torch.zeros(POINTS, *shape, dtype=kind), Node(1.0))
         try:

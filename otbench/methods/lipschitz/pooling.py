@@ -117,7 +117,7 @@ def batch_norm(course: Course, function: Function, args: Args, kwargs: Kwargs) -
     if given.get("weight") is not None:
         factors = factors * given["weight"].detach().double()
     if course.folds and x.positions is None and x.node.linear:
-        return course.linear(value, [(each.scaled(factors), k) for each, k in x.node.linear], foldable=True)
+        return course.mapped(value, [(each.scaled(factors), k) for each, k in x.node.linear], foldable=True)
     return Tracked(course, value, Node(float(factors.abs().max()) * x.constant))
 
 
