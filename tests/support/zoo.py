@@ -3,8 +3,8 @@
 from collections.abc import Callable
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn import functional
 from torch.nn.utils import parametrizations, prune
 
 LINE, IMAGE, SOLID = (4, 9), (3, 7, 6), (2, 4, 5, 3)
@@ -56,7 +56,7 @@ def in_place(z: Tensor, first: nn.Module, _: nn.Module) -> Tensor:
 
 def in_place_and_before(z: Tensor, first: nn.Module, _: nn.Module) -> Tensor:
     before = first(z)
-    after = F.leaky_relu(before, 3.0, inplace=True)  # so that both are what comes after
+    after = functional.leaky_relu(before, 3.0, inplace=True)  # so that both are what comes after
     return before + after
 
 
@@ -99,7 +99,7 @@ EXACT: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
     "Upsample": (lambda: nn.Upsample(scale_factor=(2, 3)), IMAGE),
     "Upsample bilinear": (lambda: nn.Upsample(scale_factor=1.7, mode="bilinear"), IMAGE),
     "Upsample with corners": (lambda: nn.Upsample(size=9, mode="linear", align_corners=True), LINE),
-    "area": (lambda: Does(lambda z, *_: F.interpolate(z, size=(3, 4), mode="area")), IMAGE),
+    "area": (lambda: Does(lambda z, *_: functional.interpolate(z, size=(3, 4), mode="area")), IMAGE),
     "ZeroPad2d": (lambda: nn.ZeroPad2d((1, 2, 0, -1)), IMAGE),
     "ReplicationPad2d": (lambda: nn.ReplicationPad2d((2, 0, 1, 3)), IMAGE),
     "CircularPad1d": (lambda: nn.CircularPad1d(2), LINE),
@@ -153,7 +153,7 @@ BOUNDED: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
     "extremes": (lambda: Does(lambda z, *_: torch.stack([z.amax(1), z.min(1).values])), (6,)),
     "residual": (lambda: Does(lambda z, a, b: z + b(torch.relu(a(z)))), (6,)),
     "twice": (lambda: Does(lambda z, a, _: a(torch.tanh(a(z)))), (6,)),
-    "joined": (lambda: Does(lambda z, a, b: torch.cat([a(z), F.gelu(b(z)), z], 1)), (6,)),
+    "joined": (lambda: Does(lambda z, a, b: torch.cat([a(z), functional.gelu(b(z)), z], 1)), (6,)),
     "broadcast": (lambda: Does(lambda z, a, _: a(z)[:, :, None] - 2 * z[:, None]), (6,)),
     "in place": (lambda: Does(in_place), (6,)),
     "in place and before": (lambda: Does(in_place_and_before), (6,)),

@@ -14,6 +14,9 @@ from otbench.methods.lipschitz.course import Treatment
 #: Where torch keeps its functions: one may be in several, under one name.
 PLACES = (torch, Tensor, functional, torch._C._nn, torch.special, torch.linalg)
 
+#: Functions below those of ``functional``, with scales that these do not have.
+SCALED = ("elu", "elu_")
+
 #: The rules by the names of their functions.
 NAMED: tuple[tuple[Treatment, Iterable[str]], ...] = (
     (selecting.same, selecting.SAME),
@@ -48,6 +51,8 @@ def _table() -> dict[Any, Treatment]:
     for rule, names in NAMED:
         for name in names:
             rules.update({getattr(place, name): rule for place in PLACES if hasattr(place, name)})
+    for name in SCALED:
+        del rules[getattr(torch._C._nn, name)]
     return rules
 
 

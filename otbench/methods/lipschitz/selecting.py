@@ -98,6 +98,8 @@ def pad(course: Course, function: Function, args: Args, kwargs: Kwargs) -> Any:
 
 
 def facts(course: Course, function: Function, args: Args, kwargs: Kwargs) -> Any:
+    """What a tensor is like, or constants like it; it is all that they may depend on."""
+    alone(args, kwargs, f"`{function.__name__}`")
     return run_plainly(function, args, kwargs)
 
 

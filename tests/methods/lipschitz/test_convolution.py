@@ -5,10 +5,10 @@ import math
 import numpy as np
 import pytest
 import torch
-import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
+from torch.nn import functional
 
 from otbench.methods.lipschitz import convolution, singular
 from otbench.methods.lipschitz.convolution import Convolution
@@ -103,8 +103,8 @@ def by_power_iteration(weight: Tensor, size: int) -> float:
     image = torch.randn(1, weight.shape[1], size, size, dtype=torch.float64)
     length = torch.ones(())
     for _ in range(60):
-        output = F.conv2d(image / image.norm(), weight, stride=2, padding=1)
-        length, image = output.norm(), F.conv_transpose2d(output, weight, stride=2, padding=1)
+        output = functional.conv2d(image / image.norm(), weight, stride=2, padding=1)
+        length, image = output.norm(), functional.conv_transpose2d(output, weight, stride=2, padding=1)
     return float(length)
 
 

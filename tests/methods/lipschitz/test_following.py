@@ -1,4 +1,4 @@
-"""A forward is followed as it is written: compositions have the constants of algebra, and what is not known is named."""
+"""A forward is followed as it is written: compositions have the constants of algebra, what is not known is named."""
 
 import copy
 import math
@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn import functional
 from zoo import Does, grouped, maxmin
 
 from otbench.methods.lipschitz.activations import GELU, SILU
@@ -39,15 +39,15 @@ class Two(nn.Module):
     ("function", "constant"),
     [
         (lambda z, two, three: three(two(z)), 6),
-        (lambda z, two, three: z + three(F.relu(two(z))), 1 + 6),
+        (lambda z, two, three: z + three(functional.relu(two(z))), 1 + 6),
         (lambda z, two, three: two(z) - three(z), 5),
         (lambda z, two, three: torch.sub(two(z), three(z), alpha=2), 8),
         (lambda z, two, three: torch.cat([two(z), three(z)], dim=1), math.sqrt(13)),
         (lambda z, two, _: two(two(two(z))), 8),
         (lambda z, two, _: two(z) + two(z), 4),
-        (lambda z, two, _: -0.5 * F.leaky_relu(two(z), 3.0) / 2 + 7, 1.5),
-        (lambda z, two, _: F.gelu(two(z)), 2 * GELU),
-        (lambda z, two, three: three(F.silu(two(z))), 6 * SILU),
+        (lambda z, two, _: -0.5 * functional.leaky_relu(two(z), 3.0) / 2 + 7, 1.5),
+        (lambda z, two, _: functional.gelu(two(z)), 2 * GELU),
+        (lambda z, two, three: three(functional.silu(two(z))), 6 * SILU),
         (lambda z, two, _: two(z).sigmoid().mean(1), 0.5 / math.sqrt(6)),
         (lambda z, two, _: two(z).reshape(-1, 2, 3).sum((1, 2)), 2 * math.sqrt(6)),
         (lambda z, two, _: maxmin(two(z)), 2),
@@ -109,8 +109,10 @@ class Writes(nn.Module):
         (Does(lambda z, *_: z if z[0, 0].item() else 2 * z), "`Does` is not known: `item`"),
         (Does(lambda z, *_: torch.from_numpy(z.numpy())), "`Does` is not known: `numpy`"),
         (Does(lambda z, *_: torch.tensor(z[0, 0]) * z), "`Does` is not known: "),
+        (Does(lambda z, *_: z.new_tensor(z)), "`Does` is not known: `new_tensor` that depends on the data twice"),
+        (Does(lambda z, *_: torch.full_like(z, z[0, 0])), "`Does` is not known: `full_like` that depends on the data"),
         (nn.Bilinear(6, 6, 1), "`Bilinear` is not known: it raises TypeError when its course is followed: "),
-        (Does(lambda z, *_: F.bilinear(z, z, torch.ones(1, 6, 6))), "`Does` is not known: `bilinear`"),
+        (Does(lambda z, *_: functional.bilinear(z, z, torch.ones(1, 6, 6))), "`Does` is not known: `bilinear`"),
         (nn.Dropout(0.5).train(), "`Dropout` is not known: dropout in training mode"),
         (nn.Threshold(0.1, 20.0), "`Threshold` is not known: `threshold` with these settings"),
         (nn.Hardshrink(), "`Hardshrink` is not known: `hardshrink`"),
