@@ -23,8 +23,10 @@ def elementwise(course: Course, function: Function, args: Args, kwargs: Kwargs) 
     factor = known(*args[1:], **rest) if callable(known) else known
     if not math.isfinite(factor):
         raise UnknownConstantError(f"`{name}` with these settings")
-    constant = factor * x.constant
-    return course.computed(x, run_plainly(function, args, kwargs), constant)
+    constant, size = factor * x.constant, x.value.numel()
+    value = run_plainly(function, args, kwargs)
+    repeats = max(1.0, value.numel() / max(size, 1))  # where bounds of ``clamp`` are tensors of more axes
+    return course.computed(x, value, math.sqrt(repeats) * constant)
 
 
 def add(course: Course, function: Function, args: Args, kwargs: Kwargs) -> Tracked:
