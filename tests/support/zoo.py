@@ -154,7 +154,8 @@ BOUNDED: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
     "residual": (lambda: Does(lambda z, a, b: z + b(torch.relu(a(z)))), (6,)),
     "twice": (lambda: Does(lambda z, a, _: a(torch.tanh(a(z)))), (6,)),
     "joined": (lambda: Does(lambda z, a, b: torch.cat([a(z), functional.gelu(b(z)), z], 1)), (6,)),
-    "clamped to several": (lambda: Does(lambda z, *_: z[:, None].clamp(min=-torch.arange(18.0).reshape(3, 6) / 9)), (6,)),
+    "clamped to several": (
+        lambda: Does(lambda z, *_: z[:, None].clamp(min=-torch.arange(18.0).reshape(3, 6) / 9)), (6,)),
     "broadcast": (lambda: Does(lambda z, a, _: a(z)[:, :, None] - 2 * z[:, None]), (6,)),
     "in place": (lambda: Does(in_place), (6,)),
     "in place and before": (lambda: Does(in_place_and_before), (6,)),
