@@ -269,7 +269,8 @@ class Bounds:
 
     ``raw_error`` allows for the rounding of raw: 256 units in the last place of the largest value. The two rungs whose
     constants come from the weights divide raw - raw_error, so that rounding is never taken for a bound.
-    ``saturation`` is the share of the clipped parameters that lie at the clip value.
+    ``saturation`` is the share of the clipped parameters that lie at the clip value. ``unknown`` says why the critic
+    has no ``spectral_constant``.
 
     Source: Villani 2009, Thm 5.10 (weak duality) and Def. 5.2 (c-transforms).
     """
@@ -288,6 +289,7 @@ class Bounds:
     primal: float | None = None
     alignment: Alignment | None = None
     saturation: float | None = None
+    unknown: str = ""
 
     @property
     def k_eff(self) -> float | None:
@@ -307,7 +309,8 @@ class Bounds:
     def __str__(self) -> str:
         """The reading, then the rungs that are known, on one line."""
         rungs = {name: getattr(self, name) for name in ("clip_bound", "spectral", "slope", "c_transform", "primal")}
-        return f"{self.reading}; " + ", ".join(f"{k} {v:.6g}" for k, v in rungs.items() if v is not None)
+        known = ", ".join(f"{k} {v:.6g}" for k, v in rungs.items() if v is not None)
+        return f"{self.reading}; {known}" + (f"; no constant: {self.unknown}" if self.unknown else "")
 
     @property
     def skill(self) -> float | None:

@@ -45,7 +45,7 @@ def module(source: str, name: str, folder: Path):
 
 
 def test_the_example_of_the_readme_prints_a_ladder_in_order(tmp_path):
-    (source,) = blocks(README, "python")
+    source, _ = blocks(README, "python")
     shorter = source.replace("clip=0.01", "clip=0.01, steps=200").replace("sample(1024", "sample(128")
     done = subprocess.run([sys.executable, "-c", shorter], capture_output=True, text=True, cwd=tmp_path)
     assert done.stderr == ""
@@ -58,6 +58,13 @@ def test_the_example_of_the_readme_prints_a_ladder_in_order(tmp_path):
     assert raw < 1
     assert 0 <= skill <= 1
     assert -1 <= cosine <= 1
+
+
+def test_the_critic_of_images_of_the_readme_has_a_constant(tmp_path):
+    _, source = blocks(README, "python")
+    done = subprocess.run([sys.executable, "-W", "ignore::UserWarning:otbench", "-c", source],
+                          capture_output=True, text=True, cwd=tmp_path)  # fmt: skip
+    assert 0 < float(done.stdout) < 10, done.stderr
 
 
 def test_the_experiment_of_the_readme_is_one(tmp_path):

@@ -107,6 +107,14 @@ def test_only_transport_imports_pot_and_neither_results_nor_the_check_import_tor
     assert broken_walls(SOURCES) == []
 
 
+def test_the_constants_of_modules_stand_on_the_shared_files_alone() -> None:
+    """They are a floor of their own within methods: no recipe, and nothing of transport, bears on them."""
+    ours = [name for name in MODULES if within(name, "methods.lipschitz")]
+    assert len(ours) >= 10
+    used = {name for module in ours for name in imported(SOURCES[module]) if name.split(".")[0] == "otbench"}
+    assert {name for name in used if not within(name, "methods.lipschitz") and room_of(name) != ""} == set()
+
+
 def test_init_files_of_results_reports_and_experiments_are_empty() -> None:
     inits = [n for n, f in MODULES.items() if f.name == "__init__.py" and within(n, "results", "report", "experiment")]
     assert len(inits) >= 3

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from otbench.methods.claims import refuse_steeper
 from otbench.methods.reading import read_critic
 from otbench.transport.alignment import alignment
 from otbench.transport.bounds import Ladder
@@ -13,7 +14,9 @@ from otbench.transport.dense import cost_matrix, solve_cost
 from otbench.types import Bounds
 
 
-def audit(critic: Any, x: Any, y: Any, a: Any = None, b: Any = None, *, clip: float | None = None) -> Bounds:
+def audit(
+    critic: Any, x: Any, y: Any, a: Any = None, b: Any = None, *, clip: float | None = None, lipschitz: Any = None
+) -> Bounds:
     """All that a critic f proves of W1 of two samples, and how far that is from the exact W1.
 
     Args:
@@ -29,7 +32,11 @@ def audit(critic: Any, x: Any, y: Any, a: Any = None, b: Any = None, *, clip: fl
         a: weights (n,) of x that sum to 1; uniform where they are None.
         b: weights (m,) of y, likewise.
         clip: the clip value that a module's parameters are held to; biases may lie beyond it. Where it is None, a
-            chain of linear layers is taken to be clipped to its largest weight.
+            module is taken to be clipped to its largest weight.
+        lipschitz: what you vouch for where a module's constant is not found: a Lipschitz constant of the critic, or a
+            mapping from types of modules inside it, or their names, to theirs. Convolutions, pooling, activations,
+            normalisation in evaluation mode, residual sums and many more are known
+            (``otbench.methods.lipschitz.everywhere``); ``unknown`` names what is not.
 
     Returns:
         Bounds in the data's unit, with 0 <= clip_bound <= spectral <= slope <= c_transform <= primal wherever raw > 0.
@@ -37,12 +44,12 @@ def audit(critic: Any, x: Any, y: Any, a: Any = None, b: Any = None, *, clip: fl
     Raises:
         InputError: malformed samples; a critic that raises, whose values are not one finite number per point, or
             depend on chance or on the other points of a batch (``otbench.methods.functions.check_company``); or a
-            false ``clip``.
+            false ``clip`` or ``lipschitz``.
         UncertifiedError: the exact W1 could not be proved.
 
     Source: Villani 2009, Thm 5.10 (weak duality); Arjovsky, Chintala, Bottou 2017 (weight clipping).
     """
-    read = read_critic(critic, x, y, a, b, clip)
+    read = read_critic(critic, x, y, a, b, clip, lipschitz)
     pair, fx, fy, gx, gy = read.pair, read.fx, read.fy, read.gx, read.gy
     clip_constant, spectral_constant = read.constants
     cost = cost_matrix(pair.x, pair.y)
@@ -57,7 +64,9 @@ def audit(critic: Any, x: Any, y: Any, a: Any = None, b: Any = None, *, clip: fl
         saturation=getattr(read.critic, "saturation", None),
     )
     error = float(read.rounding * max(np.abs(fx).max(), np.abs(fy).max()))
-    bounds = dataclasses.replace(bounds, raw_error=max(bounds.raw_error, error))
+    bounds = dataclasses.replace(bounds, raw_error=max(bounds.raw_error, error), unknown=read.unknown)
+    if lipschitz is not None and spectral_constant is not None:
+        refuse_steeper(spectral_constant, bounds.slope_constant)
     if bounds.raw < -bounds.raw_error:
         warnings.warn(f"otbench.audit: {bounds.reading}", stacklevel=2)
     return bounds

@@ -1,5 +1,6 @@
 """What one critic certifies of the two laws, by points that it was not fitted to."""
 
+import dataclasses
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +15,7 @@ class Certified:
 
     ``estimate`` = raw/K is unbiased for a lower bound of W1(P, Q), and ``lower`` its one-sided confidence bound at
     ``level``, both in the data's unit. They are None where no Lipschitz constant K of the critic, ``constant``, is
-    known everywhere: the largest slope between points of a sample is none.
+    known everywhere: the largest slope between points of a sample is none; ``unknown`` then says why.
     """
 
     constant: float | None
@@ -22,10 +23,12 @@ class Certified:
     estimate: float | None
     lower: float | None
     level: float
+    unknown: str = ""
 
     def __str__(self) -> str:
         if self.estimate is None or self.lower is None:
-            return "no Lipschitz constant is known everywhere: it certifies no law"
+            why = f" ({self.unknown})" if self.unknown else ""
+            return f"no Lipschitz constant is known everywhere{why}: it certifies no law"
         return f"{self.estimate:.6g}, at least {self.lower:.6g} with confidence {100 * self.level:g} %"
 
 
@@ -42,7 +45,15 @@ def certified(said: HeldOut, constants: tuple[float | None, float | None], level
 
 
 def certify(
-    critic: Any, x: Any, y: Any, a: Any = None, b: Any = None, *, clip: float | None = None, level: float = LEVEL
+    critic: Any,
+    x: Any,
+    y: Any,
+    a: Any = None,
+    b: Any = None,
+    *,
+    clip: float | None = None,
+    lipschitz: Any = None,
+    level: float = LEVEL,
 ) -> Certified:
     """A lower confidence bound of W1 of the *laws* P and Q, from a critic and fresh points of both.
 
@@ -56,6 +67,7 @@ def certify(
         a: weights (n,) of x that sum to 1; uniform where they are None. They are taken as weights of importance.
         b: weights (m,) of y, likewise.
         clip: as for ``otbench.audit``.
+        lipschitz: as for ``otbench.audit``.
         level: the probability with which ``lower`` is at most W1(P, Q), in (0, 1); asymptotic in the number of points.
 
     Returns:
@@ -67,5 +79,6 @@ def certify(
     Source: Villani 2009, Remark 6.5 (Kantorovich-Rubinstein duality); Welch 1947.
     """
     level = as_level(level)
-    read = read_critic(critic, x, y, a, b, clip)
-    return certified(held_out(read.fx, read.fy, read.pair.a, read.pair.b, read.rounding), read.constants, level)
+    read = read_critic(critic, x, y, a, b, clip, lipschitz)
+    said = held_out(read.fx, read.fy, read.pair.a, read.pair.b, read.rounding)
+    return dataclasses.replace(certified(said, read.constants, level), unknown=read.unknown)

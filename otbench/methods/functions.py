@@ -97,11 +97,16 @@ class McShane:
 class UserFunction:
     """A user's callable on float64 numpy arrays (k, d), or (k, *shape) where points have one, → (k,) or (k, 1).
 
-    ``eps`` is the unit of rounding of the values it returns.
+    ``eps`` is the unit of rounding of the values it returns, ``lipschitz`` the constant that is claimed of it.
     """
 
-    def __init__(self, function: Callable[[Array], Any], shape: tuple[int, ...] | None = None) -> None:
-        self.function, self.shape, self.eps = function, shape, EPS["float64"]
+    def __init__(
+        self,
+        function: Callable[[Array], Any],
+        shape: tuple[int, ...] | None = None,
+        lipschitz: float | None = None,
+    ) -> None:
+        self.function, self.shape, self.lipschitz, self.eps = function, shape, lipschitz, EPS["float64"]
 
     def values(self, z: Array) -> Array:
         output = self.function(np.array(z).reshape(len(z), *(self.shape or z.shape[1:])))  # a copy it may write to
@@ -111,8 +116,8 @@ class UserFunction:
     def gradients(self, z: Array) -> None:
         return None
 
-    def constants(self) -> tuple[None, None]:
-        return None, None
+    def constants(self) -> tuple[None, float | None]:
+        return None, self.lipschitz
 
 
 class UserCritic(UserFunction):
@@ -168,7 +173,8 @@ def on_union(
     """
     points, where = np.unique(np.concatenate([x, y]), axis=0, return_inverse=True)
     where = where.reshape(-1)
-    values, gradients = critic.values(points), critic.gradients(points)
+    both = getattr(critic, "values_and_gradients", None)
+    values, gradients = both(points) if both else (critic.values(points), critic.gradients(points))
     at_x, at_y = where[: len(x)], where[len(x) :]
     if gradients is None:
         return values[at_x], values[at_y], None, None

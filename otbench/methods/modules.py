@@ -1,6 +1,7 @@
 """A user's torch module as a critic: a copy is read, in float64 where it can be; a clip value must be true."""
 
 import copy
+import math
 import numbers
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,7 +16,10 @@ from torch.nn.utils.spectral_norm import SpectralNorm
 from torch.nn.utils.weight_norm import WeightNorm
 
 from otbench.errors import InputError
+from otbench.methods.claims import Claim
 from otbench.methods.functions import EPS, clip_constant, one_value_a_point, rounding_of, spectral_constant
+from otbench.methods.lipschitz.everywhere import lipschitz_everywhere
+from otbench.methods.product_convolution import ProductConvolutions
 from otbench.types import Array
 
 #: What a module raises that cannot compute in a type, by itself or through a check of its own.
@@ -30,6 +34,9 @@ SATURATED = 0.999
 #: By how much, relatively, float32's rounding of the clip value may exceed it.
 CLIP_ROUNDING = 6e-8
 
+#: Numbers that a module is handed at once: 64 images of 3 x 32 x 32.
+NUMBERS_AT_ONCE = 3 * 2**16
+
 #: Hooks that compute a weight from parameters before every call.
 COMPUTING = (WeightNorm, SpectralNorm, BasePruningMethod)
 
@@ -40,14 +47,21 @@ class TorchFunction:
     It is read in float64. One that cannot be (it turns its points to float32, say) is read in its own type, and
     ``eps``, the unit of rounding of its values, is then that type's. ``clip`` is the clip value that its weights are
     held to; None takes the largest weight there is. ``shape`` is that of a point as the module takes it, where it is no
-    vector.
+    vector. ``lipschitz`` is what is claimed of its constant, or of those of modules inside (``claims.Claim``).
 
     Raises:
         InputError: a module with lazy layers not yet run, which cannot be copied, or with a weight beyond ``clip``.
     """
 
-    def __init__(self, module: nn.Module, clip: float | None = None, shape: tuple[int, ...] | None = None) -> None:
+    def __init__(
+        self,
+        module: nn.Module,
+        clip: float | None = None,
+        shape: tuple[int, ...] | None = None,
+        lipschitz: Any = None,
+    ) -> None:
         module = _inside(module)
+        self.claim = Claim(lipschitz, module)
         _check_run(module)
         with _plainly():
             own = _private_copy(module)
@@ -55,36 +69,70 @@ class TorchFunction:
         kind = next((p.dtype for p in own.parameters() if p.is_floating_point()), torch.float32)
         self.readings = [(self.double, torch.float64), (own, kind)]
         self.shape, self.eps = shape, EPS["float64"]
+        self.point, self.unknown = shape, ""
         self.clip = None if clip is None else _true_clip(clip, own)
         self.highest = 0.0 if self.clip is None else _highest(self.clip, kind)
 
     def values(self, z: Array) -> Array:
+        return np.concatenate([self._values(part) for part in _parts_of(z)])
+
+    def _values(self, z: Array) -> Array:
         with _plainly(), torch.no_grad():
             output = self._read(z)[1]
-        self.eps = max(rounding_of(output), EPS[str(self.readings[0][1]).removeprefix("torch.")])
-        return one_value_a_point(output, len(z))
+        return self._checked(output, len(z))
 
     def gradients(self, z: Array) -> Array | None:
         """grad f(z) (k, d); None where the module varies but hands none back, or one that is not finite."""
+        return self.values_and_gradients(z)[1]
+
+    def values_and_gradients(self, z: Array) -> tuple[Array, Array | None]:
+        """Both, from one forward where the module runs alike with gradients and without."""
+        parts = [self._values_and_gradients(part) for part in _parts_of(z)]
+        values, gradients = zip(*parts, strict=True)
+        known = [part for part in gradients if part is not None]
+        return np.concatenate(values), np.concatenate(known) if len(known) == len(parts) else None
+
+    def _values_and_gradients(self, z: Array) -> tuple[Array, Array | None]:
+        readings = self.readings
         with _plainly():
             try:
                 points, output = self._read(z)
-                total = output.sum()
-                seen = torch.autograd.grad(total, points, allow_unused=True)[0] if total.requires_grad else None
             except UNFIT:
-                return None
-            varies = bool((output != output.flatten()[0]).any())
-        gradients: Array = np.zeros_like(z) if seen is None else seen.double().reshape(len(z), -1).numpy()
-        return None if (seen is None and varies) or not np.isfinite(gradients).all() else gradients
+                output = None
+            if output is not None and self.readings == readings:
+                values = self._checked(output, len(z))
+                try:
+                    return values, _gradients(points, output)
+                except UNFIT:
+                    return values, None
+        self.readings = readings
+        values = self._values(z)
+        with _plainly():
+            try:
+                return values, _gradients(*self._read(z))
+            except UNFIT:
+                return values, None
 
     def constants(self) -> tuple[float | None, float | None]:
-        """Known for a chain of Linear layers with 1-Lipschitz activations, as WGAN critics are."""
+        """K(c) and the product of spectral norms of a chain of Linear layers with 1-Lipschitz activations, as WGAN
+        critics are; of any other module what ``otbench.methods.lipschitz`` finds, and what was claimed. Where it finds
+        none ``unknown`` says why."""
+        return self.claim.beside(*self._own_constants())
+
+    def _own_constants(self) -> tuple[float | None, float | None]:
         weights = _linear_chain(self.double)
-        if weights is None:
+        if weights is not None:
+            largest = max(float(np.abs(w).max()) for w in weights)
+            shapes = [w.shape for w in weights]
+            return clip_constant(max(self.clip or largest, largest), shapes), spectral_constant(weights)
+        if self.point is None:
+            self.unknown = "it depends on the shape of the points, and none was read"
             return None, None
-        largest = max(float(np.abs(w).max()) for w in weights)
-        shapes = [w.shape for w in weights]
-        return clip_constant(max(self.clip or largest, largest), shapes), spectral_constant(weights)
+        module, kind = self.readings[0]
+        with _plainly():
+            found = lipschitz_everywhere(module, self.point, kind, clip=self.clip, given=self.claim.of_parts)
+        self.unknown = found.reason or ""
+        return found.entries, found.spectral
 
     @property
     def saturation(self) -> float | None:
@@ -97,14 +145,20 @@ class TorchFunction:
             sizes = {name: size for name, size in sizes.items() if not _is_bias(name)}
         return float((np.concatenate([*sizes.values()]) >= SATURATED * self.clip).mean()) if sizes else None
 
+    def _checked(self, output: Any, count: int) -> Array:
+        self.eps = max(rounding_of(output), EPS[str(self.readings[0][1]).removeprefix("torch.")])
+        return one_value_a_point(output, count)
+
     def _read(self, z: Array) -> tuple[Tensor, Any]:
         """The points as the module takes them and what it returns for a copy of them, in the first type that it runs
         in; from then on in that type alone."""
         for k, (module, kind) in enumerate(self.readings):
-            points = torch.from_numpy(np.array(z)).reshape(len(z), *(self.shape or z.shape[1:])).to(kind)
+            self.point = self.shape or z.shape[1:]
+            points = torch.from_numpy(np.array(z)).reshape(len(z), *self.point).to(kind)
             points.requires_grad_(torch.is_grad_enabled())
             try:
-                output = module(points.clone())  # its first layer may work in place
+                with ProductConvolutions():
+                    output = module(points.clone())  # its first layer may work in place
             except UNFIT:
                 if k + 1 == len(self.readings):
                     raise
@@ -112,6 +166,21 @@ class TorchFunction:
             self.readings = self.readings[k:]
             return points, output
         raise AssertionError("the last reading returns or raises")
+
+
+def _parts_of(z: Array) -> list[Array]:
+    """Points in parts of about equal sizes whose numbers stay in a processor's cache on their way through a module."""
+    return np.array_split(z, max(1, min(len(z) // 2, z.size // NUMBERS_AT_ONCE)))
+
+
+def _gradients(points: Tensor, output: Any) -> Array | None:
+    """The gradients (k, d) of what a module gives for points (k, ...)."""
+    total = output.sum()
+    seen = torch.autograd.grad(total, points, allow_unused=True)[0] if total.requires_grad else None
+    shape = (len(points), math.prod(points.shape[1:]))
+    gradients: Array = np.zeros(shape) if seen is None else seen.double().reshape(shape).numpy()
+    varies = bool((output != output.flatten()[0]).any())
+    return None if (seen is None and varies) or not np.isfinite(gradients).all() else gradients
 
 
 @contextmanager
@@ -157,6 +226,8 @@ def _private_copy(module: nn.Module) -> nn.Module:
     for part in list(twin.modules()):
         for name, child in part.named_children():
             part._modules[name] = _inside(child)
+    for parameter in filter(lambda each: each.is_leaf, twin.parameters()):
+        parameter.requires_grad_(False)  # gradients are those of the points alone
     return _on_the_cpu(twin.eval().cpu(), None)
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from otbench.errors import InputError, OtbenchError
 from otbench.inputs import as_reals
 from otbench.methods.accept import as_critic
+from otbench.methods.claims import check_claim
 from otbench.methods.functions import EPS, Critic, check_company, on_union
 from otbench.transport.bounds import VALUE_ROUNDING
 from otbench.types import Array, SamplePair
@@ -21,7 +22,7 @@ class Readings:
     """A critic at the points of two samples: its values fx (n,) and fy (m,), and its gradients where it has them.
 
     ``rounding`` is the relative error of a value, ``constants`` are its Lipschitz constants from the clip value and
-    from the spectral norms, where they are known.
+    from the spectral norms, where they are known, and ``unknown`` says why one is not, in words.
     """
 
     pair: SamplePair
@@ -32,9 +33,10 @@ class Readings:
     gy: Array | None
     rounding: float
     constants: tuple[float | None, float | None]
+    unknown: str = ""
 
 
-def read_critic(critic: Any, x: Any, y: Any, a: Any, b: Any, clip: float | None) -> Readings:
+def read_critic(critic: Any, x: Any, y: Any, a: Any, b: Any, clip: float | None, lipschitz: Any = None) -> Readings:
     """The readings of a critic on two samples, whose arguments are those of ``otbench.audit``.
 
     Raises:
@@ -45,7 +47,7 @@ def read_critic(critic: Any, x: Any, y: Any, a: Any, b: Any, clip: float | None)
         raise InputError(f"x and y must hold points of one shape; got {shape} and {other}")
     pair = SamplePair(x, y, a, b)
     with _said_in_one_line(critic, shape), _chance_left_as_it_was():
-        function = as_critic(critic, clip, shape if len(shape) > 1 else None)
+        function = as_critic(critic, clip, shape if len(shape) > 1 else None, lipschitz)
         fx, fy, gx, gy = on_union(function, pair.x, pair.y)
         values = np.concatenate([fx, fy])
         if not np.isfinite(values).all():
@@ -53,7 +55,10 @@ def read_critic(critic: Any, x: Any, y: Any, a: Any, b: Any, clip: float | None)
         check_company(function, np.concatenate([pair.x, pair.y]), values)
         constants = function.constants()
     rounding = VALUE_ROUNDING * getattr(function, "eps", EPS["float64"]) / EPS["float64"]
-    return Readings(pair, function, fx, fy, gx, gy, rounding, constants)
+    if lipschitz is not None and constants[1] is not None:
+        check_claim(constants[1], pair, (fx, fy), (gx, gy), rounding)
+    unknown = "" if constants[1] is not None else getattr(function, "unknown", "")
+    return Readings(pair, function, fx, fy, gx, gy, rounding, constants, unknown)
 
 
 def _flat(name: str, value: Any) -> tuple[Array, tuple[int, ...]]:

@@ -104,10 +104,12 @@ def test_a_module_is_read_in_float64_and_evaluation_mode_and_left_as_it_was(pair
 def test_a_module_of_another_kind_has_no_constants_but_gradients(pair: SamplePair) -> None:
     class Norm(nn.Module):
         def forward(self, z: torch.Tensor) -> torch.Tensor:
-            return z.norm(dim=1)
+            return (z**2).sum(dim=1).sqrt()
 
     bounds = audit(Norm(), pair.x, pair.y)
     assert (bounds.clip_constant, bounds.spectral_constant) == (None, None)
+    assert bounds.unknown == "`Norm` is not known: `pow`"
+    assert str(bounds).endswith("; no constant: `Norm` is not known: `pow`")
     assert bounds.alignment is not None
     assert bounds.alignment.grad_norm_max == pytest.approx(1.0)
     assert_ladder(bounds)
