@@ -11,6 +11,7 @@ from otbench.errors import InputError
 from otbench.inputs import as_points, as_weights
 
 Array = NDArray[np.float64]
+Indices = NDArray[np.intp]
 
 
 @dataclass(frozen=True)

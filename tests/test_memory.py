@@ -11,7 +11,7 @@ from otbench.transport.dense import check_memory
 
 SOLVE = """
 import resource, sys, numpy as np, psutil, otbench
-from otbench.transport.exact import BYTES_BESIDES, MATRICES_IN_A_SOLVE
+from otbench.transport.dense import BYTES_BESIDES, MATRICES_IN_A_SOLVE
 
 rng = np.random.default_rng(0)
 
@@ -19,7 +19,7 @@ def solve(n, m, weighted):
     weights = rng.random(n)
     weights[::50] = 0
     x, y = rng.standard_normal((n, 1)), rng.standard_normal((m, 1)) + 1
-    otbench.solve_exact(x, y, weights / weights.sum() if weighted else None)
+    otbench.solve_exact(x, y, weights / weights.sum() if weighted else None, route="dense")
 
 def taken(name):
     return int(next(line for line in open("/proc/self/status") if line.startswith(name)).split()[1]) * 1024

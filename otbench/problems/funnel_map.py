@@ -5,12 +5,9 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.spatial.distance import cdist
 
-from otbench.types import Array
-
-Indices = NDArray[np.intp]
+from otbench.types import Array, Indices
 
 #: Entries of the (rows, funnels) arrays that are made at once: half a MiB, a few of which fit the second-level cache.
 ENTRIES_AT_ONCE = 2**16

@@ -8,7 +8,7 @@ import numpy as np
 
 from otbench.errors import UncertifiedError
 from otbench.transport.pot import MAX_ITERATIONS, OPTIMAL, pot
-from otbench.transport.pricing import Pairs
+from otbench.transport.pricing import Arcs
 from otbench.types import Array, Plan
 
 
@@ -25,7 +25,7 @@ class Restricted:
     largest: float
 
 
-def solve_on(arcs: Pairs, a: Array, b: Array, u: Array, v: Array, out_x: Array, out_y: Array) -> Restricted:
+def solve_on(arcs: Arcs, a: Array, b: Array, u: Array, v: Array, out_x: Array, out_y: Array) -> Restricted:
     """The optimal plan on ``arcs`` alone, where mass of x_i may leave for ``out_x``[i] and of y_j for ``out_y``[j].
 
     Costs are given to POT less u_i + v_j, which changes no plan and leaves small numbers, so that POT's comparisons,

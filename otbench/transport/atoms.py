@@ -4,12 +4,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from otbench.transport.costs import Indices
-from otbench.types import Array, Plan
+from otbench.types import Array, Indices, Plan
 
 
 @dataclass(frozen=True, eq=False)
-class Atoms:
+class Support:
     """The distinct points with mass of one sample: ``points`` (k, d), their ``weights`` (k,), and for every point of
     the sample the index ``of`` (n,) of its atom, -1 where it has neither mass nor a coincident point that has."""
 
@@ -23,21 +22,21 @@ class Atoms:
         return len(self.weights) < len(self.of)
 
 
-def atoms(points: Array, weights: Array) -> Atoms:
+def atoms(points: Array, weights: Array) -> Support:
     """The atoms of a sample of points (n, d) with weights (n,) >= 0."""
     points = points + 0.0  # -0.0 and 0.0 are one number
     _, first, of = np.unique(points, axis=0, return_index=True, return_inverse=True)
     of = of.reshape(-1)
     if len(first) == len(points) and weights.all():
-        return Atoms(points, weights, np.arange(len(points)))
+        return Support(points, weights, np.arange(len(points)))
     mass: Array = np.bincount(of, weights, len(first)).astype(np.float64)
     heavy = np.flatnonzero(mass)
     place = np.full(len(first), -1, np.intp)
     place[heavy] = np.arange(len(heavy))
-    return Atoms(points[first[heavy]], mass[heavy], place[of])
+    return Support(points[first[heavy]], mass[heavy], place[of])
 
 
-def spread_rows(plan: Plan, found: Atoms, weights: Array) -> Plan:
+def spread_rows(plan: Plan, found: Support, weights: Array) -> Plan:
     """A plan whose rows are atoms as one whose rows are the sample's points, with their weights (n,).
 
     Atoms of several points hand their entries on in order, one point after the other, so that at most one entry is cut

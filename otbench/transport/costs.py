@@ -5,12 +5,10 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from otbench.types import Array
+from otbench.types import Array, Indices
 
 #: One unit in the last place of 1.
 ULP = 2.0**-52
-
-Indices = NDArray[np.intp]
 
 
 class Costs(Protocol):

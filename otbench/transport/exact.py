@@ -10,7 +10,7 @@ import numpy as np
 from otbench.errors import InputError
 from otbench.inputs import as_values
 from otbench.memory import free_memory
-from otbench.transport.certificate import from_above, from_below, is_exact
+from otbench.transport.certificate import Above, Below, from_above, from_below, is_exact
 from otbench.transport.dense import (
     cost_matrix,
     fits,
@@ -22,7 +22,7 @@ from otbench.transport.dense import (
 )
 from otbench.transport.line import LineCosts, solve_line
 from otbench.transport.sparse import Found, bytes_needed, prove, solve_sparse
-from otbench.types import Array, ExactSolution, SamplePair
+from otbench.types import Array, ExactSolution, Plan, SamplePair
 
 Route = Literal["auto", "dense", "sparse"]
 
@@ -33,6 +33,9 @@ DENSE_PAIRS = 1500 * 1500
 #: Points this much smaller than the largest are beyond what one unit for all of them can tell: the dense route has one
 #: for each pair.
 FINEST = 2.0**-400
+
+#: Points beyond this are left to the dense route, which scales them: sums of them could leave float64.
+LARGEST_ON_THE_LINE = 2.0**1000
 
 
 def solve_exact(
@@ -89,7 +92,7 @@ def solve_pair(
 ) -> ExactSolution:
     """``solve_exact`` of validated samples."""
     begun = time.perf_counter()
-    if route == "auto" and pair.dim == 1:
+    if route == "auto" and pair.dim == 1 and time_limit is None and start is None:
         solved = _on_the_line(pair, begun)
         if solved is not None:
             return solved
@@ -138,9 +141,13 @@ def verify_exact(solution: ExactSolution, x: Any, y: Any, a: Any = None, b: Any 
 
 def verify_pair(solution: ExactSolution, pair: SamplePair) -> ExactSolution:
     """``verify_exact`` of validated samples."""
+    begun = time.perf_counter()
+    if pair.dim == 1 and solution.plan is not None:
+        proof = _line_proof(pair, solution.u, solution.v, solution.plan)
+        if is_exact(*proof):
+            return solution_of(*proof, solution.w1, begun, "line")
     if not suits(pair):
         return verify_cost(solution, cost_matrix(pair.x, pair.y), pair.a, pair.b)
-    begun = time.perf_counter()
     below, above = prove(pair.x, pair.y, pair.a, pair.b, solution.u, solution.v, solution.plan)
     return solution_of(below, above, solution.w1, begun, "sparse")
 
@@ -169,12 +176,17 @@ def as_potentials(potentials: tuple[Any, Any] | None, pair: SamplePair) -> tuple
 
 def _on_the_line(pair: SamplePair, begun: float) -> ExactSolution | None:
     """The solution by sorting; None where the rounding of sums along the line leaves too wide an interval."""
-    x, y = pair.x[:, 0], pair.y[:, 0]
-    plan, u, v = solve_line(x, y, pair.a, pair.b)
-    costs = LineCosts(x, y)
+    if max(np.abs(pair.x).max(), np.abs(pair.y).max()) > LARGEST_ON_THE_LINE:
+        return None
+    plan, u, v = solve_line(pair.x[:, 0], pair.y[:, 0], pair.a, pair.b)
+    proof = _line_proof(pair, u, v, plan)
+    return solution_of(*proof, None, begun, "line") if is_exact(*proof) else None
+
+
+def _line_proof(pair: SamplePair, u: Array, v: Array, plan: Plan) -> tuple[Below, Above]:
+    costs = LineCosts(pair.x[:, 0], pair.y[:, 0])
     below = from_below(costs, pair.a, pair.b, u, v)
-    above = from_above(costs, pair.a, pair.b, plan, below.largest)
-    return solution_of(below, above, None, begun, "line") if is_exact(below, above) else None
+    return below, from_above(costs, pair.a, pair.b, plan, below.largest)
 
 
 def _told(found: Found, begun: float) -> ExactSolution:

@@ -3,9 +3,9 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from otbench.transport.costs import ULP, Indices
+from otbench.transport.costs import ULP
 from otbench.transport.pot import pot
-from otbench.types import Array, Plan
+from otbench.types import Array, Indices, Plan
 
 
 class LineCosts:

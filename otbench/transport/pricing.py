@@ -18,13 +18,13 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from otbench.transport.costs import ULP, Indices
-from otbench.types import Array
+from otbench.transport.costs import ULP
+from otbench.types import Array, Indices
 
 #: Rows and columns of a block: its float32 product, 1 MiB, stays in the second-level cache.
-ROWS, COLS = 256, 1024
+BLOCK_ROWS, BLOCK_COLS = 256, 1024
 
-#: Pairs a row that are kept at most in a block of rows: where there are more, the tightest of each row and column.
+#: Arcs a row that are kept at most in a block of rows: where there are more, the tightest of each row and column.
 MOST_A_ROW = 64
 
 #: The smallest share of a step of float32 that a product below its normal numbers may be wrong by, for unit-size data.
@@ -33,21 +33,21 @@ UNDERFLOW = 2.0**-110
 T = TypeVar("T")
 
 
-class Pairs(NamedTuple):
-    """Pairs of points: x[rows[k]] and y[cols[k]] at distance costs[k]."""
+class Arcs(NamedTuple):
+    """Arcs of points: x[rows[k]] and y[cols[k]] at distance costs[k]."""
 
     rows: Indices
     cols: Indices
     costs: Array
 
 
-NO_PAIRS = Pairs(np.empty(0, np.intp), np.empty(0, np.intp), np.empty(0))
+NO_ARCS = Arcs(np.empty(0, np.intp), np.empty(0, np.intp), np.empty(0))
 
 
-def joined(parts: Iterable[Pairs]) -> Pairs:
+def joined(parts: Iterable[Arcs]) -> Arcs:
     """Several lists of pairs as one."""
     parts = list(parts)
-    return Pairs(*(np.concatenate(column) for column in zip(*parts, strict=True))) if parts else NO_PAIRS
+    return Arcs(*(np.concatenate(column) for column in zip(*parts, strict=True))) if parts else NO_ARCS
 
 
 def threads() -> int:
@@ -120,16 +120,16 @@ class PointCosts:
             excess[cols] = np.maximum(excess[cols], over)
         return excess, self.largest
 
-    def near(self, p: Array, q: Array) -> Pairs:
+    def near(self, p: Array, q: Array) -> Arcs:
         """The pairs with M_ij <= p_i + q_j; where they are very many, the tightest of each row and column."""
 
-        def kept(rows: Indices, cols: Indices) -> Pairs:
+        def kept(rows: Indices, cols: Indices) -> Arcs:
             costs = self.at(rows, cols)
             room = p[rows] + q[cols] - costs
             chosen = np.flatnonzero(room >= 0)
-            if len(chosen) > MOST_A_ROW * ROWS:
+            if len(chosen) > MOST_A_ROW * BLOCK_ROWS:
                 chosen = chosen[_tightest(rows[chosen], cols[chosen], room[chosen])]
-            return Pairs(rows[chosen], cols[chosen], costs[chosen])
+            return Arcs(rows[chosen], cols[chosen], costs[chosen])
 
         return joined(self._through(p, q, kept))
 
@@ -142,8 +142,8 @@ class PointCosts:
 
         def one(k: int) -> T | None:
             rows, cols = [], []
-            for c in range(0, self.shape[1], COLS):
-                product = left[k : k + ROWS] @ turned[:, c : c + COLS]
+            for c in range(0, self.shape[1], BLOCK_COLS):
+                product = left[k : k + BLOCK_ROWS] @ turned[:, c : c + BLOCK_COLS]
                 found = np.flatnonzero(~(product > 0))  # what is not a number is kept
                 if len(found):
                     row, col = np.divmod(found, product.shape[1])
@@ -154,7 +154,7 @@ class PointCosts:
         return [found for found in self._map(one) if found is not None]
 
     def _map(self, one: Callable[[int], T | None]) -> list[T | None]:
-        starts = range(0, self.shape[0], ROWS)
+        starts = range(0, self.shape[0], BLOCK_ROWS)
         with threadpool_limits(1, "blas"):
             if threads() == 1 or len(starts) == 1:
                 return [one(k) for k in starts]
@@ -168,10 +168,10 @@ class PointCosts:
         potentials = v.astype(np.float32)
 
         def one(k: int) -> NDArray[np.float32]:
-            lowest = np.full(len(left[k : k + ROWS]), np.inf, np.float32)
-            for c in range(0, self.shape[1], COLS):
-                block = _distances(left[k : k + ROWS], right[:, c : c + COLS])
-                block -= potentials[c : c + COLS]
+            lowest = np.full(len(left[k : k + BLOCK_ROWS]), np.inf, np.float32)
+            for c in range(0, self.shape[1], BLOCK_COLS):
+                block = _distances(left[k : k + BLOCK_ROWS], right[:, c : c + BLOCK_COLS])
+                block -= potentials[c : c + BLOCK_COLS]
                 np.minimum(lowest, block.min(axis=1), out=lowest)
             return lowest
 
@@ -187,7 +187,7 @@ class PointCosts:
         potentials = v[some].astype(np.float32)
 
         def one(k: int) -> NDArray[np.float32]:
-            block = _distances(left[k : k + ROWS], right)
+            block = _distances(left[k : k + BLOCK_ROWS], right)
             block -= potentials
             block.partition(rank, axis=1)
             return block[:, rank]

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from otbench.deadline import check_deadline
 from otbench.transport.arcs import Restricted, solve_on
-from otbench.transport.pricing import Pairs, PointCosts, joined
+from otbench.transport.pricing import Arcs, PointCosts, joined
 from otbench.transport.start import ways_out
 from otbench.types import Array
 
@@ -120,15 +120,15 @@ class Rounds:
         self.out_y[taken_y] *= DEARER
         return int(taken_x.sum() + taken_y.sum())
 
-    def _kept(self, arcs: Pairs, now: Standing, p: Array, q: Array) -> Pairs:
+    def _kept(self, arcs: Arcs, now: Standing, p: Array, q: Array) -> Arcs:
         """Those of ``arcs`` that a look around does not find anyway, and that the next round could violate."""
         outside = arcs.costs > p[arcs.rows] + q[arcs.cols]
         in_reach = _left(arcs, now) <= self.out_x[arcs.rows] + self.out_y[arcs.cols]
         kept = np.flatnonzero(outside & in_reach)
-        return Pairs(arcs.rows[kept], arcs.cols[kept], arcs.costs[kept])
+        return Arcs(arcs.rows[kept], arcs.cols[kept], arcs.costs[kept])
 
 
-def _left(arcs: Pairs, now: Standing) -> Array:
+def _left(arcs: Arcs, now: Standing) -> Array:
     """M_ij - u_i - v_j of the pairs."""
     return arcs.costs - now.u[arcs.rows] - now.v[arcs.cols]
 

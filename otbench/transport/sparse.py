@@ -8,12 +8,12 @@ from scipy.spatial.distance import cdist
 
 from otbench.memory import free_memory
 from otbench.transport.arcs import Restricted
-from otbench.transport.atoms import Atoms, atoms, spread_rows
+from otbench.transport.atoms import Support, atoms, spread_rows
 from otbench.transport.certificate import Above, Below, from_above, from_below, is_exact
 from otbench.transport.line import solve_line
 from otbench.transport.pricing import PointCosts
 from otbench.transport.rounds import COARSE_ENOUGH, Limits, Rounds, Standing
-from otbench.transport.start import SMALL, coarser, dense_potentials, extended
+from otbench.transport.start import SMALL_PROBLEM, coarser, dense_potentials, extended
 from otbench.types import Array, Plan
 
 #: What a pair takes at most, in bytes, as measured: in the lists of pairs, and in POT.
@@ -103,11 +103,11 @@ def _first(costs: PointCosts, a: Array, b: Array, limits: Limits) -> tuple[Array
 def first_potentials(costs: PointCosts, a: Array, b: Array, limits: Limits) -> tuple[Array, Array]:
     """Nearly optimal potentials u (n,), v (m,), from the next coarser problem, and so on."""
     n, m = costs.shape
-    if n * m <= SMALL:
+    if n * m <= SMALL_PROBLEM:
         return dense_potentials(costs, a, b)
     coarse, ax, by = coarser(costs, a, b)
     u, v = first_potentials(coarse, ax, by, limits)
-    if coarse.shape[0] * coarse.shape[1] > SMALL:
+    if coarse.shape[0] * coarse.shape[1] > SMALL_PROBLEM:
         v = Rounds(coarse, ax, by, limits).run(u, v, COARSE_ENOUGH).v
     return extended(costs, coarse, v)
 
@@ -128,7 +128,7 @@ def _line_potentials(costs: PointCosts, a: Array, b: Array) -> tuple[Array, Arra
 
 
 def _bounds(
-    whole: PointCosts, of_x: Atoms, of_y: Atoms, a: Array, b: Array, costs: PointCosts, now: Standing
+    whole: PointCosts, of_x: Support, of_y: Support, a: Array, b: Array, costs: PointCosts, now: Standing
 ) -> tuple[Below, Above]:
     """What the potentials and the plan of the atoms prove of the points."""
     u, v = _of_points(costs, now, of_x, of_y, whole)
@@ -158,7 +158,7 @@ def _whole_plan(costs: PointCosts, now: Standing, a: Array, b: Array) -> Plan:
     return Plan(*(np.concatenate(part) for part in parts))
 
 
-def _of_atoms(potential: Array, found: Atoms) -> Array:
+def _of_atoms(potential: Array, found: Support) -> Array:
     """A potential of the sample's points at its atoms; coincident points share the least."""
     least = np.full(len(found.weights), np.inf)
     known = found.of >= 0
@@ -167,7 +167,7 @@ def _of_atoms(potential: Array, found: Atoms) -> Array:
 
 
 def _of_points(
-    costs: PointCosts, now: Standing, of_x: Atoms, of_y: Atoms, whole: PointCosts
+    costs: PointCosts, now: Standing, of_x: Support, of_y: Support, whole: PointCosts
 ) -> tuple[Array, Array]:
     """Potentials of all points from those of the atoms. Points without mass get the largest that stays feasible."""
     if not (of_x.merged or of_y.merged):

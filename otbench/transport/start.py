@@ -10,7 +10,7 @@ from otbench.transport.pricing import PointCosts
 from otbench.types import Array
 
 #: A coarse problem of at most this many pairs is solved with all of them.
-SMALL = 1000 * 1000
+SMALL_PROBLEM = 1000 * 1000
 
 #: Points a cell of the next coarser problem: halving pays where problems are hard, in the plane and on the line.
 CELL, CELL_IN_THE_PLANE = 4, 2

@@ -10,7 +10,7 @@ import ot
 import pytest
 from scipy.spatial.distance import cdist
 
-import otbench.transport.exact as exact
+import otbench.transport.dense as dense
 from otbench.errors import InputError, UncertifiedError
 from otbench.transport.bounds import lower_bounds
 from otbench.transport.certificate import NO_PLAN, Above, Below, certify, from_above
@@ -79,12 +79,12 @@ def test_a_solve_is_refused_from_the_first_byte_that_is_not_there(monkeypatch: p
     """Seven and a quarter arrays of n m doubles and 32 MiB for every solve at once."""
     for n, m, solves in ((300, 500, 1), (300, 500, 3), (7, 11, 2)):
         needed = solves * (8 * n * m * 7.25 + 32 * 2**20)
-        monkeypatch.setattr(exact, "free_memory", partial(math.ceil, needed))
+        monkeypatch.setattr(dense, "free_memory", partial(math.ceil, needed))
         check_memory(n, m, solves)
-        monkeypatch.setattr(exact, "free_memory", partial(math.ceil, needed - 1))
+        monkeypatch.setattr(dense, "free_memory", partial(math.ceil, needed - 1))
         with pytest.raises(InputError, match="use smaller samples"):
             check_memory(n, m, solves)
-    monkeypatch.setattr(exact, "free_memory", lambda: 33 * 2**20)
+    monkeypatch.setattr(dense, "free_memory", lambda: 33 * 2**20)
     cost_matrix(np.zeros((90, 1)), np.zeros((190, 1)))
     with pytest.raises(InputError, match="use smaller samples"):
         cost_matrix(np.zeros((190, 1)), np.zeros((190, 1)))
