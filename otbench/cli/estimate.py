@@ -46,7 +46,8 @@ def estimate(
         progress=lambda text: print(f"estimate: {text}", file=sys.stderr),
     )  # fmt: skip
     if json_:
-        print(json.dumps({**asdict(found), "assumptions": bracket.ASSUMPTIONS, "narrower": found.tighter}, indent=1))
+        more = {"side": found.side, "variance_shares": found.variance_shares, "narrower": found.tighter}
+        print(json.dumps({**asdict(found), "assumptions": bracket.ASSUMPTIONS, **more}, indent=1))
     else:
         print(found)
 
