@@ -61,7 +61,7 @@ def published(frame: pd.DataFrame, scores: pd.DataFrame) -> pd.DataFrame:
     are the sweep (``otbench.results.tables.published_sweep``), whose columns are empty where none was tried. ``l2`` is
     the mean of |grad f - r|^2 over points of P, with r the true gradient, and ``l2_repaired`` the least over multiples
     of f: l2 - l2_repaired is lost to scale, and l2_repaired to shape. ``difference_over_range`` is |our cosine - the
-    published one| over the range of our seeds.
+    published one| over the range of our seeds, and ``sweep_gain_over_range`` what the best clip value adds, over it.
     """
     rows = trained_longest(frame)
     names = {"cosine": "cos", "gradient_l2": "l2", "gradient_l2_repaired": "l2_repaired", "raw": "cost"}
@@ -73,6 +73,7 @@ def published(frame: pd.DataFrame, scores: pd.DataFrame) -> pd.DataFrame:
     table = table.join(median_intervals(ours, PAIR, measured))
     table["cos_min"], table["cos_max"] = grouped["cos"].min(), grouped["cos"].max()
     table = table.join(best(sweep(frame)))
+    table["sweep_gain_over_range"] = table["sweep_gain"] / (table["cos_max"] - table["cos_min"])
     theirs = scores.set_index("method")
     for method, columns in (("wgan", ["cos", "l2", "cost"]), ("true", ["cost"])):
         there = theirs[theirs.index == method].set_index(PAIR)[columns]

@@ -222,7 +222,7 @@ def test_published_scores_stand_beside_the_critic_trained_as_long_and_the_best_o
         filled = statistics.median(r["saturation"] for r in both if r["method.clip"] == best_clip)
         due |= {"sweep_clip": best_clip, "sweep_cos": swept[best_clip], "sweep_saturation": filled}
         due |= {"sweep_at_edge": float(best_clip in (clips[0], clips[-1])), "sweep_tried": 3, "sweep_seeds": 2}
-        due["sweep_never_binds"] = 0.0
+        due |= {"sweep_never_binds": 0.0, "sweep_gain": swept[best_clip] - swept[0.04]}
         measured = [name for name in renamed if not name.startswith("population")]
         due |= {f"{name}_low": min(r[renamed[name]] for r in full) for name in measured}
         due |= {f"{name}_high": max(r[renamed[name]] for r in full) for name in measured}
@@ -231,6 +231,7 @@ def test_published_scores_stand_beside_the_critic_trained_as_long_and_the_best_o
         due |= {"true": theirs["true"].cost, "best_published": best[0], "best_published_cos": best[1]}
         due["cos_difference"] = due["cos"] - due["published_cos"]
         due["difference_over_range"] = abs(due["cos_difference"]) / (due["cos_max"] - due["cos_min"])
+        due["sweep_gain_over_range"] = due["sweep_gain"] / (due["cos_max"] - due["cos_min"])
         due["true_ratio"] = due["population_w1"] / due["true"]
         assert due["sweep_at_edge"] == float(pair == PAIRS[1])
         assert set(table) == set(due)
