@@ -38,7 +38,8 @@ def best(table: pd.DataFrame) -> pd.DataFrame:
     """The line of the largest cosine for each pair, with columns ``sweep_``; of equal ones that of the smallest clip.
 
     ``sweep_at_edge`` is 1 where that is the least or the largest clip value tried on the pair, and ``sweep_gain`` its
-    cosine less that of the published clip value, on the same seeds. The best is chosen by the reading that is told.
+    cosine less that of the published clip value, on the same seeds, ``sweep_over_unclipped`` less that of a box which
+    never binds. The best is chosen by the reading that is told.
     """
     ordered = table.sort_values(["cos", "clip"], ascending=[True, False]).groupby(PAIR)
     found = ordered.tail(1).set_index(PAIR)
@@ -48,6 +49,7 @@ def best(table: pd.DataFrame) -> pd.DataFrame:
     found["at_edge"] = at_edge.astype("float64")
     as_published = table[np.isclose(table["clip"], PUBLISHED_CLIP)].set_index(PAIR)["cos"]
     found["gain"] = found["cos"] - as_published
+    found["over_unclipped"] = found["cos"] - table[table["never_binds"] == 1].groupby(PAIR)["cos"].first()
     return found.drop(columns="l2_repaired").add_prefix("sweep_")
 
 

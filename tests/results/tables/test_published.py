@@ -211,6 +211,10 @@ def test_a_box_that_never_binds_is_told_by_the_critic_it_leaves(ran: Path) -> No
         assert dict(zip(pair["clip"], pair["never_binds"], strict=True)) == {0.01: 0, 0.04: 0, 4.0: 1, 5.0: 1}
         assert set(pair["seeds"]) == {1}, "only the seed on which all were tried"
         assert pair["cos"].iloc[-1] == pair["cos"].iloc[-2]
+    told = stored.tables["published"].set_index("dim")
+    for dim, pair in table.groupby("dim"):
+        assert told.loc[dim, "sweep_over_unclipped"] == pair["cos"].max() - pair["cos"].iloc[-1] >= 0
+        assert told.loc[dim, "sweep_gain"] == pair["cos"].max() - pair["cos"].iloc[1] >= 0
     alone = sweep(stored.frame[stored.frame["method.clip"] != 5.0])
     assert not alone["never_binds"].any(), "of one large clip value alone it is not known"
     assert sweep(stored.frame[stored.frame["method.clip"] == 0.04]).empty
