@@ -20,8 +20,9 @@ class HeldOut:
 
     ``raw`` = sum_i a_i f(x_i) - sum_j b_j f(y_j) is an unbiased estimate of E_P f - E_Q f where the weights are uniform
     and the points are independent. For every constant K >= Lip(f) that is known everywhere, raw/K estimates a lower
-    bound of W1(P, Q) without bias. ``stderr`` is its standard error and ``dof`` its degrees of freedom (Welch).
-    ``raw_error`` allows for the rounding of raw.
+    bound of W1(P, Q) without bias. ``stderr`` is its standard error and ``dof`` its degrees of freedom (Welch); its
+    square is ``stderr_x``^2 + ``stderr_y``^2, of the means over x and over y. ``raw_error`` allows for the rounding of
+    raw.
 
     Source: Welch 1947 (degrees of freedom); Villani 2009, Remark 6.5 (Kantorovich-Rubinstein duality).
     """
@@ -30,6 +31,8 @@ class HeldOut:
     raw_error: Annotated[float, Column("fresh_raw_error")]
     stderr: Annotated[float, Column("fresh_stderr")]
     dof: Annotated[float, Column("fresh_dof")]
+    stderr_x: float
+    stderr_y: float
 
     def lower_bound(self, constant: float, level: float = LEVEL) -> float:
         """A lower confidence bound of W1(P, Q), in the data's unit, for a Lipschitz constant K of f on all of R^d.
@@ -61,8 +64,10 @@ def held_out(fx: Array, fy: Array, a: Array, b: Array, rounding: float) -> HeldO
     spread = var_x**2 / (size_x - 1) + var_y**2 / (size_y - 1)
     dof = (var_x + var_y) ** 2 / spread if spread > 0 else size_x + size_y - 2
     error = rounding * max(np.abs(fx).max(), np.abs(fy).max())
-    stderr = float(np.sqrt(var_x + var_y))
-    return HeldOut(raw=float(mean_x - mean_y), raw_error=float(error), stderr=stderr, dof=float(dof))
+    total, of_x, of_y = (float(np.sqrt(variance)) for variance in (var_x + var_y, var_x, var_y))
+    return HeldOut(
+        raw=float(mean_x - mean_y), raw_error=float(error), stderr=total, dof=float(dof), stderr_x=of_x, stderr_y=of_y
+    )
 
 
 def _weighted_mean(values: Array, weights: Array) -> tuple[float, float, float]:

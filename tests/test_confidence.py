@@ -24,6 +24,8 @@ def test_the_lower_bound_is_welchs(n: int, m: int, level: float) -> None:
     test = stats.ttest_ind(fx, fy, equal_var=False, alternative="greater")
     found = said(fx, fy)
     assert found.dof == pytest.approx(test.df, rel=1e-9)
+    assert (found.stderr_x, found.stderr_y) == pytest.approx((stats.sem(fx), stats.sem(fy)), rel=1e-9)
+    assert found.stderr == pytest.approx(np.hypot(found.stderr_x, found.stderr_y), rel=1e-12)
     assert found.lower_bound(4.0, level) == pytest.approx(test.confidence_interval(level).low / 4, rel=1e-9, abs=1e-12)
 
 

@@ -2,14 +2,13 @@
 
 import json
 import sys
-import tomllib
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from otbench.cli.options import JsonOption
+from otbench.cli.options import JsonOption, toml_table
 from otbench.errors import InputError
 
 if TYPE_CHECKING:
@@ -46,7 +45,8 @@ def estimate(
         progress=lambda text: print(f"estimate: {text}", file=sys.stderr),
     )  # fmt: skip
     if json_:
-        print(json.dumps({**asdict(found), "assumptions": bracket.ASSUMPTIONS, "narrower": found.tighter}, indent=1))
+        more = {"side": found.side, "variance_shares": found.variance_shares, "narrower": found.tighter}
+        print(json.dumps({**asdict(found), "assumptions": bracket.ASSUMPTIONS, **more}, indent=1))
     else:
         print(found)
 
@@ -57,10 +57,7 @@ def _method(text: str) -> "Method | str":
 
     if not text.lstrip().startswith("{"):
         return text
-    try:
-        fields = tomllib.loads(f"method = {text}")["method"]
-    except tomllib.TOMLDecodeError as error:
-        raise InputError(f"--method takes a name or a TOML table; {text!r} is none: {error}") from None
-    if not isinstance(fields, dict) or not isinstance(fields.get("name"), str):
+    fields = toml_table("--method takes a name or", text)
+    if not isinstance(fields.get("name"), str):
         raise InputError(f"--method's table needs a name, as in an experiment; got {text!r}")
     return method(**fields)

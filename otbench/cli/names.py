@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from otbench.cli.fields import fields, summary
-from otbench.cli.options import JsonOption
+from otbench.cli.options import JsonOption, toml_table
 from otbench.errors import InputError
 
 if TYPE_CHECKING:
@@ -30,6 +30,9 @@ def advise(
     lr: Annotated[float, typer.Option(min=0, help="Learning rate, in units of --lr-unit.")] = 5e-5,
     lr_unit: Annotated[Unit, typer.Option(help="clip: the rate is --lr times the clip value.")] = Unit.ABSOLUTE,
     steps: Annotated[int, typer.Option(min=1, help="Critic steps in all.")] = 10_000,
+    critic: Annotated[
+        str | None, typer.Option(help="Further fields of the critic, as '{ optimiser = \"adam\" }'.")
+    ] = None,
     data: Annotated[
         tuple[Path, Path] | None, typer.Option(help="Two samples, .npy, .csv, .tsv or .parquet: real, generated.")
     ] = None,
@@ -50,7 +53,8 @@ def advise(
         if pair.dim != dim:
             raise InputError(f"--dim is {dim}, but the samples have dimension {pair.dim}")
         w1 = exact_part(pair)
-    advice = advice_for(dim, sizes, lr=lr, lr_unit=lr_unit.value, steps=steps, pair=pair, w1=w1)
+    further = None if critic is None else toml_table("--critic takes", critic)
+    advice = advice_for(dim, sizes, lr=lr, lr_unit=lr_unit.value, steps=steps, critic=further, pair=pair, w1=w1)
     print(json.dumps(asdict(advice), indent=1) if json_ else "\n".join(in_words(advice)))
 
 

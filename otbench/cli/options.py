@@ -1,9 +1,10 @@
 """What several commands share: their arguments, and which results folders they mean."""
 
+import tomllib
 from collections.abc import Iterator
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -58,6 +59,17 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for a progr
 def many(count: int, what: str) -> str:
     """A number of things in words."""
     return f"{count} {what}{'' if count == 1 else 's'}"
+
+
+def toml_table(takes: str, text: str) -> dict[str, Any]:
+    """The table that an option's text is, as ``{ clip = 0.1 }``; ``takes`` begins the error of one that is none."""
+    try:
+        table = tomllib.loads(f"table = {text}")["table"]
+    except tomllib.TOMLDecodeError as error:
+        raise InputError(f"{takes} a TOML table; {text!r} is none: {error}") from None
+    if not isinstance(table, dict):
+        raise InputError(f"{takes} a TOML table, as '{{ name = \"...\" }}'; got {text!r}")
+    return table
 
 
 def existing(folder: Path) -> Path:

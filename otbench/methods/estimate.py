@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -76,8 +76,29 @@ class Estimate:
         return max(known, key=lambda name: known[name]) if known else None
 
     @property
+    def variance_shares(self) -> tuple[float, float] | None:
+        """The shares of x and of y in the variance of the best critic's estimate, which sum to 1; None without one."""
+        best = self.critics.get(self.best or "")
+        if best is None or best.held_out.stderr == 0:
+            return None
+        share = (best.held_out.stderr_x / best.held_out.stderr) ** 2
+        return share, 1 - share
+
+    @property
+    def side(self) -> Literal["x", "y", "either"] | None:
+        """Of which side more points raise the lower bound most: that with two thirds of its estimate's variance.
+
+        "either" where no side has as much; None where there is no lower bound, or no chance in it. Of the upper bound
+        exact values of pairs of blocks do not tell the sides apart.
+        """
+        if self.variance_shares is None:
+            return None
+        x, y = self.variance_shares
+        return "x" if x >= 2 / 3 else "y" if y >= 2 / 3 else "either"
+
+    @property
     def tighter(self) -> str:
-        """What would make the bracket narrower, in one sentence."""
+        """What would make the bracket narrower, and points of which side, in one sentence."""
         width, best = self.upper - self.lower, self.critics.get(self.best or "")
         if best is None or best.estimate is None or best.lower is None:
             return "ask a method with a Lipschitz constant that is known everywhere"
@@ -85,16 +106,30 @@ class Estimate:
         if width <= 0 or max(below, above) < width / 4:
             return (
                 f"chance is little of the width {width:.3g}; the rest is what the critic misses, and what samples add "
-                f"to W1, which falls as n^(-1/d): try other methods{self._points(', or more points')}"
+                f"to W1, which falls as n^(-1/d): try other methods{self._larger_blocks}"
             )
         if below >= above:
-            return f"the lower bound's margin for chance is {below:.3g}; four times the points would halve it"
-        more = self._points("; use more points")
-        return f"the upper bound's margin for chance is {above:.3g}, of {self.blocks} blocks{more}"
+            return f"the lower bound's margin for chance is {below:.3g}{self._four_times(below)}"
+        return f"the upper bound's margin for chance is {above:.3g}, of {self.blocks} blocks{self._larger_blocks}"
 
-    def _points(self, advice: str) -> str:
-        """The advice to use more points, where they would make the blocks larger."""
-        return advice if max(self.block_sizes) < MOST_POINTS else "; its blocks are the largest that are solved"
+    def _four_times(self, margin: float) -> str:
+        """What four times the points of x, of y or of both make of the lower bound's margin, about."""
+        if self.variance_shares is None:
+            return ""
+        x, y = (margin * np.sqrt(1 - 0.75 * share) for share in self.variance_shares)
+        more = "x and of y help about alike" if self.side == "either" else f"{self.side} help most"
+        four = f"four times those of x make it about {x:.3g}, of y {y:.3g}, of both {margin / 2:.3g}"
+        return f"; more points of {more}: {four}"
+
+    @property
+    def _larger_blocks(self) -> str:
+        """Points of which side would make the blocks larger; which larger ones would help more, is not known."""
+        sides = [side for side, size in zip("xy", self.block_sizes, strict=True) if size < MOST_POINTS]
+        if not sides:
+            return "; the blocks are the largest that are solved"
+        if len(sides) == 1:
+            return f"; more points of {sides[0]} alone make the blocks larger"
+        return "; more points make the blocks larger, whose values do not tell which side's help more"
 
     def __str__(self) -> str:
         n, m = self.sizes
@@ -102,7 +137,7 @@ class Estimate:
         part = "" if self.sample_sizes == self.sizes else " of {} and {} of them".format(*self.sample_sizes)
         r, s = self.training_sizes
         lines = [
-            f"{n} and {m} points in R^{self.dim}, {self.seconds:.1f} s",
+            f"{n} points of x and {m} of y in R^{self.dim}, {self.seconds:.1f} s",
             f"W1 of the laws:    [{self.lower:.6g}, {self.upper:.6g}] with confidence {percent}",
             f"W1 of the samples: {self.sample_w1:.9g}{part}, exact: "
             f"in [{self.sample_lower:.12g}, {self.sample_upper:.12g}]",

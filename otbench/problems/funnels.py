@@ -75,10 +75,11 @@ class Funnels(Problem):
         if not isinstance(path, str):
             raise InputError("this experiment takes its pairs from a file: pass it with --pairs FILE.npz")
         found = funnel_pairs(Path(path), cls.model_fields["half_width"].default)
-        asked = fields.get("dim"), fields.get("funnels")
-        wanted = [place for place in found if all(a in (None, b) for a, b in zip(asked, place, strict=True))]
+        asked = {name: fields.get(name) for name in ("dim", "funnels")}
+        wanted = [place for place in found if all(a in (None, b) for a, b in zip(asked.values(), place, strict=True))]
         if not wanted:
-            raise InputError(f"{path} has no pair of dim {asked[0]} with {asked[1]} funnels")
+            told = ", ".join(f"{name} {number}" for name, number in asked.items() if number is not None)
+            raise InputError(f"{path} has no pair with {told}")
         return [{**fields, "pairs": path, "dim": dim, "funnels": funnels} for dim, funnels in wanted]
 
     @classmethod

@@ -1,8 +1,8 @@
 """Advice on the clip value: what the rule predicts of a critic before it is trained, with its reasons and limits."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -10,6 +10,7 @@ import pandas as pd
 from otbench.errors import InputError
 from otbench.inputs import as_whole
 from otbench.methods import WeightClip
+from otbench.report.not_fitted import not_fitted, recipe
 from otbench.results.tables.scale_rule import Floats, ScaleRule, Setting, read_rule
 from otbench.results.tables.transfer import fitted_rule
 from otbench.transport.exact import solve_exact
@@ -74,11 +75,12 @@ def advise(
     lr: float = 5e-5,
     lr_unit: Literal["absolute", "clip"] = "absolute",
     steps: int = 10_000,
+    critic: Mapping[str, Any] | None = None,
     pair: SamplePair | None = None,
     w1: float | None = None,
     table: pd.DataFrame | None = None,
 ) -> Advice:
-    """Advice for a critic on R^dim that is trained by RMSProp.
+    """Advice for a clipped critic on R^dim. The rule was fitted on fully connected ReLU critics trained by RMSProp.
 
     Args:
         dim: the dimension of the data.
@@ -86,16 +88,18 @@ def advise(
         lr: the learning rate, in units of ``lr_unit``.
         lr_unit: "clip" where the rate is lr times the clip value.
         steps: the training steps.
+        critic: further fields of ``WeightClip``, as ``{"optimiser": "adam"}``. The rule knows the optimiser's eps and
+            whether weights start in the box; of any other value that it was not fitted on, ``outside`` tells.
         pair: samples whose means and spread the rule takes into account; without them the means are taken to differ
             in a random direction.
         w1: the exact W1 of these samples.
         table: the rule's table; None reads the one that came with otbench.
 
     Raises:
-        InputError: there is no such critic, or no table of the rule.
+        InputError: there is no such critic, as one with convolutions, or no table of the rule.
     """
     dim = as_whole("dim", dim, 1)
-    method = WeightClip(widths=tuple(widths), lr=lr, lr_unit=lr_unit, steps=steps)
+    method = recipe({"widths": tuple(widths), "lr": lr, "lr_unit": lr_unit, "steps": steps}, critic or {})
     rules = rule_table_here() if table is None else table
     given: Literal["critic", "data"] = "critic" if pair is None else "data"
     c_star = method.certified_clip(dim)
@@ -119,7 +123,10 @@ def advise(
         raw_over_w1=None if best is None else float(np.exp(log_raw[best])), raw_low=raw_low, raw_high=raw_high,
         paper_raw_over_w1=float(np.exp(log_raw[-1])), paper_raw_low=paper_low, paper_raw_high=paper_high,
         fitted_on=_fitted_on(line),
-        outside=tuple(_outside(dim, method, c_star if best is None else float(clips[best]), c_star, line)),
+        outside=(
+            *not_fitted(method, str(line["optimisers"])),
+            *_outside(dim, method, c_star if best is None else float(clips[best]), c_star, line),
+        ),
     )  # fmt: skip
 
 
@@ -138,10 +145,11 @@ def _fitted_on(line: "pd.Series[float]") -> str:
         return f"{low:g}" if low == high else f"{low:g} to {high:g}"
 
     optimisers, problems = (str(line[name]).replace(" ", ", ") for name in ("optimisers", "problems"))
-    not_fitted = "convolutions" if "adam" in optimisers else "Adam, convolutions"
+    others = [name for name in ("Adam", "SGD") if name.lower() not in optimisers]
+    unknown = ", ".join([*others, "convolutions", "other layers and activations"])
     return (
         f"fully connected ReLU critics of {between('depth')} hidden layers of {between('width')} units, d = "
-        f"{between('dim')}, {between('steps')} steps of {optimisers}, on {problems}. {not_fitted}, and other data, "
+        f"{between('dim')}, {between('steps')} steps of {optimisers}, on {problems}. {unknown}, and other data, "
         "sizes and lengths of training were not fitted: for them all of this is a guess"
     )
 
@@ -218,7 +226,7 @@ def _setting(dim: int, method: WeightClip, clips: Floats, pair: SamplePair | Non
 
     return Setting(
         every(dim), [method.widths] * count, clips, rate, every(method.steps), every(method.eps),
-        np.zeros(count, dtype=bool), every(share), every(diagonality), every(spread),
+        np.full(count, method.init == "box"), every(share), every(diagonality), every(spread),
     )  # fmt: skip
 
 

@@ -1,8 +1,9 @@
 """Numbers that a text quotes, each tied to the table that it comes from, so that no quote can differ from its rows.
 
 A quote looks like ``<!--quote matrix/clip slope_over_w1_median where dim=2 clip=0.01 as .2f-->0.93<!--/-->``. With its
-interval it ends ``as .2f []-->0.93 [0.92, 0.94]<!--/-->``, from the columns ``_low`` and ``_high``. A quoted table is
-like ``<!--table matrix where overlap=0,0.9-->`` ... ``<!--/table-->``, in which a condition may allow several values.
+interval it ends ``as .2f []-->0.93 [0.92, 0.94]<!--/-->``, from the columns ``_low`` and ``_high``, or of measured
+times from ``_q1`` and ``_q3``, the quartiles of the repeats. A quoted table is like
+``<!--table matrix where overlap=0,0.9-->`` ... ``<!--/table-->``, in which a condition may allow several values.
 Rendered Markdown does not show these comments.
 """
 
@@ -113,7 +114,7 @@ def _quoted(stored: Stored, match: re.Match[str]) -> pd.DataFrame:
     rows = _fitting(stored.tables["published"] if published else stored.frame, match)
     if rows.empty:
         raise InputError(f"quote {match['open'].strip()!r} fits no rows")
-    return gap(rows) if published else by_clip(rows)
+    return gap(stored.tables["gradients"], rows) if published else by_clip(rows)
 
 
 def _fitting(table: pd.DataFrame, match: re.Match[str]) -> pd.DataFrame:
@@ -148,12 +149,13 @@ def _value(match: re.Match[str], derived: dict[str, pd.DataFrame]) -> str:
 
 
 def _interval(line: pd.DataFrame, match: re.Match[str]) -> str:
-    """The interval of a quoted number in brackets; none of a statistic over several lines."""
+    """The interval of a quoted number in brackets, or the quartiles of a time; none of a statistic over lines."""
     if match["statistic"]:
         raise InputError(f"quote {match[0]!r}: a {match['statistic']} over lines has no interval; leave [] out")
     column = _column(line, match["column"], match[0])
     line, name = line[line[column].notna()], column.removesuffix("_median")
-    low, high = (line[_column(line, f"{name}_{end}", match[0])].iloc[0] for end in ("low", "high"))
+    ends = ("q1", "q3") if f"{name}_q1" in line and f"{name}_low" not in line else ("low", "high")
+    low, high = (line[_column(line, f"{name}_{end}", match[0])].iloc[0] for end in ends)
     return f" [{low:{match['format']}}, {high:{match['format']}}]"
 
 

@@ -14,9 +14,11 @@ from otbench.results.tables.cells import agreement, clip, exact, frame_of, losse
 from otbench.results.tables.clip_sweeps import exponents, is_sweep, worth
 from otbench.results.tables.crossings import crossing_law, crossings
 from otbench.results.tables.gan import curve_frame
+from otbench.results.tables.gradients import gradients
 from otbench.results.tables.laws import laws
 from otbench.results.tables.paired import paired
 from otbench.results.tables.published import SCORES_FILE, methods, published, read_scores
+from otbench.results.tables.published_sweep import sweep
 from otbench.results.tables.rule_held_out import held_out, rule_table
 from otbench.results.tables.timing import TIMING_TABLES, timing_frame
 from otbench.results.tables.tracking import CURVE_TABLES
@@ -124,6 +126,8 @@ TABLES: dict[str, Callable[[Stored], pd.DataFrame | None]] = {
     "held_out": lambda stored: held_out(stored.frame) if is_sweep(stored.frame) else None,
     "transfer": lambda stored: _transfer(stored),
     "published": lambda stored: published(stored.frame, stored.scores) if stored.kind == "published" else None,
+    "sweep": lambda stored: sweep(stored.frame) if stored.kind == "published" else None,
+    "gradients": lambda stored: gradients(stored.frame),
     "methods": lambda stored: methods(stored.frame, stored.scores) if stored.kind == "published" else None,
 }
 

@@ -113,7 +113,7 @@ def _bytes_needed(n: int, m: int) -> float:
 def solve_cost(cost: Array, a: Array, b: Array) -> ExactSolution:
     """``otbench.solve_exact`` by the dense route, for a given cost matrix (n, m) and validated weights a (n,), b (m,).
 
-    Support of weight 0 are left out. They get the largest potential that stays feasible, u_i = min_j M_ij - v_j.
+    Atoms of weight 0 are left out. They get the largest potential that stays feasible, u_i = min_j M_ij - v_j.
     """
     with refused_when_full():
         start = time.perf_counter()

@@ -185,6 +185,7 @@ OTHERS: dict[str, tuple[list[str], dict[str, Told]]] = {
         "--lr": (["3e-7"], bool),
         "--lr-unit": (["clip"], bool),
         "--steps": (["300"], bool),
+        "--critic": (["{ optimiser = \"adam\" }"], bool),
         "--data": (["x.npy", "y.npy"], bool),
         "--json": ([], is_json),
     }),

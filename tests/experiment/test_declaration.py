@@ -160,7 +160,8 @@ def test_samples_are_the_same_for_every_method(tmp_path: Path) -> None:
 @pytest.mark.parametrize("file", COMMITTED, ids=lambda file: file.stem)
 def test_every_committed_experiment_loads_and_can_be_drawn(file: Path, tmp_path: Path) -> None:
     pairs = tmp_path / "pairs.npz"
-    np.savez(pairs, centers_2_4=np.linspace(-2, 2, 8).reshape(4, 2), bias_2_4=np.zeros(4))
+    centres = {f"centers_{dim}_4": np.linspace(-2, 2, 4 * dim).reshape(4, dim) for dim in (2, 4, 16, 128)}
+    np.savez(pairs, **centres, **{f"bias_{dim}_4": np.zeros(4) for dim in (2, 4, 16, 128)})
     declared = load_experiment(str(file), pairs if file.stem == "published" else None)
     assert declared.name == file.stem
     assert declared.question.endswith((".", "?", ")"))

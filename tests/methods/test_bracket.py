@@ -1,6 +1,7 @@
 """The bracket of two laws from two samples: it holds what is known, says what it rests on, refuses what breaks it."""
 
 import json
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -122,6 +123,62 @@ def test_a_critic_without_a_constant_certifies_no_law() -> None:
     assert "ask a method with a Lipschitz constant" in alone.tighter
 
 
+def shifted(n: int, m: int, spread_x: float, spread_y: float, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """n and m points of normal laws of the line, 10 apart."""
+    rng = np.random.default_rng(seed)
+    return spread_x * rng.normal(size=(n, 1)) + 10, spread_y * rng.normal(size=(m, 1))
+
+
+@pytest.mark.parametrize(
+    ("sizes", "spreads", "side", "share"),
+    [
+        ((400, 400), (1, 1), "either", 1 / 2),
+        ((400, 400), (3, 1), "x", 9 / 10),
+        ((400, 400), (1, 3), "y", 1 / 10),
+        ((1600, 200), (1, 1), "y", 1 / 9),
+        ((200, 1600), (1, 1), "x", 8 / 9),
+        ((200, 1800), (1, 3), "either", 1 / 2),
+    ],
+)
+def test_it_says_which_side_needs_more_points(
+    sizes: tuple[int, int], spreads: tuple[float, float], side: str, share: float
+) -> None:
+    """The variance of the mean over a side is its law's variance over its points; more points help where it is more."""
+    found = estimate(*shifted(*sizes, *spreads), methods=["linear"])
+    assert found.side == side
+    assert found.variance_shares is not None
+    assert found.variance_shares[0] == pytest.approx(share, abs=0.06)
+    assert sum(found.variance_shares) == pytest.approx(1, rel=1e-12)
+
+
+@pytest.mark.parametrize(("times", "shown"), [((4, 1), 0), ((1, 4), 1), ((4, 4), 2)])
+def test_four_times_the_points_of_a_side_make_of_the_margin_what_it_says(times: tuple[int, int], shown: int) -> None:
+    def margin(found: Estimate) -> float:
+        critic = found.critics["linear"]
+        assert critic.estimate is not None
+        assert critic.lower is not None
+        return critic.estimate - critic.lower
+
+    found = estimate(*shifted(600, 600, 3, 1), methods=["linear"])
+    told = [float(number) for number in re.findall(r"\d\.\d+", found._four_times(margin(found)))]
+    more = estimate(*shifted(600 * times[0], 600 * times[1], 3, 1, seed=1), methods=["linear"])
+    assert margin(more) == pytest.approx(told[shown], rel=0.1)
+
+
+def test_the_side_is_named_where_the_lower_bound_is_the_one_to_raise() -> None:
+    found = estimate(*shifted(100, 2000, 1, 1), methods=["linear"])
+    assert "the lower bound's margin for chance" in found.tighter
+    assert "; more points of x help most: four times those of x make it about " in found.tighter
+
+
+def test_without_chance_no_side_is_named() -> None:
+    """Two atoms: the critic has one value a side, and no point more changes it."""
+    x, y = np.zeros((40, 1)), np.ones((40, 1))
+    found = estimate(x, y, methods=["linear"], discrete=True)
+    assert (found.lower, found.side, found.variance_shares) == (pytest.approx(1.0), None, None)
+    assert "points of x" not in found.tighter
+
+
 REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"methods": []}, "give at least one method; known: "),
     ({"methods": ["linaer"]}, "linear"),
@@ -178,6 +235,9 @@ def test_the_command_says_it_on_one_screen_and_in_json(tmp_path: Path, otbench: 
     assert "assumed: the points of each side are independent draws of one law" in done.out
     again = otbench("estimate", *files, "--method", "linear", "--method", "potential", "--json")
     read = json.loads(again.out)
+    assert read["side"] in {"x", "y", "either"}
+    assert sum(read["variance_shares"]) == pytest.approx(1)
+    assert f"narrower: {read['narrower']}" == screen[-1]
     assert f"[{read['lower']:.6g}, {read['upper']:.6g}]" in done.out
     table = otbench("estimate", *files, "--method", '{ name = "weight_clip", steps = 5 }', "--json")
     assert list(json.loads(table.out)["critics"]) == ["weight_clip"]
@@ -207,7 +267,23 @@ def test_of_many_points_a_part_is_trained_on_and_the_whole_other_half_is_read(mo
     said = found.critics["linear"].held_out
     assert said.stderr**2 == pytest.approx(1 / 200 + 1 / 20, rel=0.5)  # 200 and 20 points of variance 1 are read
     assert "critics trained on 30 and 20 points, read on the other half" in str(found)
-    assert "more points" not in found.tighter
     small = estimate(x[:60], y, methods=["linear"])
     assert (small.training_sizes, small.block_sizes) == ((30, 20), (12, 8))
-    assert "its blocks are the largest" not in small.tighter
+
+
+@pytest.mark.parametrize(
+    ("n", "m", "said"),
+    [
+        (400, 40, "; more points of y alone make the blocks larger"),
+        (40, 400, "; more points of x alone make the blocks larger"),
+        (150, 200, "; the blocks are the largest that are solved"),
+        (60, 40, "; more points make the blocks larger, whose values do not tell which side's help more"),
+    ],
+)
+def test_points_that_make_the_upper_bound_s_blocks_larger_are_named(
+    monkeypatch: pytest.MonkeyPatch, n: int, m: int, said: str
+) -> None:
+    """In high dimension, where the width is what samples add to W1 and hardly chance."""
+    monkeypatch.setattr(bracket, "MOST_POINTS", 30)
+    found = estimate(*two("translation", 0, dim=128, n=n, m=m), methods=["linear"])
+    assert found.tighter.endswith(said)

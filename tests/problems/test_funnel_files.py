@@ -2,6 +2,7 @@
 
 import pickle
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -169,3 +170,18 @@ def test_an_experiment_names_a_file_beside_it(file):
     cells = load_experiment(str(toml)).cells
     assert [cell.problem.power for cell in cells] == [2.0, 8.0]
     assert {cell.problem.sha256 for cell in cells} == {Funnels.from_file(file, 2, 4).sha256}
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [("dim = 4", "has no pair with dim 4"), ("funnels = 9", "has no pair with funnels 9"),
+     ("dim = 2, funnels = 1", "has no pair with dim 2, funnels 1")],
+)  # fmt: skip
+def test_an_experiment_that_asks_for_a_pair_the_file_lacks_says_which(file: Path, asked: str, said: str) -> None:
+    toml = file.parent / "lacks.toml"
+    toml.write_text(
+        'question = "?"\n[[block]]\nseeds = [0]\nsampling = { n = 8 }\nmethod = { name = "zero" }\n'
+        f'problem = {{ name = "funnels", origin = "file", {asked} }}\n'
+    )
+    with pytest.raises(InputError, match=f"{said}$"):
+        load_experiment(str(toml), file)

@@ -98,15 +98,25 @@ def test_the_headline_has_the_medians_of_every_cell_and_says_how_many_seeds_have
 
 
 def test_what_is_lost_to_scale_and_to_shape_adds_up_to_the_loss() -> None:
+    """Of one pair per dimension; with its interval each, and published scores, which have none, in the middle."""
     rng = np.random.default_rng(1)
-    headings = {"cos": "cosine", "published_cos": "published", "l2": "l2", "published_l2": "published l2",
-                "l2_repaired": "shape", "best_published_cos": "best method's"}  # fmt: skip
-    pairs = [{"dim": dim} | {name: float(rng.uniform(0, 1)) for name in headings} for dim in (2, 2, 2, 4, 4)]
-    table = gap(pd.DataFrame(pairs)).set_index("d")
-    assert set(table) == {*headings.values(), "of it scale"}
-    for dim in (2, 4):
-        here = [pair for pair in pairs if pair["dim"] == dim]
-        for name, heading in headings.items():
-            assert table.loc[dim, heading] == pytest.approx(statistics.median(pair[name] for pair in here))
-        scale = statistics.median(pair["l2"] - pair["l2_repaired"] for pair in here)
-        assert table.loc[dim, "of it scale"] == pytest.approx(scale)
+    ours = {"cosine": "cosine", "gradient_l2_of_scale": "of it scale", "gradient_l2_repaired": "shape"}
+    theirs = {"published_cos": "published", "published_l2": "published l2", "best_published_cos": "best method's"}
+    pairs = [{"dim": dim} | {name: float(rng.uniform(0, 1)) for name in theirs} for dim in (2, 2, 2, 4, 4)]
+    lines = []
+    for dim, clip, steps in ((2, 0.04, 9), (4, 0.04, 9), (2, 0.08, 9), (4, 0.04, 3), (8, 0.04, 9), (2, None, None)):
+        line = {"problem.dim": dim, "method.clip": clip, "method.steps": steps}
+        for end in ("", "_low", "_high"):
+            line |= {f"{name}{end}": float(rng.uniform(0, 1)) for name in ours}
+            line[f"gradient_l2{end}"] = line[f"gradient_l2_of_scale{end}"] + line[f"gradient_l2_repaired{end}"]
+        lines.append(line)
+    table = gap(pd.DataFrame(lines).astype({"method.steps": "Int64"}), pd.DataFrame(pairs)).set_index("d")
+    assert list(table.index) == [2, 4]
+    assert set(table) == {*ours.values(), *theirs.values(), "l2"}
+    for line, dim in zip(lines, (2, 4), strict=False):
+        for name, heading in (ours | {"gradient_l2": "l2"}).items():
+            middle, low, high = (f"{line[f'{name}{end}']:.3g}" for end in ("", "_low", "_high"))
+            assert table.loc[dim, heading] == f"{middle} [{low}, {high}]"
+        for name, heading in theirs.items():
+            due = statistics.median(pair[name] for pair in pairs if pair["dim"] == dim)
+            assert table.loc[dim, heading] == pytest.approx(due)

@@ -3,13 +3,14 @@
 import re
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from small import declare, derive, lines
 
 from otbench.errors import InputError, OtbenchError, ResultsError
 from otbench.experiment.run.runner import run_experiment
 from otbench.report.markdown import by_clip, markdown
-from otbench.report.quotes import check_quotes, rewrite_quotes
+from otbench.report.quotes import QUOTE, _value, check_quotes, rewrite_quotes
 from otbench.results.folder import load
 from otbench.results.store import Results
 
@@ -194,3 +195,12 @@ def test_a_number_is_quoted_with_its_interval(tmp_path: Path, small_results: Pat
     (tmp_path / "README.md").write_text(f"It is {quote(what.replace('_median where', '_median max where'), '?')}.\n")
     with pytest.raises(InputError, match=r"a max over lines has no interval; leave \[\] out"):
         check_quotes(tmp_path / "README.md", small_results.parent)
+
+
+def test_a_measured_time_is_quoted_with_its_quartiles(tmp_path: Path) -> None:
+    line = pd.DataFrame({"kind": ["exact"], "seconds_median": [2.0], "seconds_q1": [1.5], "seconds_q3": [2.25]})
+    match = QUOTE.fullmatch("<!--quote t/timing seconds_median where kind=exact as .2f []-->?<!--/-->")
+    assert match is not None
+    assert _value(match, {"timing": line}) == "2.00 [1.50, 2.25]"
+    both = line.assign(seconds_low=1.8, seconds_high=2.1)
+    assert _value(match, {"timing": both}) == "2.00 [1.80, 2.10]"

@@ -299,7 +299,7 @@ def test_a_matrix_that_does_not_fit_when_it_is_made_is_refused_in_one_line(monke
         with monkeypatch.context() as patch:
             patch.setattr(dense_module, name, full)
             with pytest.raises(InputError, match="does not fit in memory: use smaller samples"):
-                solve_exact([[0.0]], [[1.0]])
+                solve_exact([[0.0, 0.0]], [[1.0, 0.0]])
 
 
 def test_a_crumb_is_a_share_of_the_lighter_of_its_two_atoms():

@@ -110,16 +110,18 @@ def crossing_law(frame: pd.DataFrame) -> pd.DataFrame:
     law = np.log(TWICE) + (constant + shape) / layers
     for value in [*np.unique(family), "all"]:
         which = (family == value) | (value == "all")
+        seen = (family != value) | (value == "all")
 
-        def numbers(times: Weights, which: NDArray[np.bool_] = which) -> Weights:
-            passed = np.log(at_w1(times))[which]
-            off = [np.abs((passed.T - rule[which]).T) for rule in (law, flat)]
-            return np.exp([_quantile(error, weights[which], share) for error in off for share in (0.5, 0.9, 1)])
+        def numbers(times: Weights, which: NDArray[np.bool_] = which, seen: NDArray[np.bool_] = seen) -> Weights:
+            passed = np.log(at_w1(times))
+            constants = (layers * (passed.T - np.log(TWICE)) - shape).T[seen]
+            off = [np.abs((passed[which].T - rule[which]).T) for rule in (law, flat)]
+            errors = [_quantile(error, weights[which], share) for error in off for share in (0.5, 0.9, 1)]
+            return np.exp([_quantile(constants, weights[seen], 0.5), *errors])
 
-        middle = weighted_quantile(told, weights, 0.5) if value == "all" else constant[which][0]
         lines.append({
-            "left_out": "family", "value": str(value), "sweeps": int(which.sum()), "constant": float(np.exp(middle)),
-            **with_ends(LAW, numbers(np.ones(len(rows))), _ends(rows, numbers)),
+            "left_out": "family", "value": str(value), "sweeps": int(which.sum()),
+            **with_ends(["constant", *LAW], numbers(np.ones(len(rows))), _ends(rows, numbers)),
         })  # fmt: skip
     return pd.DataFrame(lines)
 

@@ -44,7 +44,9 @@ def median_intervals(frame: pd.DataFrame, keys: Sequence[str], columns: Sequence
     group, place = grouped.ngroup().to_numpy(), grouped.cumcount().to_numpy()
     values = np.full((grouped.ngroups, place.max(initial=-1) + 1, len(columns)), np.nan)
     values[group, place] = numbers
-    found = np.stack([median_interval(values[:, :, c])[:, 1:].T for c in range(len(columns))], axis=2)
+    found = np.empty((2, grouped.ngroups, len(columns)))
+    for column in range(len(columns)):
+        found[:, :, column] = median_interval(values[:, :, column])[:, 1:].T
     seeds = frame["seed"].to_numpy()
     for clustered in np.unique(group[pd.DataFrame({"group": group, "seed": seeds}).duplicated()]):
         rows = group == clustered

@@ -8,6 +8,8 @@ import pandas as pd
 
 from otbench.errors import InputError
 from otbench.files import write_atomically
+from otbench.results.tables.intervals import median_intervals
+from otbench.results.tables.published_sweep import PAIR, PUBLISHED_CLIP, best, sweep, trained_longest
 
 #: The file of published scores in a results folder, with one line per pair and method.
 SCORES_FILE = "published_scores.csv"
@@ -17,8 +19,6 @@ SCORE_COLUMNS = ["dim", "funnels", "method", "cos", "l2", "cost"]
 
 #: The methods of that file that are no critics.
 REFERENCES = ("true", "dot")
-
-PAIR = ["dim", "funnels"]
 
 
 def keep_scores(folder: Path, pairs: Path, scores: Path | None) -> None:
@@ -54,33 +54,34 @@ def read_scores(file: Path) -> pd.DataFrame:
 
 
 def published(frame: pd.DataFrame, scores: pd.DataFrame) -> pd.DataFrame:
-    """One line per pair: our re-trained critic, the published one, their difference, and the best of a sweep.
+    """One line per pair: our re-trained critic, the published one, their difference, and the best clip value.
 
-    The critic that is trained longest is the one re-trained as published, with medians and the range over seeds; the
-    others are the sweep. ``l2`` is the mean of |grad f - r|^2 over points of P, with r the true gradient, and
-    ``l2_repaired`` the least over multiples of f: l2 - l2_repaired is lost to scale, and l2_repaired to shape.
-    ``difference_over_range`` is |our cosine - the published one| over the range of our seeds. ``sweep_clip`` is the
-    clip value of the sweep that has the largest median cosine, ``sweep_saturation`` the share of its weights that lie
-    at the clip value, 0 where the box never binds, and ``sweep_at_edge`` whether it is the largest or least one tried.
+    The critic re-trained as published is the one of the published clip value among those that were trained longest,
+    with medians over seeds, their intervals (``_low``, ``_high``) and the range of the cosine; the other clip values
+    are the sweep (``otbench.results.tables.published_sweep``), whose columns are empty where none was tried. ``l2`` is
+    the mean of |grad f - r|^2 over points of P, with r the true gradient, and ``l2_repaired`` the least over multiples
+    of f: l2 - l2_repaired is lost to scale, and l2_repaired to shape. ``difference_over_range`` is |our cosine - the
+    published one| over the range of our seeds, and ``sweep_gain_over_range`` what the best clip value adds, over it.
     """
-    rows = frame[(frame["critic"] == "weight_clip") & (frame["status"] == "ok")]
-    rows = rows.rename(columns={"problem.dim": "dim", "problem.funnels": "funnels"})
-    full = rows["method.steps"] == rows["method.steps"].max()
+    rows = trained_longest(frame)
     names = {"cosine": "cos", "gradient_l2": "l2", "gradient_l2_repaired": "l2_repaired", "raw": "cost"}
-    grouped = rows[full].rename(columns=names).groupby(PAIR)
-    ours = grouped[[*names.values(), "gradient_scale", "slope_over_w1", "population_w1", "population_stderr"]].median()
-    ours.insert(0, "seeds", grouped.size())
-    ours.insert(2, "cos_min", grouped["cos"].min())
-    ours.insert(3, "cos_max", grouped["cos"].max())
-    table = ours.join(_first_of_sweep(rows[~full]))
+    ours = rows[np.isclose(rows["clip"], PUBLISHED_CLIP)].rename(columns=names)
+    grouped = ours.groupby(PAIR)
+    measured = [*names.values(), "gradient_scale", "slope_over_w1"]
+    table = grouped[[*measured, "population_w1", "population_stderr"]].median()
+    table.insert(0, "seeds", grouped.size())
+    table = table.join(median_intervals(ours, PAIR, measured))
+    table["cos_min"], table["cos_max"] = grouped["cos"].min(), grouped["cos"].max()
+    table = table.join(best(sweep(frame)))
+    table["sweep_gain_over_range"] = table["sweep_gain"] / (table["cos_max"] - table["cos_min"])
     theirs = scores.set_index("method")
     for method, columns in (("wgan", ["cos", "l2", "cost"]), ("true", ["cost"])):
         there = theirs[theirs.index == method].set_index(PAIR)[columns]
         label = "true" if method == "true" else "published"
         table = table.join(there.rename(columns={"cost": label} if method == "true" else _prefixed(label, columns)))
     critics = theirs[~theirs.index.isin(REFERENCES)].reset_index().sort_values("cos")
-    best = critics.groupby(PAIR).tail(1).set_index(PAIR)[["method", "cos"]]
-    table = table.join(best.rename(columns={"method": "best_published", "cos": "best_published_cos"}))
+    first = critics.groupby(PAIR).tail(1).set_index(PAIR)[["method", "cos"]]
+    table = table.join(first.rename(columns={"method": "best_published", "cos": "best_published_cos"}))
     table["cos_difference"] = table["cos"] - table["published_cos"]
     table["difference_over_range"] = table["cos_difference"].abs() / (table["cos_max"] - table["cos_min"])
     table["true_ratio"] = table["population_w1"] / table["true"]
@@ -94,17 +95,6 @@ def methods(frame: pd.DataFrame, scores: pd.DataFrame) -> pd.DataFrame:
     both = pd.concat([ours, scores.merge(ours[PAIR])])[SCORE_COLUMNS]
     both["critic"] = ~both["method"].isin(REFERENCES)
     return both.sort_values([*PAIR, "critic", "cos"], ascending=[True, True, False, False], ignore_index=True)
-
-
-def _first_of_sweep(rows: pd.DataFrame) -> pd.DataFrame:
-    """The clip value with the largest median cosine in each pair, and that cosine."""
-    medians = rows.groupby([*PAIR, "method.clip"])[["cosine", "saturation"]].median().reset_index("method.clip")
-    best = medians.sort_values("cosine").groupby(PAIR).tail(1)
-    tried = rows["method.clip"]
-    best["sweep_at_edge"] = best["method.clip"].isin([tried.min(), tried.max()]).astype("float64")
-    return best.rename(
-        columns={"method.clip": "sweep_clip", "cosine": "sweep_cos", "saturation": "sweep_saturation"}
-    )
 
 
 def _prefixed(label: str, columns: list[str]) -> dict[str, str]:

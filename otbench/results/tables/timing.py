@@ -36,15 +36,23 @@ def timing(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def scaling(frame: pd.DataFrame) -> pd.DataFrame:
-    """Critic-steps per second against critics in the batch, for every engine and width, beside the plain loop."""
+    """Critic-steps per second against critics in the batch, for every engine and width, beside the plain loop.
+
+    ``times_plain`` is the ratio of both medians, ``_q1`` and ``_q3`` those of opposite quartiles: wider than quartiles
+    of ratios, which were not stored.
+    """
     rows = frame[frame["kind"] == "training"].copy()
     rows["critic_steps_per_second"] = rows["critics"] / rows["seconds_per_step_median"]
     rows["times_plain"] = rows["critic_steps_per_second"] * rows["plain_seconds_per_step_median"]
+    for end, other in (("q1", "q3"), ("q3", "q1")):
+        per_critic = rows[f"seconds_per_step_{other}"] / rows["critics"]
+        rows[f"times_plain_{end}"] = rows[f"plain_seconds_per_step_{end}"] / per_critic
     rows["flop_per_second"] = rows["flop_per_step"] / rows["seconds_per_step_median"]
     rows["share_of_product_rate"] = rows["flop_per_second"] * rows["product_seconds_median"] / rows["product_flop"]
     columns = [
         "device", "machine", "dim", "batch", "width", "engine", "critics", "critic_steps_per_second", "times_plain",
-        "flop_per_second", "share_of_product_rate", "peak_memory_bytes", "timing_valid",
+        "times_plain_q1", "times_plain_q3", "flop_per_second", "share_of_product_rate", "peak_memory_bytes",
+        "timing_valid",
     ]  # fmt: skip
     return rows.reindex(columns=columns).reset_index(drop=True)
 

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 from small import change, trained
 
 from otbench.report.check.law_rules import one_cell_a_line, population
@@ -14,10 +15,6 @@ from otbench.results.store import SEEDS, Results
 from otbench.results.tables.cells import cell_columns, frame_of
 
 
-def independent(row: dict) -> bool:
-    return trained(row) and row["sampling.mode"] == "independent"
-
-
 def rules_broken(copy: Results) -> set[str]:
     return {violation.rule for violation in population(frame_of(copy.rows()))}
 
@@ -25,7 +22,6 @@ def rules_broken(copy: Results) -> set[str]:
 FAULTS: list[tuple[str, Callable[[dict], bool], dict]] = [
     ("held out <= population W1", trained, {"fresh_raw": 1e3}),
     ("held out <= population W1", lambda row: row["method.name"] == "linear", {"fresh_raw": 1.8, "fresh_stderr": 0.1}),
-    ("held out <= upper", independent, {"fresh_raw": 1e3}),
     ("held out", trained, {"fresh_raw": None}),
     ("held out", trained, {"fresh_dof": None}),
     ("held out", lambda row: row["problem.name"] == "digits", {"fresh_raw": 0.1}),
@@ -45,13 +41,16 @@ def test_a_planted_fault_is_found(copy: Results, rule: str, where: Callable[[dic
     assert check_results(copy)["population"]
 
 
-def test_six_standard_errors_are_allowed_and_no_more(copy: Results) -> None:
+@pytest.mark.parametrize("dof", [1e9, 2.5])
+def test_as_many_standard_errors_are_allowed_as_the_degrees_of_freedom_ask(copy: Results, dof: float) -> None:
     def linear(row: dict) -> bool:
         return row["method.name"] == "linear" and row["sampling.mode"] == "coupled"
 
-    change(copy, linear, fresh_raw=1.0 + 5.99e-2, fresh_stderr=1e-2, fresh_raw_error=0.0)
+    allowed = stats.t.isf(stats.norm.sf(6), dof)
+    few = {"fresh_stderr": 1e-2, "fresh_dof": dof, "fresh_raw_error": 0.0}
+    change(copy, linear, fresh_raw=1.0 + 0.998e-2 * allowed, **few)
     assert rules_broken(copy) == set()
-    change(copy, linear, fresh_raw=1.0 + 6.01e-2)
+    change(copy, linear, fresh_raw=1.0 + 1.002e-2 * allowed)
     assert "held out <= population W1" in rules_broken(copy)
 
 
@@ -99,3 +98,26 @@ def test_the_seeds_are_no_part_of_a_cell(copy: Results) -> None:
     stored = Stored(copy)
     assert set(SEEDS) <= set(cell_columns(stored.frame))
     assert not set(SEEDS) & set(stored.tables["agreement"])
+
+
+@pytest.mark.parametrize("dof", range(1, 11))
+def test_few_values_raise_no_false_alarm(dof: int) -> None:
+    """Critics and samples whose means are W1 itself, each told from dof + 1 values: none of 1000 laws is broken."""
+    rng, count = np.random.default_rng(dof), dof + 1
+    read = rng.normal(1.0, 0.3, (1000 * count, count))
+    rows = frame(0, len(read)).assign(**{
+        "problem.dim": np.repeat(np.arange(1000), count), "seed": np.tile(np.arange(count), 1000),
+        "held_out": read.mean(axis=1), "fresh_stderr": read.std(axis=1, ddof=1) / np.sqrt(count),
+        "fresh_dof": float(dof), "primal": rng.normal(1.0, 0.3, len(read)),
+    })  # fmt: skip
+    assert [str(violation) for violation in population(rows)] == []
+
+
+@pytest.mark.parametrize(("allowances", "broken"), [(0.98, False), (1.02, True)])
+def test_many_samples_convict_a_critic_that_reads_above_them(allowances: float, broken: bool) -> None:
+    primal = 1.2 + 0.1 * np.random.default_rng(0).normal(size=400)
+    margin = stats.t.isf(stats.norm.sf(6), 399) * primal.std(ddof=1) / 20
+    rows = frame(0, 400).assign(
+        primal=primal, held_out=primal.mean() + allowances * margin, fresh_stderr=0.0, population_w1=np.nan
+    )
+    assert ({violation.rule for violation in population(rows)} == {"held out <= upper"}) == broken

@@ -41,6 +41,8 @@ def test_a_planted_law_is_found_on_what_it_has_not_seen() -> None:
     table = crossing_law(lawful(0.4)).set_index("value")
     assert set(table.index) == {"one", "two", "three", "all"}
     np.testing.assert_allclose(table["constant"], 0.4, rtol=0.05)
+    assert (table["constant_low"] <= table["constant"]).all()
+    assert (table["constant"] <= table["constant_high"]).all()
     assert (table["law_most_factor"] < 1.04).all()
     assert table.loc["all", "flat_most_factor"] > 1.2
     assert (table["law_median_factor_low"] <= table["law_median_factor_high"]).all()

@@ -65,3 +65,10 @@ def test_cells_do_not_mix_and_keep_their_order() -> None:
     assert found.loc["b"].tolist() == [1.0, 2.0]
     assert found.loc["a"].tolist() == [10.0, 20.0]
     assert found.loc["c"].isna().all()
+
+
+def test_of_no_column_there_are_cells_and_no_interval() -> None:
+    """As of a folder in which every cell failed, and nothing has a number."""
+    found = median_intervals(frame([[1.0], [2.0]]), ["cell"], [])
+    assert list(found.index) == ["a"]
+    assert list(found.columns) == []

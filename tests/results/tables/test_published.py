@@ -19,6 +19,7 @@ from otbench.report.markdown import gap
 from otbench.results.folder import Stored
 from otbench.results.store import Results
 from otbench.results.tables.published import SCORE_COLUMNS, read_scores
+from otbench.results.tables.published_sweep import sweep
 
 EXPERIMENT = """
 question = "Small?"
@@ -31,7 +32,7 @@ method = { name = "weight_clip", clip = 0.04, widths = [8], width_per_dim = 3, b
 seeds = [0]
 problem = { name = "funnels", origin = "file" }
 sampling = { n = 64, mode = "population" }
-method = { name = "weight_clip", clip = [0.01, 0.1], widths = [8], batch = 16, steps = 20, lr = 0.01, lr_unit = "clip" }
+method = { name = "weight_clip", clip = [0.01, 4.0, 5.0], widths = [8], width_per_dim = 3, batch = 32, steps = 40 }
 """
 
 SCORES = pd.DataFrame(
@@ -60,8 +61,7 @@ def test_every_pair_of_the_file_is_run_and_widths_follow_the_dimension(ran: Path
     frame = Stored(Results(ran / "results" / "small")).frame
     pairs = {(2, 4), (3, 2)}
     assert set(zip(frame["problem.dim"], frame["problem.funnels"], strict=True)) == pairs
-    full = frame[frame["method.steps"] == 40]
-    assert set(zip(full["problem.dim"], full["method.widths"], strict=True)) == {(2, "8"), (3, "9")}
+    assert set(zip(frame["problem.dim"], frame["method.widths"], strict=True)) == {(2, "8"), (3, "9")}
     assert "pairs.npz" not in (ran / "results" / "small" / "rows.jsonl").read_text()
 
 
@@ -76,9 +76,9 @@ def test_the_table_holds_ours_theirs_and_the_difference(ran: Path) -> None:
     assert here["cos_min"] <= here["cos"] <= here["cos_max"]
     ranges = abs(here["cos"] - 0.5) / (here["cos_max"] - here["cos_min"])
     assert here["difference_over_range"] == pytest.approx(ranges)
-    assert here["sweep_at_edge"] == 1.0  # two were tried
-    assert 0 <= here["sweep_saturation"] <= 1
-    assert here["sweep_clip"] in (0.01, 0.1)
+    assert here["cos_low"] == here["cos_min"] < here["cos"] < here["cos_high"]
+    assert here["sweep_tried"] == 4
+    assert here["sweep_clip"] in (0.01, 0.04, 4.0)  # of 4 and 5, which give one critic, the smaller
     assert np.isnan(table.loc[(3, 2), "published_cos"])  # a pair nobody published
     assert (table["l2_repaired"] <= table["l2"] + 1e-12).all()
     methods = tables["methods"]
@@ -194,7 +194,27 @@ def test_in_the_plane_single_precision_loses_the_gradient_of_one_point_in_seven(
 
 
 def test_the_readme_s_table_splits_the_gap_into_scale_and_shape(ran: Path) -> None:
-    table = gap(Stored(Results(ran / "results" / "small")).tables["published"])
+    tables = Stored(Results(ran / "results" / "small")).tables
+    table = gap(tables["gradients"], tables["published"])
     assert list(table["d"]) == [2, 3]
-    np.testing.assert_allclose(table["of it scale"] + table["shape"], table["l2"])
+    numbers = table[["of it scale", "shape", "l2"]].map(lambda text: float(text.partition(" ")[0]))
+    np.testing.assert_allclose(numbers["of it scale"] + numbers["shape"], numbers["l2"], rtol=0.01)
     assert table["best method's"].iloc[0] == 0.8
+
+
+def test_a_box_that_never_binds_is_told_by_the_critic_it_leaves(ran: Path) -> None:
+    """At a rate of 5e-5 no weight gets to 4 in 40 steps: 4 and 5 leave one critic, 0.04 another."""
+    stored = Stored(Results(ran / "results" / "small"))
+    table = stored.tables["sweep"]
+    assert len(table) == 2 * 4
+    for _, pair in table.groupby("dim"):
+        assert dict(zip(pair["clip"], pair["never_binds"], strict=True)) == {0.01: 0, 0.04: 0, 4.0: 1, 5.0: 1}
+        assert set(pair["seeds"]) == {1}, "only the seed on which all were tried"
+        assert pair["cos"].iloc[-1] == pair["cos"].iloc[-2]
+    told = stored.tables["published"].set_index("dim")
+    for dim, pair in table.groupby("dim"):
+        assert told.loc[dim, "sweep_over_unclipped"] == pair["cos"].max() - pair["cos"].iloc[-1] >= 0
+        assert told.loc[dim, "sweep_gain"] == pair["cos"].max() - pair["cos"].iloc[1] >= 0
+    alone = sweep(stored.frame[stored.frame["method.clip"] != 5.0])
+    assert not alone["never_binds"].any(), "of one large clip value alone it is not known"
+    assert sweep(stored.frame[stored.frame["method.clip"] == 0.04]).empty

@@ -193,7 +193,7 @@ def test_a_rule_of_one_family_has_no_interval_and_says_none() -> None:
 def test_what_was_not_fitted_is_said_on_one_line() -> None:
     rows = planted_rows()
     (told,) = (line for line in in_words(advise(8, (16,), table=rule_table(rows))) if line.startswith("Fitted on"))
-    assert "4000 steps of rmsprop, on one, three, two. Adam, convolutions" in told
+    assert "4000 steps of rmsprop, on one, three, two. Adam, SGD, convolutions, other layers and activations" in told
     table = rule_table(rows.assign(**{"method.optimiser": np.where(rows["seed"] == 0, "adam", "rmsprop")}))
     assert "steps of adam, rmsprop" in advise(8, (16,), table=table).fitted_on
     assert "Adam" not in advise(8, (16,), table=table).fitted_on
