@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from otbench.memory import free_memory, group_room
-from otbench.transport.dense import check_memory
+from otbench.transport.dense import check_dense_memory
 
 SOLVE = """
 import resource, sys, numpy as np, psutil, otbench
@@ -116,4 +116,4 @@ def test_groups_that_are_not_there_or_odd_set_no_limit(own: str, tmp_path: Path)
 
 def test_some_memory_is_free_here_and_small_solves_fit() -> None:
     assert free_memory() > 0
-    check_memory(10, 10, 2)
+    check_dense_memory(10, 10, 2)

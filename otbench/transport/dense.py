@@ -53,7 +53,7 @@ def cost_matrix(x: Any, y: Any) -> Array:
         x, y = as_points("x", x), as_points("y", y)
         if x.shape[1] != y.shape[1]:
             raise InputError(f"x and y must have the same dimension; got {x.shape[1]} and {y.shape[1]}")
-        check_memory(len(x), len(y))
+        check_dense_memory(len(x), len(y))
         sizes = np.abs(np.concatenate([x, y]))
         largest = sizes.max()
         smallest = sizes.min(where=sizes > 0, initial=largest)
@@ -85,7 +85,7 @@ def _far_distances(point: Array, y: Array) -> Array:
         return np.asarray(scale * np.linalg.norm(differences / scale[:, None], axis=1))
 
 
-def check_memory(n: int, m: int, solves: int = 1) -> None:
+def check_dense_memory(n: int, m: int, solves: int = 1) -> None:
     """InputError where ``solves`` exact solves of n x m points at once need more memory than this process may take.
 
     POT ends the interpreter when it runs out of memory, so that nothing could be caught later.

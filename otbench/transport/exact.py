@@ -13,6 +13,7 @@ from otbench.inputs import as_values
 from otbench.memory import free_memory
 from otbench.transport.certificate import Above, Below, from_above, from_below, is_exact
 from otbench.transport.dense import (
+    check_dense_memory,
     cost_matrix,
     fits,
     interval_of,
@@ -85,6 +86,8 @@ def solve_exact(
         raise InputError(f"time_limit must be a number of seconds above 0, or None; got {time_limit!r}")
     if time_limit is not None and route == "dense":
         raise InputError('time_limit needs the sparse route, as POT cannot be stopped half-way: drop route="dense"')
+    if start is not None and route == "dense":
+        raise InputError('potentials are for the sparse route to start from: drop route="dense"')
     return solve_pair(pair, route, time_limit, start)
 
 
@@ -100,7 +103,7 @@ def solve_pair(
     sparse = route == "sparse" or (route == "auto" and (time_limit is not None or start is not None or suits(pair)))
     if not sparse:
         return solve_cost(cost_matrix(pair.x, pair.y), pair.a, pair.b)
-    check_sparse_memory(pair)
+    check_sparse_memory(*_sizes(pair), pair.dim)
     with refused_when_full():
         until = math.inf if time_limit is None else time.monotonic() + time_limit
         found = solve_sparse(pair.x, pair.y, pair.a, pair.b, until, start)
@@ -137,6 +140,8 @@ def verify_exact(solution: ExactSolution, x: Any, y: Any, a: Any = None, b: Any 
             f"potentials of lengths {len(solution.u)} and {len(solution.v)} cannot prove a value "
             f"on {len(pair.x)} and {len(pair.y)} points: pass the samples it was solved on"
         )
+    if not solution.is_exact:
+        raise InputError("the solver was stopped before it had a value: there is an interval, and nothing to verify")
     return verify_pair(solution, pair)
 
 
@@ -201,13 +206,23 @@ def _told(found: Found, begun: float) -> ExactSolution:
     return dataclasses.replace(solved, rounds=found.rounds, pairs=found.pairs)
 
 
-def check_sparse_memory(pair: SamplePair) -> None:
-    """InputError where the sparse route needs more memory than this process may take."""
-    needed, available = bytes_needed(*_sizes(pair), pair.dim), free_memory()
+def check_memory(n: int, m: int, d: int, solves: int = 1) -> None:
+    """InputError where ``solves`` exact solves at once of n and m points of dimension d, each by the route that
+    ``solve_exact`` takes, need more memory than this process may take."""
+    if n * m <= DENSE_PAIRS:
+        check_dense_memory(n, m, solves)
+    else:
+        check_sparse_memory(n, m, d, solves)
+
+
+def check_sparse_memory(n: int, m: int, d: int, solves: int = 1) -> None:
+    """The same by the sparse route."""
+    needed, available = solves * bytes_needed(n, m, d), free_memory()
     if needed > available:
         raise InputError(
-            f"the sparse route needs about {needed / 2**30:.1f} GiB for {len(pair.x)} and {len(pair.y)} points of "
-            f"dimension {pair.dim}, {available / 2**30:.1f} GiB are free: use smaller samples"
+            f"{f'{solves} solves' if solves > 1 else 'a solve'} by the sparse route of {n} and {m} points of dimension "
+            f"{d} need{'s' if solves == 1 else ''} about {needed / 2**30:.1f} GiB, {available / 2**30:.1f} GiB are "
+            f"free: use smaller samples{' or fewer workers' if solves > 1 else ''}"
         )
 
 

@@ -2,6 +2,7 @@
 
 import io
 import math
+import os
 import zipfile
 import zlib
 from contextlib import suppress
@@ -11,8 +12,12 @@ import numpy as np
 
 from otbench.errors import UncertifiedError
 from otbench.files import POINTS_BYTES, parse_npy, read_bounded, write_atomically
-from otbench.transport.dense import cost_matrix, solve_cost, verify_cost
+from otbench.transport.exact import solve_pair, verify_pair
 from otbench.types import ExactSolution, Plan, SamplePair
+
+#: The most that the stored solutions of a folder take, in bytes; the oldest go first. One of n and n points takes
+#: 64 n bytes: room for 60 of 500 000 points, or 60 000 of 500.
+MOST_BYTES = 2 * 2**30
 
 #: The arrays of a stored solution.
 PARTS = ("u", "v", "mass", "rows", "cols", "w1")
@@ -33,18 +38,38 @@ def exact_solution(pair: SamplePair, key: str, folder: Path) -> ExactSolution:
     Raises:
         UncertifiedError: as ``solve_exact``.
     """
-    cost = cost_matrix(pair.x, pair.y)
     file = folder / f"{key}.npz"
     stored = _load(file)
-    if stored is not None and (len(stored.u), len(stored.v)) == cost.shape:
+    if stored is not None and (len(stored.u), len(stored.v)) == (len(pair.x), len(pair.y)):
         try:
-            return verify_cost(stored, cost, pair.a, pair.b)
+            return verify_pair(stored, pair)
         except UncertifiedError:
             pass  # it proves nothing about these points
-    solution = solve_cost(cost, pair.a, pair.b)
+    solution = solve_pair(pair)
     with suppress(OSError):  # a full disk, a node that cannot write there: kept for speed, not for the result
         write_atomically(file, _dump(solution))
+        _make_room(folder)
     return solution
+
+
+def _make_room(folder: Path) -> None:
+    """Remove the oldest solutions while all together take more than ``MOST_BYTES``.
+
+    Other workers may read and remove at the same time: a file that is gone was removed, and one that was being read is
+    solved again, as any that cannot be read.
+    """
+    files = []
+    for entry in os.scandir(folder):
+        with suppress(FileNotFoundError):
+            if entry.name.endswith(".npz"):
+                files.append((entry.stat().st_mtime_ns, entry.stat().st_size, entry.path))
+    taken = sum(size for _, size, _ in files)
+    for _, size, path in sorted(files):
+        if taken <= MOST_BYTES:
+            break
+        with suppress(FileNotFoundError):
+            os.unlink(path)
+        taken -= size
 
 
 def _load(file: Path) -> ExactSolution | None:

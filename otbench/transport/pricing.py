@@ -154,12 +154,18 @@ class PointCosts:
         return [found for found in self._map(one) if found is not None]
 
     def _map(self, one: Callable[[int], T | None]) -> list[T | None]:
+        """What ``one`` gives for the first row of every block, in order; BLAS keeps to the thread that calls it."""
+
+        def quietly(k: int) -> T | None:
+            with np.errstate(over="ignore", invalid="ignore"):  # potentials beyond float32 are looked at in float64
+                return one(k)
+
         starts = range(0, self.shape[0], BLOCK_ROWS)
         with threadpool_limits(1, "blas"):
             if threads() == 1 or len(starts) == 1:
-                return [one(k) for k in starts]
+                return [quietly(k) for k in starts]
             with ThreadPoolExecutor(threads()) as pool:
-                return list(pool.map(one, starts))
+                return list(pool.map(quietly, starts))
 
     def c_transform(self, v: Array) -> Array:
         """About min_j M_ij - v_j (n,), in float32."""

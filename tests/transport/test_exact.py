@@ -14,7 +14,7 @@ from scipy.stats import wasserstein_distance, wasserstein_distance_nd
 import otbench.transport.dense
 from otbench.errors import InputError, OtbenchError, UncertifiedError
 from otbench.transport.certificate import TOLERANCE, allowed_width
-from otbench.transport.dense import check_memory, cost_matrix
+from otbench.transport.dense import check_dense_memory, cost_matrix
 from otbench.transport.exact import solve_exact, verify_exact
 from otbench.types import Plan
 
@@ -280,7 +280,7 @@ def test_malformed_samples_are_refused_with_the_rule_and_what_came(arguments, me
 
 def test_a_solve_that_does_not_fit_in_memory_is_refused_before_anything_is_allocated():
     with pytest.raises(InputError, match=r"1000000 x 1000000 points needs 54016.7 GiB, .* GiB are free"):
-        check_memory(10**6, 10**6)
+        check_dense_memory(10**6, 10**6)
     million = np.broadcast_to(np.zeros((1, 1)), (10**6, 1))
     with pytest.raises(InputError, match="use smaller samples"):
         cost_matrix(million, million)

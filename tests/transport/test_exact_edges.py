@@ -249,10 +249,10 @@ def test_a_distance_of_the_largest_numbers_is_counted_up_to_the_end_of_float64()
 def test_a_solve_that_just_fits_is_begun_and_one_byte_less_is_refused(solves, word, monkeypatch):
     needed = solves * int(8 * 300 * 500 * 7.25 + 2**25)
     monkeypatch.setattr(dense_module, "free_memory", lambda: needed)
-    dense_module.check_memory(300, 500, solves)
+    dense_module.check_dense_memory(300, 500, solves)
     monkeypatch.setattr(dense_module, "free_memory", lambda: needed - 1)
     with pytest.raises(InputError, match=word) as error:
-        dense_module.check_memory(300, 500, solves)
+        dense_module.check_dense_memory(300, 500, solves)
     assert ("or fewer workers" in str(error.value)) == (solves > 1)
     assert f"{needed / 2**30:.1f} GiB" in str(error.value)
 
@@ -295,7 +295,7 @@ def test_a_matrix_that_does_not_fit_when_it_is_made_is_refused_in_one_line(monke
     def full(*_):
         raise MemoryError
 
-    for name in ("check_memory", "_solve"):
+    for name in ("check_dense_memory", "_solve"):
         with monkeypatch.context() as patch:
             patch.setattr(dense_module, name, full)
             with pytest.raises(InputError, match="does not fit in memory: use smaller samples"):

@@ -14,7 +14,7 @@ import otbench.transport.dense as dense
 from otbench.errors import InputError, UncertifiedError
 from otbench.transport.bounds import lower_bounds
 from otbench.transport.certificate import NO_PLAN, Above, Below, certify, from_above
-from otbench.transport.dense import check_memory, cost_matrix
+from otbench.transport.dense import check_dense_memory, cost_matrix
 from otbench.transport.exact import solve_exact
 from otbench.transport.forest import rebuilt
 from otbench.types import Plan, skill
@@ -80,10 +80,10 @@ def test_a_solve_is_refused_from_the_first_byte_that_is_not_there(monkeypatch: p
     for n, m, solves in ((300, 500, 1), (300, 500, 3), (7, 11, 2)):
         needed = solves * (8 * n * m * 7.25 + 32 * 2**20)
         monkeypatch.setattr(dense, "free_memory", partial(math.ceil, needed))
-        check_memory(n, m, solves)
+        check_dense_memory(n, m, solves)
         monkeypatch.setattr(dense, "free_memory", partial(math.ceil, needed - 1))
         with pytest.raises(InputError, match="use smaller samples"):
-            check_memory(n, m, solves)
+            check_dense_memory(n, m, solves)
     monkeypatch.setattr(dense, "free_memory", lambda: 33 * 2**20)
     cost_matrix(np.zeros((90, 1)), np.zeros((190, 1)))
     with pytest.raises(InputError, match="use smaller samples"):

@@ -72,14 +72,14 @@ def preflight(cells: Sequence[Cell], place: Place) -> None:
     """InputError, before anything is drawn, for sizes a problem cannot give, memory this machine does not have, or a
     device that is not there."""
     from otbench.methods.training.clipped import check_device
-    from otbench.transport.dense import check_memory
+    from otbench.transport.exact import check_memory
 
     if place.here:
         check_device(place.device)
     for cell in {cell.sample_key: cell for cell in cells}.values():
         sizes = cell.sizes()
         if place.here:
-            check_memory(*sizes, place.workers)
+            check_memory(*sizes, cell.problem.dim, place.workers)
 
 
 def run_experiment(
