@@ -1,4 +1,4 @@
-"""Convolutions of float64 images with few outputs each, as one matrix product for all of them."""
+"""Convolutions of float64 images as fast as they go: one product for all images, or the layout that suits torch."""
 
 import math
 from typing import Any
@@ -16,25 +16,31 @@ NUMBERS_LAID_OUT = 2**22
 
 
 class ProductConvolutions(TorchFunctionMode):
-    """Within it ``torch.conv2d`` is a product over all images where that is the faster way; gradients included."""
+    """Within it ``torch.conv2d`` of float64 images is a product over all of them where outputs are few, and else has
+    its channels laid out last, which is several times as fast; gradients included."""
 
     def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         if function is torch.conv2d:
             names = ("input", "weight", "bias", "stride", "padding", "dilation", "groups")
             given = dict(zip(names, args, strict=False)) | (kwargs or {})
-            if _few(given):
-                return _product(**given)
+            if _is_plain(given):
+                if 0 < math.prod(_sizes(**given)) <= FEW_POSITIONS:
+                    return _product(**given)
+                last = {name: given[name].contiguous(memory_format=torch.channels_last) for name in names[:2]}
+                return torch.conv2d(**given | last)
         return function(*args, **(kwargs or {}))
 
 
-def _few(given: dict[str, Any]) -> bool:
-    """Whether it is a convolution that is faster as a product."""
+def _is_plain(given: dict[str, Any]) -> bool:
+    """Whether it is a convolution of several float64 images with one weight for all of their channels."""
     image, weight = given["input"], given["weight"]
-    if not (type(image) is Tensor and image.dim() == 4 and image.dtype == torch.float64 and image.is_cpu):
+    if not (isinstance(weight, Tensor) and type(image) is Tensor and image.dim() == weight.dim() == 4):
+        return False
+    if not (image.dtype == weight.dtype == torch.float64 and image.is_cpu and weight.is_cpu):
         return False
     if given.get("groups", 1) != 1 or isinstance(given.get("padding", 0), str):
         return False
-    return len(image) > 1 and image.shape[1:2] == weight.shape[1:2] and 0 < math.prod(_sizes(**given)) <= FEW_POSITIONS
+    return len(image) > 1 and image.shape[1:2] == weight.shape[1:2]
 
 
 def _sizes(

@@ -177,7 +177,11 @@ class Transposed:
     """The transpose of a convolution."""
 
     def __init__(self, of: Convolution) -> None:
-        self.of, self.largest, self.cells = of, of.largest, of.cells
+        self.of, self.largest = of, of.largest
+
+    @property
+    def cells(self) -> float:
+        return self.of.cells
 
     def norm(self) -> float:
         return self.of.norm()

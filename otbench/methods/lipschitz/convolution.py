@@ -1,5 +1,6 @@
 """Convolutions of any stride, dilation and number of groups as linear maps, with certified norms."""
 
+import functools
 import itertools
 import math
 from collections.abc import Sequence
@@ -69,8 +70,11 @@ class Convolution:
         self.stride, self.dilation, self.lead = tuple(stride), tuple(dilation), tuple(lead)
         self.inputs, self.outputs, self.groups, self.ring = tuple(inputs), tuple(outputs), groups, ring
         self.largest = float(self.weight.abs().amax()) if self.weight.numel() else 0.0
+
+    @functools.cached_property
+    def cells(self) -> float:
         rows, cols = _fullest(self._phases(torch.ones_like(self.weight)))
-        self.cells = math.sqrt(rows * cols)
+        return math.sqrt(rows * cols)
 
     def norm(self) -> float:
         if not 0 < self.largest < math.inf:

@@ -10,14 +10,18 @@ from otbench.methods.lipschitz.singular import largest_singular_value
 
 
 class LinearMap(Protocol):
-    """A linear map, of which a layer's weights are the entries.
+    """A linear map, of which a layer's weights are the entries."""
 
-    ``largest`` is the largest size of an entry. ``cells`` bounds sqrt(|A|_1 |A|_inf) by ``largest`` times itself: the
-    root of the number of entries in the fullest row times that in the fullest column.
-    """
+    @property
+    def largest(self) -> float:
+        """The largest size of an entry."""
+        ...
 
-    largest: float
-    cells: float
+    @property
+    def cells(self) -> float:
+        """The root of the number of entries in the fullest row times that in the fullest column: sqrt(|A|_1 |A|_inf) is
+        at most ``largest`` times this."""
+        ...
 
     def norm(self) -> float:
         """An upper bound of |A|_2."""
