@@ -221,7 +221,10 @@ def test_a_stored_solution_that_proves_nothing_is_solved_again(damage: bytes | N
     [
         ('{ name = "digits" }', "{ n = 5000 }", "n must be between 1 and the 178 rows there are; got 5000"),
         ('{ name = "digits" }', '{ mode = "coupled" }', "digits have no known optimal coupling; use mode ="),
-        ('{ name = "spheres", dim = 2 }', "{ n = 10000000 }", r"10000000 and 10000000 points of dimension 2 needs about [0-9.]+ GiB, .* free"),
+        (
+            '{ name = "spheres", dim = 2 }', "{ n = 10000000 }",
+            r"10000000 and 10000000 points of dimension 2 needs about [0-9.]+ GiB, .* free",
+        ),
         ('{ name = "spheres", dim = 2 }', '{ n = 8, m = 9, mode = "coupled" }', "n must equal m; got 8 and 9"),
     ],
 )
