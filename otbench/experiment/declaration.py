@@ -17,7 +17,9 @@ from otbench.files import read_toml
 from otbench.methods import METHODS, Method
 from otbench.problems import PROBLEMS, Problem
 from otbench.spec import Spec, is_sequence_field
+from otbench.studies.convergence import ConvergencePlan
 from otbench.studies.gan.plan import GeneratorPlan
+from otbench.studies.growth import GrowthPlan
 from otbench.studies.plan import StudyPlan
 from otbench.studies.timing import TimingPlan
 
@@ -51,17 +53,24 @@ class Declaration(Spec):
     agree: list[Promise] = Field(default_factory=list)
     timing: TimingPlan | None = None
     generator: GeneratorPlan | None = None
+    growth: GrowthPlan | None = None
+    convergence: ConvergencePlan | None = None
 
     @property
     def plan(self) -> StudyPlan | None:
         """The plan of a study, where there is one."""
-        return self.timing or self.generator
+        return next(iter(self._plans()), None)
 
     @model_validator(mode="after")
     def _one_kind(self) -> Self:
-        if [bool(self.block), bool(self.timing), bool(self.generator)].count(True) != 1:
-            raise ValueError("give either [[block]] tables or one [timing] or [generator] table")
+        if bool(self.block) + len(self._plans()) != 1:
+            names = [f"[{name}]" for name, field in Declaration.model_fields.items() if "Plan" in str(field.annotation)]
+            raise ValueError(f"give either [[block]] tables or one {', '.join(names[:-1])} or {names[-1]} table")
         return self
+
+    def _plans(self) -> list[StudyPlan]:
+        """The plans that are given: one at most, in a valid file."""
+        return [plan for _, plan in self if isinstance(plan, StudyPlan)]
 
 
 @dataclass(frozen=True)
