@@ -5,7 +5,7 @@ import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Self
+from typing import Annotated, Any, ClassVar, Self, get_args
 
 from pydantic import Field, model_validator
 
@@ -64,13 +64,18 @@ class Declaration(Spec):
     @model_validator(mode="after")
     def _one_kind(self) -> Self:
         if bool(self.block) + len(self._plans()) != 1:
-            names = [f"[{name}]" for name, field in Declaration.model_fields.items() if "Plan" in str(field.annotation)]
+            fields = Declaration.model_fields.items()
+            names = [f"[{name}]" for name, field in fields if _is_plan(get_args(field.annotation))]
             raise ValueError(f"give either [[block]] tables or one {', '.join(names[:-1])} or {names[-1]} table")
         return self
 
     def _plans(self) -> list[StudyPlan]:
         """The plans that are given: one at most, in a valid file."""
         return [plan for _, plan in self if isinstance(plan, StudyPlan)]
+
+
+def _is_plan(alternatives: tuple[Any, ...]) -> bool:
+    return any(isinstance(each, type) and issubclass(each, StudyPlan) for each in alternatives)
 
 
 @dataclass(frozen=True)

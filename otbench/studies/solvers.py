@@ -9,6 +9,7 @@ import numpy as np
 from otbench.errors import UncertifiedError
 from otbench.transport.certificate import TOLERANCE, from_below
 from otbench.transport.dense import cost_matrix
+from otbench.transport.envelope import ROWS_AT_ONCE
 from otbench.transport.exact import solve_pair
 from otbench.transport.pot import MAX_ITERATIONS, OPTIMAL, pot
 from otbench.types import Array, SamplePair
@@ -28,9 +29,6 @@ LARGEST_SCALING = 1e30
 #: A level ends where the column sums of its plan are wrong by this share of the mass, about: what rounding the plan to
 #: the exact marginals then adds to its cost is small beside one per cent.
 MARGINAL_ERROR = 1e-3
-
-#: Rows of a matrix handled at once.
-BLOCK_ROWS = 64
 
 
 @dataclass(frozen=True)
@@ -139,8 +137,8 @@ def _at_most_one(weights: Array, sums: Array) -> Array:
 def _lower_bound(cost: Array, a: Array, b: Array, u: Array) -> float:
     """What a potential u (n,) of x proves once both sides are made as large as they may be."""
     v = np.full(len(b), np.inf)
-    for k in range(0, len(a), BLOCK_ROWS):
-        np.minimum(v, (cost[k : k + BLOCK_ROWS] - u[k : k + BLOCK_ROWS, None]).min(axis=0), out=v)
-    blocks = (cost[k : k + BLOCK_ROWS] for k in range(0, len(a), BLOCK_ROWS))
+    for k in range(0, len(a), ROWS_AT_ONCE):
+        np.minimum(v, (cost[k : k + ROWS_AT_ONCE] - u[k : k + ROWS_AT_ONCE, None]).min(axis=0), out=v)
+    blocks = (cost[k : k + ROWS_AT_ONCE] for k in range(0, len(a), ROWS_AT_ONCE))
     u = np.concatenate([(block - v).min(axis=1) for block in blocks])
     return from_below(cost, a, b, u, v).lower

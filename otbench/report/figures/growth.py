@@ -7,6 +7,7 @@ import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter
 
 from otbench.report.figures.style import COLOURS, MARKERS
 from otbench.results.tables.growth import ORDER
@@ -14,7 +15,7 @@ from otbench.results.tables.growth import ORDER
 #: How a solver is called in the legend.
 SOLVER_NAMES = {
     "dense": "otbench, dense", "sparse": "otbench, sparse", "lazy": "POT emd2_lazy",
-    "assignment": "scipy linear_sum_assignment", "sinkhorn": "POT Sinkhorn, certified gap {gap:.2g}",
+    "assignment": "scipy linear_sum_assignment", "sinkhorn": "POT Sinkhorn, certified to {:.1%}",
 }  # fmt: skip
 
 
@@ -28,13 +29,14 @@ def growth(table: pd.DataFrame, machines: Mapping[str, Any]) -> Figure:
         machines: the facts of every machine in it, as in meta.json.
     """
     dims = sorted(table["dim"].unique())
-    size = (2.6 * len(dims) + 0.6, 5.0)
+    size = (max(7.8, 2.6 * len(dims) + 0.6), 5.0)
     figure, grid = plt.subplots(2, len(dims), figsize=size, sharex=True, sharey="row", squeeze=False,
                                 layout="constrained")  # fmt: skip
+    names = {name: text.format(table["gap"].max()) for name, text in SOLVER_NAMES.items()}
     for column, dim in enumerate(dims):
         here = table[table["dim"] == dim]
-        _lines(grid[0][column], here, "seconds", 1.0)
-        _lines(grid[1][column], here, "peak_memory_bytes", 2.0**30)
+        _lines(grid[0][column], here, "seconds", 1.0, names)
+        _lines(grid[1][column], here, "peak_memory_bytes", 2.0**30, names)
         grid[0][column].set_title(f"d = {dim}")
         grid[1][column].set_xlabel("points of a sample")
     grid[0][0].set_ylabel("seconds")
@@ -47,13 +49,12 @@ def growth(table: pd.DataFrame, machines: Mapping[str, Any]) -> Figure:
     return figure
 
 
-def _lines(panel: Axes, rows: pd.DataFrame, name: str, unit: float) -> None:
+def _lines(panel: Axes, rows: pd.DataFrame, name: str, unit: float, names: Mapping[str, str]) -> None:
     for (_, solver), part in rows.groupby(["machine", "solver"], sort=False):
         part, k = part.sort_values("n"), ORDER.index(str(solver))
-        gap = float(part["gap"].max())
         x = part["n"].to_numpy(float)
         middle, low, high = (part[f"{name}_{end}"] / unit for end in ("median", "q1", "q3"))
-        label = SOLVER_NAMES[str(solver)].format(gap=gap)
-        panel.plot(x, middle, color=COLOURS[k], marker=MARKERS[k], markersize=4, label=label)
+        panel.plot(x, middle, color=COLOURS[k], marker=MARKERS[k], markersize=4, label=names[str(solver)])
         panel.fill_between(x, low, high, color=COLOURS[k], alpha=0.2, linewidth=0)
     panel.set(xscale="log", yscale="log")
+    panel.xaxis.set_minor_formatter(NullFormatter())

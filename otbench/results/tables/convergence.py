@@ -6,9 +6,11 @@ Equal laws: the error is W1(P_n, Q_n) itself, of order n^(-1/2) for s = 1, n^(-1
 from s = 3 on. These are also bounds for any laws, by the triangle inequality.
 
 Laws that are apart: where all mass moves a distance that is bounded from below, along the gradient of a potential, the
-cost |x - y| is smooth along the moves. An error d of an image across its ray then costs d^2 and no longer d, and one
-along it averages out at n^(-1/2). The order is n^(-2/s), and never below n^(-1/2): these are equal at s = 4, where
-logarithms appear. It is seen once points lie closer than the distance they move, and thus late where s is high.
+cost |x - y| is smooth along the moves. An image that is wrong by t across its ray then costs t^2 more and no longer t,
+which is n^(-2/s) in the mean, and what is wrong along rays is the mean of the potential over the samples, n^(-1/2),
+which is more for s < 4. Spheres and segments lie across the rays: their potential is constant on either support, and
+only the first part is left, of order 1/n for s = 1, with a logarithm for s = 2. All this is seen once points lie closer
+than the distance they move, and thus late where s is high.
 
 Source: Fournier, Guillin 2015, Thm 1; Weed, Bach 2019 (supports of a lower dimension); Manole, Niles-Weed
 2024 (smooth costs).
@@ -29,7 +31,7 @@ from otbench.types import Array
 #: The smallest samples that an exponent is fitted to.
 FALLS_FROM = 2**8
 
-#: Problems whose laws lie on supports of one dimension less than the space.
+#: Problems whose laws lie on supports of one dimension less than the space, across the rays.
 THIN = frozenset({"spheres", "segments"})
 
 
@@ -78,7 +80,7 @@ def convergence(frame: pd.DataFrame) -> pd.DataFrame:
             "n_least": rows["sampling.n"].min(), "n_most": rows["sampling.n"].max(), "samples": len(rows),
             **dict(zip(("exponent", "exponent_low", "exponent_high"), _exponent(sizes), strict=True)),
             "rate_equal": rate_equal(support),
-            "rate_apart": rate_apart(support) if first["population_w1"] > 0 else np.nan,
+            "rate_apart": rate_apart(support, first["problem.name"] in THIN) if first["population_w1"] > 0 else np.nan,
         })  # fmt: skip
     return pd.DataFrame(lines)
 
@@ -88,9 +90,10 @@ def rate_equal(support: int) -> float:
     return -1.0 / max(support, 2)
 
 
-def rate_apart(support: int) -> float:
-    """The exponent of n in the error of laws whose mass all moves, without logarithms."""
-    return -2.0 / max(support, 4)
+def rate_apart(support: int, across: bool) -> float:
+    """The exponent of n in the error of laws whose mass all moves, without logarithms; ``across`` says that the
+    supports lie across the rays."""
+    return -2.0 / max(support, 2 if across else 4)
 
 
 def _exponent(sizes: list[tuple[int, Array]]) -> tuple[float, float, float]:

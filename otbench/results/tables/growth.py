@@ -18,7 +18,7 @@ FIT_FROM = 2000
 FIT_LEVEL = 0.95
 
 #: What a line of either table is of, beside its size.
-MEASURED = ["machine", "device", "threads", "solver", "dim"]
+OF_A_RUN = ["machine", "device", "threads", "solver", "dim"]
 
 #: The order in which solvers are listed: the exact ones first.
 ORDER = ("dense", "sparse", "lazy", "assignment", "sinkhorn")
@@ -32,7 +32,7 @@ def growth_frame(rows: Sequence[Row], meta: dict[str, object]) -> pd.DataFrame:
     was no more than the machine's cores.
     """
     frame = typed_frame(rows, names_of(GrowthColumns))
-    frame = frame.sort_values([*MEASURED, "n", "seed"], key=_in_order, ignore_index=True)
+    frame = frame.sort_values([*OF_A_RUN, "n", "seed"], key=_in_order, ignore_index=True)
     points = ["dim", "n", "seed"]
     exact = frame[frame["solver"].isin(ORDER[:2])].sort_values("solver", key=_in_order, kind="stable")
     certified = exact.drop_duplicates(points, keep="last").set_index(points)["primal"]
@@ -57,16 +57,16 @@ def solvers(frame: pd.DataFrame) -> pd.DataFrame:
     ``gap`` and ``difference`` are the largest of all samples, ``rounds``, ``pairs``, ``iterations`` and ``reg`` their
     medians. Empty is what a solver does not tell.
     """
-    grouped = frame.groupby([*MEASURED, "n"], sort=False)
+    grouped = frame.groupby([*OF_A_RUN, "n"], sort=False)
     line = pd.DataFrame({"samples": grouped.size()})
     for name in ("seconds", "peak_memory_bytes"):
-        values = frame[name].astype("float64").groupby([frame[key] for key in [*MEASURED, "n"]], sort=False)
+        values = frame[name].astype("float64").groupby([frame[key] for key in [*OF_A_RUN, "n"]], sort=False)
         for part, q in (("median", 0.5), ("q1", 0.25), ("q3", 0.75)):
             line[f"{name}_{part}"] = values.quantile(q)
     line["primal_median"] = grouped["primal"].median()
     line[["gap", "difference"]] = grouped[["gap", "difference"]].max()
     told = ["rounds", "pairs", "iterations", "reg"]
-    line[told] = frame.astype(dict.fromkeys(told, "float64")).groupby([*MEASURED, "n"], sort=False)[told].median()
+    line[told] = frame.astype(dict.fromkeys(told, "float64")).groupby([*OF_A_RUN, "n"], sort=False)[told].median()
     line["timing_valid"] = grouped["timing_valid"].all()
     return line.reset_index()
 
@@ -81,8 +81,8 @@ def growth(frame: pd.DataFrame) -> pd.DataFrame:
     """
     lines = []
     rows = frame[frame["n"] >= FIT_FROM]
-    for key, part in rows.groupby(MEASURED, sort=False):
-        line: dict[str, object] = dict(zip(MEASURED, key, strict=True))
+    for key, part in rows.groupby(OF_A_RUN, sort=False):
+        line: dict[str, object] = dict(zip(OF_A_RUN, key, strict=True))
         line |= {"n_least": part["n"].min(), "n_most": part["n"].max(), "measurements": len(part)}
         for name in ("seconds", "peak_memory_bytes"):
             known = part[part[name].notna()]
@@ -90,7 +90,7 @@ def growth(frame: pd.DataFrame) -> pd.DataFrame:
             line |= dict(zip((f"{name}_exponent", f"{name}_low", f"{name}_high"), slope, strict=True))
         lines.append(line)
     ends = [f"{name}_{part}" for name in ("seconds", "peak_memory_bytes") for part in ("exponent", "low", "high")]
-    return pd.DataFrame(lines, columns=[*MEASURED, "n_least", "n_most", "measurements", *ends])
+    return pd.DataFrame(lines, columns=[*OF_A_RUN, "n_least", "n_most", "measurements", *ends])
 
 
 def power(x: Any, y: Any) -> tuple[float, float, float]:
