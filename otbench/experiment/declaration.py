@@ -5,7 +5,7 @@ import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Self
+from typing import Annotated, Any, ClassVar, Self, get_args
 
 from pydantic import Field, model_validator
 
@@ -17,7 +17,9 @@ from otbench.files import read_toml
 from otbench.methods import METHODS, Method
 from otbench.problems import PROBLEMS, Problem
 from otbench.spec import Spec, is_sequence_field
+from otbench.studies.convergence import ConvergencePlan
 from otbench.studies.gan.plan import GeneratorPlan
+from otbench.studies.growth import GrowthPlan
 from otbench.studies.plan import StudyPlan
 from otbench.studies.timing import TimingPlan
 
@@ -51,17 +53,29 @@ class Declaration(Spec):
     agree: list[Promise] = Field(default_factory=list)
     timing: TimingPlan | None = None
     generator: GeneratorPlan | None = None
+    growth: GrowthPlan | None = None
+    convergence: ConvergencePlan | None = None
 
     @property
     def plan(self) -> StudyPlan | None:
         """The plan of a study, where there is one."""
-        return self.timing or self.generator
+        return next(iter(self._plans()), None)
 
     @model_validator(mode="after")
     def _one_kind(self) -> Self:
-        if [bool(self.block), bool(self.timing), bool(self.generator)].count(True) != 1:
-            raise ValueError("give either [[block]] tables or one [timing] or [generator] table")
+        if bool(self.block) + len(self._plans()) != 1:
+            fields = Declaration.model_fields.items()
+            names = [f"[{name}]" for name, field in fields if _is_plan(get_args(field.annotation))]
+            raise ValueError(f"give either [[block]] tables or one {', '.join(names[:-1])} or {names[-1]} table")
         return self
+
+    def _plans(self) -> list[StudyPlan]:
+        """The plans that are given: one at most, in a valid file."""
+        return [plan for _, plan in self if isinstance(plan, StudyPlan)]
+
+
+def _is_plan(alternatives: tuple[Any, ...]) -> bool:
+    return any(isinstance(each, type) and issubclass(each, StudyPlan) for each in alternatives)
 
 
 @dataclass(frozen=True)

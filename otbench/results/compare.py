@@ -63,12 +63,12 @@ def compare_results(a: Stored, b: Stored) -> Comparison:
         InputError: what is not comparable, and why.
     """
     left, right = _comparable(a), _comparable(b)
-    if a.is_study != b.is_study:
+    if _what(a) != _what(b):
         raise InputError(f"A holds {_what(a)}, B {_what(b)}: nothing was compared")
     shared = _identity(left, right)
     both = left.merge(right, on=shared, suffixes=("", " B"))
     _refuse_too_little(left, right, both, shared)
-    unit = "readings of curves" if a.kind == "generator" else "cells"
+    unit = {"generator": "readings of curves", "convergence": "samples"}.get(a.kind, "cells")
     found = Comparison((len(left), len(right), len(both)), round_alike(a.meta, b.meta), unit)
     groups = [name for name in shared if name not in SEEDS]
     left_out = {"schema", *NOISE, *CLOCKS}
@@ -105,15 +105,16 @@ def _refuse_too_little(left: pd.DataFrame, right: pd.DataFrame, both: pd.DataFra
 
 def _comparable(stored: Stored) -> pd.DataFrame:
     """The rows, or the curves with the plan they are of as a column; InputError for times, which are a machine's."""
-    if stored.kind == "timing":
-        raise InputError("times of two machines are not compared: merge the folders and read tables/timing.csv")
+    if stored.is_timed:
+        table = f"tables/{stored.kind}.csv"
+        raise InputError(f"times of two machines are not compared: merge the folders and read {table}")
     if stored.kind != "generator":
         return stored.frame
     return stored.frame.assign(plan=stored.frame["key"].str.extract(r" plan=(\w+)", expand=False))
 
 
 def _what(stored: Stored) -> str:
-    return "curves of GANs in training" if stored.kind == "generator" else "cells"
+    return {"generator": "curves of GANs in training", "convergence": "samples of laws"}.get(stored.kind, "cells")
 
 
 def _number(name: str, a: Array, b: Array, place: str, found: Comparison) -> None:

@@ -12,9 +12,11 @@ from otbench.errors import ResultsError
 from otbench.results.store import Results, Row, keys_digest
 from otbench.results.tables.cells import agreement, clip, exact, frame_of, losses, timing
 from otbench.results.tables.clip_sweeps import exponents, is_sweep, worth
+from otbench.results.tables.convergence import CONVERGENCE_TABLES, convergence_frame
 from otbench.results.tables.crossings import crossing_law, crossings
 from otbench.results.tables.gan import curve_frame
 from otbench.results.tables.gradients import gradients
+from otbench.results.tables.growth import GROWTH_TABLES, growth_frame
 from otbench.results.tables.laws import laws
 from otbench.results.tables.paired import paired
 from otbench.results.tables.published import SCORES_FILE, methods, published, read_scores
@@ -25,8 +27,14 @@ from otbench.results.tables.tracking import CURVE_TABLES
 from otbench.results.tables.transfer import fitted_rule, transfer
 
 #: What a results folder holds: rows of a matrix of cells, such rows beside published scores, or a study's records.
-Kind = Literal["matrix", "published", "timing", "generator"]
+Kind = Literal["matrix", "published", "timing", "generator", "growth", "convergence"]
 
+#: The kinds of a study's folder: what its records of that kind make it. Other records are of times.
+STUDIES: dict[object, Kind] = {
+    "generator": "generator",
+    "growth": "growth",
+    "convergence": "convergence",
+}
 
 #: Where in meta.json stand the planned records that any machine may have made.
 EVERYWHERE = "everywhere"
@@ -42,13 +50,18 @@ class Stored:
     def kind(self) -> Kind:
         """The kind of folder this is, by the files in it and the first of its records."""
         if self.measurements:
-            return "generator" if self.measurements[0]["kind"] == "generator" else "timing"
+            return STUDIES.get(self.measurements[0]["kind"], "timing")
         return "published" if (self.results.folder / SCORES_FILE).is_file() else "matrix"
 
     @property
     def is_study(self) -> bool:
         """Whether the folder holds records of a study, and no rows of cells."""
-        return self.kind in {"timing", "generator"}
+        return self.kind not in {"matrix", "published"}
+
+    @property
+    def is_timed(self) -> bool:
+        """Whether the folder's records are a machine's own: seconds and bytes."""
+        return self.kind in {"timing", "growth"}
 
     @cached_property
     def rows(self) -> list[Row]:
@@ -70,6 +83,10 @@ class Stored:
         """The rows, or the measurements, with their derived columns."""
         if self.kind == "generator":
             return curve_frame(self.measurements)
+        if self.kind == "growth":
+            return growth_frame(self.measurements, self.meta)
+        if self.kind == "convergence":
+            return convergence_frame(self.measurements)
         return timing_frame(self.measurements, self.meta) if self.kind == "timing" else frame_of(self.rows)
 
     @cached_property
@@ -95,10 +112,18 @@ class Stored:
     def tables(self) -> dict[str, pd.DataFrame]:
         """Every table by name."""
         if self.is_study:
-            known = CURVE_TABLES if self.kind == "generator" else TIMING_TABLES
-            return {name: table(self.frame) for name, table in known.items()}
+            return {name: table(self.frame) for name, table in STUDY_TABLES[self.kind].items()}
         made = {name: table(self) for name, table in TABLES.items()}
         return {name: table for name, table in made.items() if table is not None}
+
+
+#: The tables of a study by the kind of its folder and by file name, each made of the records' frame.
+STUDY_TABLES: dict[Kind, dict[str, Callable[[pd.DataFrame], pd.DataFrame]]] = {
+    "timing": TIMING_TABLES,
+    "generator": CURVE_TABLES,
+    "growth": GROWTH_TABLES,
+    "convergence": CONVERGENCE_TABLES,
+}
 
 
 def _transfer(stored: Stored) -> pd.DataFrame | None:
@@ -140,8 +165,8 @@ def load(path: str | Path) -> pd.DataFrame:
 
     Returns:
         One line per cell of a matrix; of generators in training, one line per reading of a GAN
-        (``otbench.results.tables.gan``); of a timing experiment, one line per measurement. For cells follow from the
-        stored columns: ``critic`` (the method, or "untrained"), the rungs ``clip_bound``, ``spectral`` and ``slope`` in
+        (``otbench.results.tables.gan``); of other studies, one line per measurement. For cells follow from the stored
+        columns: ``critic`` (the method, or "untrained"), the rungs ``clip_bound``, ``spectral`` and ``slope`` in
         the data's unit, every rung ``_over_w1``, ``k_eff``, ``skill``, ``c_over_c_star``, ``slope_half_ratio``,
         ``sampling_error``.
 
@@ -160,7 +185,7 @@ def unplanned(stored: Stored) -> Iterator[tuple[str, int]]:
     """Where the measurements there are not those planned: the machine, or "everywhere", and how many it has."""
     planned, made = stored.meta.get("planned", {}), defaultdict(list)
     for row in stored.measurements:
-        made[EVERYWHERE if stored.kind == "generator" else str(row["machine"])].append(str(row["key"]))
+        made[str(row["machine"]) if stored.is_timed else EVERYWHERE].append(str(row["key"]))
     for scope, keys in sorted(made.items()):
         if keys_digest(keys) != planned.get(scope):
             yield scope, len(keys)

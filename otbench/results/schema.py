@@ -19,6 +19,9 @@ TIMING_SCHEMAS = (1, 2, SCHEMA)
 #: The version of the records of generators in training.
 GENERATOR_SCHEMA = 3
 
+#: The versions of the records of solvers that grow, and of samples that converge.
+GROWTH_SCHEMA, CONVERGENCE_SCHEMA = 1, 1
+
 #: What stands for a number of critic steps where critics are trained afresh at every reading.
 CONVERGED: Literal["converged"] = "converged"
 
@@ -168,8 +171,70 @@ class GeneratorColumns(_columns(Proof), _columns(Bounds)):  # type: ignore[misc]
     seconds_exact: float | None
 
 
+class GrowthColumns(BaseModel):
+    """The columns of one measurement of a solver of W1 on n against n points.
+
+    ``primal`` is its value. Where a solver proves an interval, ``primal_lower`` and ``primal_upper`` are its ends; the
+    ``accuracy`` that was asked of it is relative, and None of an exact solver. ``longest_move`` is the largest distance
+    that its plan uses. ``rounds`` and ``pairs`` are of the sparse route, ``iterations`` and ``reg`` of Sinkhorn.
+    ``peak_memory_bytes`` are resident, above what the process held with its libraries and the points.
+    """
+
+    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
+
+    schema_: int = Field(alias="schema")
+    key: str
+    kind: Literal["growth"]
+    machine: str
+    device: str
+    threads: Whole
+    load: float
+    solver: str = Field(pattern="^(dense|sparse|lazy|assignment|sinkhorn)$")
+    dim: Whole
+    n: Whole
+    seed: Whole
+    accuracy: float | None
+    seconds: float
+    peak_memory_bytes: Whole | None
+    primal: float
+    primal_lower: float | None
+    primal_upper: float | None
+    longest_move: float | None
+    rounds: Whole | None
+    pairs: Whole | None
+    iterations: Whole | None
+    reg: float | None
+
+
+class ConvergenceColumns(_columns(Proof)):  # type: ignore[misc]
+    """The columns of one pair of independent samples with its exact W1; the problem's fields stand beside them.
+
+    ``error`` is |primal - population_w1|. It and the proof are None where the solver's answer was refused.
+    """
+
+    model_config = ConfigDict(extra="allow", strict=True, allow_inf_nan=False)
+    __pydantic_extra__: dict[str, str | bool | Whole | float | None]
+
+    schema_: int = Field(alias="schema")
+    key: str
+    kind: Literal["convergence"]
+    machine: str
+    device: str
+    n: Whole = Field(alias="sampling.n")
+    seed: Whole
+    status: str = Field(pattern="^(ok|refused)$")
+    population_w1: float
+    error: float | None
+    route: str | None
+    seconds_exact: float
+
+
 def schemas_of(kind: object) -> tuple[int, ...]:
     """The versions that are read of a study's records of that kind."""
+    if kind == "growth":
+        return (GROWTH_SCHEMA,)
+    if kind == "convergence":
+        return (CONVERGENCE_SCHEMA,)
     return (GENERATOR_SCHEMA,) if kind == "generator" else TIMING_SCHEMAS
 
 
@@ -178,6 +243,15 @@ def names_of(columns: type[BaseModel]) -> tuple[str, ...]:
     return tuple(field.alias or name for name, field in columns.model_fields.items())
 
 
-MEASUREMENTS = TypeAdapter(list[Annotated[MeasurementColumns | GeneratorColumns, Field(discriminator="kind")]])
+#: The columns of a study's record, by its kind.
+RecordColumns = Annotated[
+    MeasurementColumns
+    | GeneratorColumns
+    | GrowthColumns
+    | ConvergenceColumns,
+    Field(discriminator="kind"),
+]  # fmt: skip
+
+MEASUREMENTS = TypeAdapter(list[RecordColumns])
 ROWS = TypeAdapter(list[RowColumns])
 TIMINGS = TypeAdapter(list[TimingColumns])

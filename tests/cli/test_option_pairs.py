@@ -144,7 +144,7 @@ def test_an_option_that_would_be_ignored_is_refused(
 
 
 @pytest.mark.parametrize("option", [name for name in RUN if name not in ("--results", "--workers", "--device")])
-@pytest.mark.parametrize("table", ["timing", "generator"])
+@pytest.mark.parametrize("table", ["timing", "generator", "growth", "convergence"])
 def test_an_experiment_without_cells_refuses_what_is_of_cells(
     table: str, option: str, otbench: Otbench, here: Path
 ) -> None:

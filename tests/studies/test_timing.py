@@ -202,7 +202,7 @@ def test_the_time_to_arrive_is_counted_in_steps_and_seconds(monkeypatch):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ('question = "?"', r"give either \[\[block\]\] tables or one \[timing\] or \[generator\] table"),
+        ('question = "?"', r"give either \[\[block\]\] tables or one \[timing\], \[generator\], "),
         (PLAN.replace("repeats = 3", "repeats = 2"), "repeats: input should be greater than or equal to 3"),
         (PLAN.replace('"batched"', '"bached"'), "engines.1: input should be 'plain', 'batched', 'compiled' or 'graph'"),
         (PLAN.replace("exact_n", "exactn"), "unknown field of timing table 'exactn': did you mean 'exact_n'"),

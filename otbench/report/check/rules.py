@@ -11,7 +11,9 @@ from otbench.errors import InputError, ResultsError
 from otbench.experiment.locate import declaration_digest, experiments
 from otbench.experiment.promise import Promise
 from otbench.files import read_toml
+from otbench.report.check.convergence_rules import CONVERGENCE_RULES
 from otbench.report.check.gan_rules import curve_certificates, curve_held_out, curve_ladder, curve_ranges
+from otbench.report.check.growth_rules import GROWTH_RULES
 from otbench.report.check.law_rules import one_cell_a_line, population
 from otbench.report.check.proof_rules import PROOF, proved, rounding
 from otbench.report.check.published_rules import near_published
@@ -19,7 +21,7 @@ from otbench.report.check.ray_rules import rays
 from otbench.report.check.table_difference import table_difference
 from otbench.report.check.timing_rules import measurements
 from otbench.report.check.violation import Violation, at_least, at_most, holds, place, whole
-from otbench.results.folder import Stored, unplanned
+from otbench.results.folder import Kind, Stored, unplanned
 from otbench.results.rounding import NOISE, ROUND_OFF, ROUNDING
 from otbench.results.seal import SEAL, seal_holds
 from otbench.results.store import Results, Row, cell_key, keys_digest
@@ -52,9 +54,8 @@ def check_results(results: Results | Stored | str | Path) -> dict[str, list[Viol
     """
     stored = results if isinstance(results, Stored) else Stored(_opened(results))
     if stored.is_study:
-        own = CURVE_RULES if stored.kind == "generator" else {"measurements": measurements}
         return {
-            **{name: list(rule(stored.frame)) for name, rule in own.items()},
+            **{name: list(rule(stored.frame)) for name, rule in STUDY_RULES[stored.kind].items()},
             "complete": list(all_measured(stored)),
             "declaration": list(declaration(stored.results.folder.name, stored.meta)),
             "seal": list(sealed(stored)),
@@ -234,6 +235,14 @@ CURVE_RULES: dict[str, Rule] = {
     "ladder": curve_ladder,
     "held out": curve_held_out,
     "ranges": curve_ranges,
+}
+
+#: Rules on the frame of a study's records, by the kind of its folder.
+STUDY_RULES: dict[Kind, dict[str, Rule]] = {
+    "timing": {"measurements": measurements},
+    "generator": CURVE_RULES,
+    "growth": GROWTH_RULES,
+    "convergence": CONVERGENCE_RULES,
 }
 
 

@@ -91,4 +91,5 @@ def place(row: Any) -> str:
     words = {"problem.name": "problem", "method.name": "method"}
     told = [name for name in names if name in row and pd.notna(row[name])]
     parts = [f"{words.get(name, name.split('.')[-1])} {row[name]}" for name in told]
-    return ", ".join(parts) + f" [{str(row['key'])[:12]}]"
+    key = str(row["key"])
+    return ", ".join(parts) + f" [{key if 'solver' in row else key[:12]}]"  # of a solver's run the key says all

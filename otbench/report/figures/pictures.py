@@ -7,10 +7,12 @@ import matplotlib as mpl
 from matplotlib.figure import Figure
 
 from otbench.report.figures.clip import clip
+from otbench.report.figures.convergence import convergence
 from otbench.report.figures.diagonal import diagonal
 from otbench.report.figures.edge import edge
 from otbench.report.figures.errors import errors
 from otbench.report.figures.gan import generator
+from otbench.report.figures.growth import growth
 from otbench.report.figures.heat import heat
 from otbench.report.figures.laws import laws
 from otbench.report.figures.losses import losses
@@ -20,10 +22,21 @@ from otbench.report.figures.style import STYLE, save
 from otbench.results.folder import Stored
 from otbench.results.tables.timing import scaling
 
+
+def _growth(stored: Stored) -> Figure:
+    return growth(stored.tables["solvers"], stored.meta.get("machines", {}))
+
+
+def _convergence(stored: Stored) -> Figure:
+    return convergence(stored.tables["convergence"], stored.tables["errors"])
+
+
 #: Every picture by its file name: it is drawn of a results folder, and None where the folder has not what it shows.
 PICTURES: dict[str, Callable[[Stored], Figure | None]] = {
     "generator": lambda stored: generator(stored.frame) if stored.kind == "generator" else None,
     "speed": lambda stored: speed(scaling(stored.frame)) if stored.kind == "timing" else None,
+    "growth": lambda stored: _growth(stored) if stored.kind == "growth" else None,
+    "convergence": lambda stored: _convergence(stored) if stored.kind == "convergence" else None,
     "saturation": lambda stored: losses(stored.tables["saturation"]) if "saturation" in stored.tables else None,
     "laws": lambda stored: laws(stored.tables["laws"]) if "laws" in stored.tables else None,
     "clip": lambda stored: None if stored.is_study else clip(stored.frame),
