@@ -94,7 +94,8 @@ def print_headlines(
     for name in names:
         stored = Stored(Results(results / name))
         if stored.is_study:
-            what = "curves of GANs in training" if stored.kind == "generator" else "times"
+            known = {"generator": "curves of GANs in training", "pricing": "starts of exact solves"}
+            what = known.get(stored.kind, "times")
             print(f"{name}: {what}, which have no headline; see {stored.results.tables}",
                   file=None if format is None else sys.stderr)  # fmt: skip
         elif format is None:

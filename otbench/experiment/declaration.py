@@ -19,6 +19,7 @@ from otbench.problems import PROBLEMS, Problem
 from otbench.spec import Spec, is_sequence_field
 from otbench.studies.gan.plan import GeneratorPlan
 from otbench.studies.plan import StudyPlan
+from otbench.studies.pricing import PricingPlan
 from otbench.studies.timing import TimingPlan
 
 #: More cells than this in one block are a slip of the keyboard.
@@ -51,16 +52,17 @@ class Declaration(Spec):
     agree: list[Promise] = Field(default_factory=list)
     timing: TimingPlan | None = None
     generator: GeneratorPlan | None = None
+    pricing: PricingPlan | None = None
 
     @property
     def plan(self) -> StudyPlan | None:
         """The plan of a study, where there is one."""
-        return self.timing or self.generator
+        return self.timing or self.generator or self.pricing
 
     @model_validator(mode="after")
     def _one_kind(self) -> Self:
-        if [bool(self.block), bool(self.timing), bool(self.generator)].count(True) != 1:
-            raise ValueError("give either [[block]] tables or one [timing] or [generator] table")
+        if [bool(self.block), bool(self.timing), bool(self.generator), bool(self.pricing)].count(True) != 1:
+            raise ValueError("give either [[block]] tables or one [timing], [generator] or [pricing] table")
         return self
 
 

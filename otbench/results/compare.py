@@ -105,8 +105,8 @@ def _refuse_too_little(left: pd.DataFrame, right: pd.DataFrame, both: pd.DataFra
 
 def _comparable(stored: Stored) -> pd.DataFrame:
     """The rows, or the curves with the plan they are of as a column; InputError for times, which are a machine's."""
-    if stored.kind == "timing":
-        raise InputError("times of two machines are not compared: merge the folders and read tables/timing.csv")
+    if stored.kind in {"timing", "pricing"}:
+        raise InputError(f"times of two machines are not compared: merge the folders and read tables/{stored.kind}.csv")
     if stored.kind != "generator":
         return stored.frame
     return stored.frame.assign(plan=stored.frame["key"].str.extract(r" plan=(\w+)", expand=False))

@@ -17,6 +17,7 @@ from otbench.results.tables.gan import curve_frame
 from otbench.results.tables.gradients import gradients
 from otbench.results.tables.laws import laws
 from otbench.results.tables.paired import paired
+from otbench.results.tables.pricing import PRICING_TABLES, pricing_frame
 from otbench.results.tables.published import SCORES_FILE, methods, published, read_scores
 from otbench.results.tables.published_sweep import sweep
 from otbench.results.tables.rule_held_out import held_out, rule_table
@@ -25,8 +26,10 @@ from otbench.results.tables.tracking import CURVE_TABLES
 from otbench.results.tables.transfer import fitted_rule, transfer
 
 #: What a results folder holds: rows of a matrix of cells, such rows beside published scores, or a study's records.
-Kind = Literal["matrix", "published", "timing", "generator"]
+Kind = Literal["matrix", "published", "timing", "generator", "pricing"]
 
+#: The kinds of studies whose records are all of one kind; those of others are timings.
+STUDIES: dict[str, Kind] = {"generator": "generator", "pricing": "pricing"}
 
 #: Where in meta.json stand the planned records that any machine may have made.
 EVERYWHERE = "everywhere"
@@ -42,13 +45,13 @@ class Stored:
     def kind(self) -> Kind:
         """The kind of folder this is, by the files in it and the first of its records."""
         if self.measurements:
-            return "generator" if self.measurements[0]["kind"] == "generator" else "timing"
+            return STUDIES.get(str(self.measurements[0]["kind"]), "timing")
         return "published" if (self.results.folder / SCORES_FILE).is_file() else "matrix"
 
     @property
     def is_study(self) -> bool:
         """Whether the folder holds records of a study, and no rows of cells."""
-        return self.kind in {"timing", "generator"}
+        return self.kind in {"timing", *STUDIES.values()}
 
     @cached_property
     def rows(self) -> list[Row]:
@@ -70,6 +73,8 @@ class Stored:
         """The rows, or the measurements, with their derived columns."""
         if self.kind == "generator":
             return curve_frame(self.measurements)
+        if self.kind == "pricing":
+            return pricing_frame(self.measurements)
         return timing_frame(self.measurements, self.meta) if self.kind == "timing" else frame_of(self.rows)
 
     @cached_property
@@ -95,7 +100,7 @@ class Stored:
     def tables(self) -> dict[str, pd.DataFrame]:
         """Every table by name."""
         if self.is_study:
-            known = CURVE_TABLES if self.kind == "generator" else TIMING_TABLES
+            known = {"generator": CURVE_TABLES, "pricing": PRICING_TABLES}.get(self.kind, TIMING_TABLES)
             return {name: table(self.frame) for name, table in known.items()}
         made = {name: table(self) for name, table in TABLES.items()}
         return {name: table for name, table in made.items() if table is not None}

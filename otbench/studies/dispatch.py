@@ -1,7 +1,7 @@
 """Which kind of study a plan is of, and hence what measures it."""
 
 from otbench.results.store import Row
-from otbench.studies import timing
+from otbench.studies import pricing, timing
 from otbench.studies.gan.plan import GeneratorPlan
 from otbench.studies.plan import StudyPlan
 
@@ -12,5 +12,7 @@ def measure(plan: StudyPlan, job: str, device: str) -> list[Row]:
         from otbench.studies.gan.measure import measure as measure_generators  # torch loads here, not with the plan
 
         return measure_generators(plan, job, device)
+    if isinstance(plan, pricing.PricingPlan):
+        return pricing.measure(plan, job, device)
     assert isinstance(plan, timing.TimingPlan)
     return [timing.measure(plan, job, device)]

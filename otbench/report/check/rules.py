@@ -13,6 +13,7 @@ from otbench.experiment.promise import Promise
 from otbench.files import read_toml
 from otbench.report.check.gan_rules import curve_certificates, curve_held_out, curve_ladder, curve_ranges
 from otbench.report.check.law_rules import one_cell_a_line, population
+from otbench.report.check.pricing_rules import one_w1, start_certificates, start_ranges
 from otbench.report.check.proof_rules import PROOF, proved, rounding
 from otbench.report.check.published_rules import near_published
 from otbench.report.check.ray_rules import rays
@@ -52,7 +53,7 @@ def check_results(results: Results | Stored | str | Path) -> dict[str, list[Viol
     """
     stored = results if isinstance(results, Stored) else Stored(_opened(results))
     if stored.is_study:
-        own = CURVE_RULES if stored.kind == "generator" else {"measurements": measurements}
+        own = {"generator": CURVE_RULES, "pricing": START_RULES}.get(stored.kind, {"measurements": measurements})
         return {
             **{name: list(rule(stored.frame)) for name, rule in own.items()},
             "complete": list(all_measured(stored)),
@@ -235,6 +236,9 @@ CURVE_RULES: dict[str, Rule] = {
     "held out": curve_held_out,
     "ranges": curve_ranges,
 }
+
+#: Rules on the frame of starts of exact solves.
+START_RULES: dict[str, Rule] = {"certificates": start_certificates, "one w1": one_w1, "ranges": start_ranges}
 
 
 def keys(rows: list[Row]) -> Iterator[Violation]:

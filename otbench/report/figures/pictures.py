@@ -14,6 +14,7 @@ from otbench.report.figures.gan import generator
 from otbench.report.figures.heat import heat
 from otbench.report.figures.laws import laws
 from otbench.report.figures.losses import losses
+from otbench.report.figures.pricing import pricing
 from otbench.report.figures.seconds import seconds
 from otbench.report.figures.speed import speed
 from otbench.report.figures.style import STYLE, save
@@ -24,6 +25,7 @@ from otbench.results.tables.timing import scaling
 PICTURES: dict[str, Callable[[Stored], Figure | None]] = {
     "generator": lambda stored: generator(stored.frame) if stored.kind == "generator" else None,
     "speed": lambda stored: speed(scaling(stored.frame)) if stored.kind == "timing" else None,
+    "pricing": lambda stored: pricing(stored.frame) if stored.kind == "pricing" else None,
     "saturation": lambda stored: losses(stored.tables["saturation"]) if "saturation" in stored.tables else None,
     "laws": lambda stored: laws(stored.tables["laws"]) if "laws" in stored.tables else None,
     "clip": lambda stored: None if stored.is_study else clip(stored.frame),
