@@ -11,7 +11,7 @@ from otbench.results.tables.pricing import SETTING
 from otbench.transport.certificate import TOLERANCE
 
 #: What every start that was solved from has.
-MEASURED = ["rounds", "pairs", "pairs_in_all", "start_lower", "seconds_start", "seconds_solve"]
+OF_A_START = ["rounds", "pairs", "pairs_in_all", "start_lower", "seconds_start", "seconds_solve"]
 
 
 def start_certificates(frame: pd.DataFrame) -> Iterator[Violation]:
@@ -19,7 +19,7 @@ def start_certificates(frame: pd.DataFrame) -> Iterator[Violation]:
     problem, with which the others are compared, is never given up."""
     ok = frame[frame["status"] == "ok"]
     yield from proved(ok)
-    yield from whole("certificate", ok, [*PROOF, *MEASURED])
+    yield from whole("certificate", ok, [*PROOF, *OF_A_START])
     compared = frame[frame["start"] == SUBSAMPLE]
     yield from holds("what others are compared with", compared, compared["status"] == "ok", "given up", "solved")
     there = frame["w1"].notna()
