@@ -76,9 +76,9 @@ PROMISE = '\n[[agree]]\nratio = "slope_over_w1"\nat_least = 0.9\nwhere = { seed 
 FILES = [
     ("blok = 3\n{good}", "unknown field of experiment file 'blok': did you mean 'block'"),
     ("{good}\nseed = [3]", "unknown field of block 'seed': did you mean 'seeds'"),
-    ('question = "?"', "give either .* or \\[generator\\] table"),
+    ('question = "?"', "give either .*\\[generator\\].* table"),
     ("block = 3\n" + 'question = "?"', "block: input should be a valid list; got 3"),
-    ("block = []\n" + 'question = "?"', "give either .* or \\[generator\\] table"),
+    ("block = []\n" + 'question = "?"', "give either .*\\[generator\\].* table"),
     ("[[block]]\nseeds = [0]", "field required"),
     ('question = "?"\n[[block]]\nseeds = [0]', "problem: field required"),
     ("", "question: field required|give either \\[\\[block\\]\\] tables or one \\[timing\\] or \\[generator\\] table"),

@@ -1,4 +1,4 @@
-"""An exact solve that starts from a critic: the same value from any, from the exact one at once, refusals in one line."""
+"""An exact solve that starts from a critic: one value from any, at once from the exact one, refusals in one line."""
 
 from collections.abc import Callable
 from typing import Any

@@ -58,7 +58,7 @@ def pricing(frame: pd.DataFrame) -> pd.DataFrame:
         seeds="size", stopped=lambda s: int((s == "stopped").sum()), diverged=lambda s: int((s == "diverged").sum())
     )
     joined: pd.DataFrame = counts.join(medians_over_seeds(frame.astype(dict.fromkeys(TOLD, "float64")), keys, TOLD))
-    return joined.reset_index().dropna(axis=1, how="all")
+    return joined.reset_index()
 
 
 def savings(frame: pd.DataFrame) -> pd.DataFrame:
