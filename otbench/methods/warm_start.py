@@ -74,33 +74,36 @@ def solve_exact(
     if route == "dense":
         raise InputError('a critic needs the sparse route, as POT starts from no potentials: drop route="dense"')
     pair, begun = SamplePair(x, y, a, b), time.perf_counter()
-    start, _ = potentials_of(read_critic(critic, pair.x, pair.y, pair.a, pair.b, None))
+    start, _ = potentials_of(read_critic(critic, pair.x, pair.y, pair.a, pair.b, None, gradients=False))
     solved = exact.solve_pair(pair, route, time_limit, start)
     if not solved.is_exact and time_limit is None:
         solved = exact.solve_pair(pair, route)  # no round came to an end from there
     return dataclasses.replace(solved, seconds=time.perf_counter() - begun)
 
 
-def potentials_of(read: Readings) -> tuple[tuple[Array, Array], Bounds]:
-    """The potentials (n,), (m,) that a critic gives to start from, and its ladder on the points that told its scale.
+def potentials_of(read: Readings) -> tuple[tuple[Array, Array], float]:
+    """The potentials (n,), (m,) that a critic gives to start from, and its best scale s.
 
     They are v, the c-transform of s f, and the c-transform of v, which is at least s f. The critic's values count from
     their median, so that a large constant costs no digits.
     """
-    rows, cols = scale_part(read.pair)
-    part = part_of(read.pair, rows, cols)
-    ladder = Ladder(cost_matrix(part.x, part.y), part.a, part.b)
-    bounds = ladder.bounds(read.fx[rows], read.fy[cols])
+    scale = ladder_on_part(read, *some_points(read.pair, SCALE_POINTS)).scale
     with np.errstate(over="ignore"):
-        u = bounds.scale * (read.fx - np.median(read.fx))
-    return transformed(read.pair, u if np.isfinite(u).all() else np.zeros(len(u))), bounds
+        u = scale * (read.fx - np.median(read.fx))
+    return transformed(read.pair, u if np.isfinite(u).all() else np.zeros(len(u))), scale
 
 
-def scale_part(pair: SamplePair) -> tuple[Indices, Indices]:
-    """The points of either side on which a critic's scale is found: those with mass, or ``SCALE_POINTS`` of them."""
+def ladder_on_part(read: Readings, rows: Indices, cols: Indices) -> Bounds:
+    """The ladder of a critic on some of the points at which it was read."""
+    part = part_of(read.pair, rows, cols)
+    return Ladder(cost_matrix(part.x, part.y), part.a, part.b).bounds(read.fx[rows], read.fy[cols])
+
+
+def some_points(pair: SamplePair, most: int) -> tuple[Indices, Indices]:
+    """The points of either side that have mass, or ``most`` of them, the same ones every time."""
     rng = np.random.default_rng(0)
     rows, cols = (
-        there if len(there) <= SCALE_POINTS else np.sort(rng.choice(there, SCALE_POINTS, replace=False))
+        there if len(there) <= most else np.sort(rng.choice(there, most, replace=False))
         for there in (np.flatnonzero(pair.a), np.flatnonzero(pair.b))
     )
     return rows, cols

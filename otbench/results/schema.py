@@ -177,8 +177,9 @@ class PricingColumns(_columns(Proof)):  # type: ignore[misc]
     ``status`` is "ok", "stopped" where the start was given up, for a ``reason``, and has an interval at most, or
     "diverged" where there is no critic. ``start_lower`` is the bound of W1 that the start's potentials prove before any
     round. ``seconds_start`` are those of making the potentials, of a critic with its reading and its scale,
-    ``seconds_fit`` those of its training. ``scale``, ``c_transform`` and ``nearest`` are of a critic's ladder on the
-    points that told its scale, of which ``part_primal`` is the exact W1; ``plan_cosine`` is of all points.
+    ``seconds_fit`` those of its training. ``scale`` is the one that a critic starts with. ``c_transform`` and
+    ``nearest`` are of its ladder on all points, or where they are very many on a part of them, of which
+    ``part_primal`` is the exact W1; ``plan_cosine`` is of all points.
     """
 
     model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)

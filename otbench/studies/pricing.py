@@ -16,7 +16,7 @@ from otbench.files import dump
 from otbench.methods import METHODS, Job, Method, WeightClip, method
 from otbench.methods.fitted import Fitted
 from otbench.methods.reading import read_critic
-from otbench.methods.warm_start import part_of, potentials_of, scale_part
+from otbench.methods.warm_start import ladder_on_part, part_of, potentials_of, some_points
 from otbench.problems import Problem, problem
 from otbench.results.schema import COLD, SCHEMA, SUBSAMPLE, PricingColumns, as_columns, names_of
 from otbench.results.store import Row
@@ -25,10 +25,14 @@ from otbench.transport.alignment import alignment
 from otbench.transport.exact import solve_pair
 from otbench.transport.potentials import of_coarser_problem, proved_by
 from otbench.transport.pricing import threads
-from otbench.types import Array, Bounds, ExactSolution, Proof, SamplePair
+from otbench.types import Array, ExactSolution, Indices, Proof, SamplePair
 
-#: A start is never given up before this many seconds, however quick the one is with which it is compared.
-LEAST_SECONDS = 0.5
+#: A solve is never given up before this many seconds, however quick the one is with which it is compared.
+LEAST_SECONDS = 1.0
+
+#: Points of either side on which a critic's skill is read: all of smaller samples, else a part, as of more the ladder
+#: takes longer than all solves.
+SKILL_POINTS = 2000
 
 Start = tuple[Array, Array]
 
@@ -51,7 +55,7 @@ class PricingPlan(StudyPlan):
 
     ``problems`` are descriptions without their dimension. A size is [dimension, points of either sample]. ``critics``
     are descriptions of methods by the names that the starts have in tables. Critics are fitted to the very points. A
-    start is given up, between two rounds, after ``patience`` times the seconds of the start from a coarser problem.
+    solve is given up, between two rounds, after ``patience`` times the seconds of the start from a coarser problem.
     """
 
     kind: ClassVar[str] = "pricing table"
@@ -113,11 +117,12 @@ def measure(plan: PricingPlan, job: str, device: str) -> list[Row]:
         raise UncertifiedError("the start from a coarser problem", coarse.reason, "exact", "solve other points")
     limit = max(LEAST_SECONDS, plan.patience * coarse.seconds)
     rows = [coarse.row(), _Timed(pair, lambda: (np.zeros(len(pair.x)), np.zeros(len(pair.y))), limit).row()]
-    part = part_of(pair, *scale_part(pair))
-    part_primal = solve_pair(part).w1
+    part = some_points(pair, SKILL_POINTS)
+    part_primal = coarse.solution.w1 if points.n <= SKILL_POINTS else solve_pair(part_of(pair, *part)).w1
     methods, fitted = plan.methods(), _fit(plan.methods(), pair, points.seed, coarse.solution, device)
     for start, fit in fitted.items():
-        rows.append(_row_of_critic(pair, coarse.solution, fit, limit, part_primal) | _recipe(methods[start]))
+        row = _row_of_critic(pair, coarse.solution, fit, limit, part)
+        rows.append({"part_primal": None if fit.critic is None else part_primal} | _recipe(methods[start]) | row)
     own: Row = {"schema": SCHEMA, "kind": "pricing", "device": device, "threads": threads(),
                 "problem": points.problem.name, "dim": points.problem.dim, "n": points.n,
                 "seed": points.seed}  # fmt: skip
@@ -138,9 +143,8 @@ class _Timed:
         made = time.perf_counter()
         self.solution: ExactSolution | None = None
         self.found: ExactSolution | None = None
-        left = None if math.isinf(limit) else max(limit - (made - begun), 1e-3)
         try:
-            self.found = solve_pair(pair, "sparse", left, (self.u, self.v))
+            self.found = solve_pair(pair, "sparse", None if math.isinf(limit) else limit, (self.u, self.v))
             if self.found.is_exact:
                 self.solution = self.found
             else:
@@ -166,25 +170,28 @@ class _Timed:
         }  # fmt: skip
 
 
-def _row_of_critic(pair: SamplePair, exact: ExactSolution, fit: Fitted, limit: float, part_primal: float) -> Row:
+def _row_of_critic(
+    pair: SamplePair, exact: ExactSolution, fit: Fitted, limit: float, part: tuple[Indices, Indices]
+) -> Row:
     """The columns of the start from a critic, with what its ladder and its gradients say; none of one that diverged."""
     fitted: Row = {"seconds_fit": fit.seconds}
     if fit.critic is None:
         return fitted | {"status": "diverged", "reason": " ".join(fit.reason.split()), "load": os.getloadavg()[0]}
-    said: list[Bounds] = []
+    scales = []
 
     def start() -> Start:
-        potentials, bounds = potentials_of(read_critic(fit, pair.x, pair.y, pair.a, pair.b, None))
-        said.append(bounds)
+        read = read_critic(fit, pair.x, pair.y, pair.a, pair.b, None, gradients=False)
+        potentials, scale = potentials_of(read)
+        scales.append(scale)
         return potentials
 
     timed = _Timed(pair, start, limit)
     read = read_critic(fit, pair.x, pair.y, pair.a, pair.b, None)
-    cosine = None
+    told: Row = {"scale": scales[0], "plan_cosine": None}
     if read.gx is not None and read.gy is not None:
-        cosine = alignment(pair, exact.plan, read.gx, read.gy).plan_cosine
-    told = {name: getattr(said[0], name) for name in ("scale", "c_transform", "nearest")}
-    return fitted | timed.row() | told | {"part_primal": part_primal, "plan_cosine": cosine}
+        told["plan_cosine"] = alignment(pair, exact.plan, read.gx, read.gy).plan_cosine
+    bounds = ladder_on_part(read, *part)
+    return fitted | timed.row() | told | {"c_transform": bounds.c_transform, "nearest": bounds.nearest}
 
 
 def _fit(

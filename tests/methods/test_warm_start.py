@@ -12,7 +12,7 @@ from otbench.errors import InputError
 from otbench.methods import Fitted, Job, method
 from otbench.methods.functions import McShane
 from otbench.methods.reading import read_critic
-from otbench.methods.warm_start import SCALE_POINTS, part_of, potentials_of, scale_part
+from otbench.methods.warm_start import SCALE_POINTS, part_of, potentials_of, some_points
 from otbench.problems import problem
 from otbench.transport import exact
 from otbench.transport.bounds import Ladder
@@ -90,10 +90,10 @@ def test_a_start_proves_at_least_its_own_dual_value_and_at_most_w1(name: str) ->
     """s mean f(x_i) + mean min_i (M_ij - s f(x_i)), up to the rounding of float32, in which a start is computed."""
     pair = problem("translation", dim=3).sample(60, 50)
     read = read_critic(CRITICS[name](pair), pair.x, pair.y, pair.a, pair.b, None)
-    potentials, told = potentials_of(read)
+    potentials, scale = potentials_of(read)
     cost = cost_matrix(pair.x, pair.y)
-    assert told.scale == Ladder(cost, pair.a, pair.b).bounds(read.fx, read.fy).scale
-    u = told.scale * (read.fx - read.fx[0])
+    assert scale == Ladder(cost, pair.a, pair.b).bounds(read.fx, read.fy).scale
+    u = scale * (read.fx - read.fx[0])
     proved = proved_by(pair, *potentials)
     assert proved >= pair.a @ u + pair.b @ (cost - u[:, None]).min(axis=0) - 1e-5
     assert proved <= exact.solve_pair(pair).w1 * (1 + 1e-12)
@@ -137,7 +137,7 @@ def test_the_scale_of_large_samples_is_found_on_a_part_of_the_points_that_have_m
     n, m = SCALE_POINTS + 200, SCALE_POINTS // 2
     a, b = np.where(np.arange(n) < 100, 0.0, rng.random(n)), np.full(m, 1 / m)
     pair = SamplePair(rng.standard_normal((n, 2)), rng.standard_normal((m, 2)), a / a.sum(), b)
-    rows, cols = scale_part(pair)
+    rows, cols = some_points(pair, SCALE_POINTS)
     assert (len(rows), len(cols)) == (SCALE_POINTS, m)
     assert len(set(rows)) == SCALE_POINTS
     assert (pair.a[rows] > 0).all()
@@ -203,3 +203,10 @@ def test_a_critic_from_which_no_round_arrives_is_given_up_for_a_coarser_problem(
     pair = problem("balls", dim=2).sample(300)
     assert not exact.solve_exact(pair.x, pair.y, potentials=(np.zeros(300), np.zeros(300))).is_exact
     assert nested(otbench.solve_exact(pair.x, pair.y, critic=lambda z: z[:, 0]), exact.solve_pair(pair, "dense"))
+
+
+def test_gradients_are_left_out_where_nobody_asks_for_them() -> None:
+    reads = [read_critic(network(3), X, Y, None, None, None, gradients=asked) for asked in (True, False)]
+    assert [read.gx is None for read in reads] == [read.gy is None for read in reads] == [False, True]
+    assert reads[0].fx == pytest.approx(reads[1].fx, rel=1e-12)
+    assert reads[0].constants == reads[1].constants

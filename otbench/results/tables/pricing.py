@@ -30,7 +30,8 @@ def pricing_frame(rows: Sequence[Row]) -> pd.DataFrame:
     (w1 - start_lower) / w1, what is missing before any round. ``seconds`` are those of the start and of the solve,
     without training, ``over_subsample`` their ratio to those of the start from a coarser problem, and ``saved`` is 1
     less that. Of a start that was given up the seconds are those until then: the ratio is at least that large.
-    ``skill`` is that of the ladder on the points that told the scale.
+    ``skill`` is of all points, or where they are many on a part of them: there even that of the exact potential, which
+    was fitted to all points, is below 1.
     """
     frame = typed_frame(rows, names_of(PricingColumns))
     frame = frame.sort_values([*SETTING, "seed"], kind="stable", ignore_index=True)
