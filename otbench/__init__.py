@@ -41,7 +41,7 @@ _HOME = {
     "ResultsError": "errors",
     "UncertifiedError": "errors",
     "cost_matrix": "transport.dense",
-    "solve_exact": "transport.exact",
+    "solve_exact": "methods.warm_start",
     "verify_exact": "transport.exact",
     "WeightClip": "methods",
     "method": "methods",

@@ -196,7 +196,8 @@ class ExactSolution(Proof):
     ``longest_move``. ``gap``, ``violation`` and ``marginal_error`` are the facts it is made of: ``Proof`` defines them
     all. ``seconds`` is the wall time of the solve with its certificate, without the cost matrix of the dense route.
     ``plan`` is None where only the potentials were at hand. ``route`` is "dense", "sparse" or "line"; ``rounds`` and
-    ``pairs`` are the sparse one's rounds and the pairs that it had at the end.
+    ``pairs`` are the sparse one's rounds and the pairs that it had at the end, ``pairs_in_all`` those of all its rounds
+    together.
 
     Where a time limit or memory stopped the solver, ``w1`` is NaN and ``is_exact`` false: what is proved is the
     interval alone, which is then as wide as it is.
@@ -211,6 +212,7 @@ class ExactSolution(Proof):
     route: str = field(default="dense", repr=False)
     rounds: int = field(default=0, repr=False)
     pairs: int = field(default=0, repr=False)
+    pairs_in_all: int = field(default=0, repr=False)
 
     @property
     def is_exact(self) -> bool:

@@ -94,7 +94,11 @@ def print_headlines(
     for name in names:
         stored = Stored(Results(results / name))
         if stored.is_study:
-            told = {"generator": "curves of GANs in training", "convergence": "errors of samples"}
+            told = {
+                "generator": "curves of GANs in training",
+                "convergence": "errors of samples",
+                "pricing": "starts of exact solves",
+            }
             what = told.get(stored.kind, "times")
             print(f"{name}: {what}, which have no headline; see {stored.results.tables}",
                   file=None if format is None else sys.stderr)  # fmt: skip

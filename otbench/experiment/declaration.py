@@ -21,6 +21,7 @@ from otbench.studies.convergence import ConvergencePlan
 from otbench.studies.gan.plan import GeneratorPlan
 from otbench.studies.growth import GrowthPlan
 from otbench.studies.plan import StudyPlan
+from otbench.studies.pricing import PricingPlan
 from otbench.studies.timing import TimingPlan
 
 #: More cells than this in one block are a slip of the keyboard.
@@ -55,6 +56,7 @@ class Declaration(Spec):
     generator: GeneratorPlan | None = None
     growth: GrowthPlan | None = None
     convergence: ConvergencePlan | None = None
+    pricing: PricingPlan | None = None
 
     @property
     def plan(self) -> StudyPlan | None:

@@ -94,6 +94,22 @@ class McShane:
         return [slice(k, k + step) for k in range(0, max(count, 1), step)]
 
 
+@dataclass(frozen=True, eq=False)
+class ValuesAlone:
+    """A critic that is asked for its values and not for its gradients, which cost more."""
+
+    critic: Critic
+
+    def values(self, z: Array) -> Array:
+        return self.critic.values(z)
+
+    def gradients(self, z: Array) -> None:
+        return None
+
+    def constants(self) -> tuple[float | None, float | None]:
+        return self.critic.constants()
+
+
 class UserFunction:
     """A user's callable on float64 numpy arrays (k, d), or (k, *shape) where points have one, → (k,) or (k, 1).
 

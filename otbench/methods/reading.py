@@ -12,7 +12,7 @@ from otbench.errors import InputError, OtbenchError
 from otbench.inputs import as_reals
 from otbench.methods.accept import as_critic
 from otbench.methods.claims import check_claim
-from otbench.methods.functions import EPS, Critic, check_company, on_union
+from otbench.methods.functions import EPS, Critic, ValuesAlone, check_company, on_union
 from otbench.transport.bounds import VALUE_ROUNDING
 from otbench.types import Array, SamplePair
 
@@ -36,8 +36,11 @@ class Readings:
     unknown: str = ""
 
 
-def read_critic(critic: Any, x: Any, y: Any, a: Any, b: Any, clip: float | None, lipschitz: Any = None) -> Readings:
-    """The readings of a critic on two samples, whose arguments are those of ``otbench.audit``.
+def read_critic(
+    critic: Any, x: Any, y: Any, a: Any, b: Any, clip: float | None, lipschitz: Any = None, gradients: bool = True
+) -> Readings:
+    """The readings of a critic on two samples, whose arguments are those of ``otbench.audit``; its gradients are left
+    out where nobody asks for them.
 
     Raises:
         InputError: as ``otbench.audit``.
@@ -48,7 +51,7 @@ def read_critic(critic: Any, x: Any, y: Any, a: Any, b: Any, clip: float | None,
     pair = SamplePair(x, y, a, b)
     with _said_in_one_line(critic, shape), _chance_left_as_it_was():
         function = as_critic(critic, clip, shape if len(shape) > 1 else None, lipschitz)
-        fx, fy, gx, gy = on_union(function, pair.x, pair.y)
+        fx, fy, gx, gy = on_union(function if gradients else ValuesAlone(function), pair.x, pair.y)
         values = np.concatenate([fx, fy])
         if not np.isfinite(values).all():
             raise InputError("the critic is NaN or infinite at some of the points: it has diverged")

@@ -19,6 +19,7 @@ from otbench.results.tables.gradients import gradients
 from otbench.results.tables.growth import GROWTH_TABLES, growth_frame
 from otbench.results.tables.laws import laws
 from otbench.results.tables.paired import paired
+from otbench.results.tables.pricing import pricing_frame
 from otbench.results.tables.published import SCORES_FILE, methods, published, read_scores
 from otbench.results.tables.published_sweep import sweep
 from otbench.results.tables.rule_held_out import held_out, rule_table
@@ -27,13 +28,14 @@ from otbench.results.tables.tracking import CURVE_TABLES
 from otbench.results.tables.transfer import fitted_rule, transfer
 
 #: What a results folder holds: rows of a matrix of cells, such rows beside published scores, or a study's records.
-Kind = Literal["matrix", "published", "timing", "generator", "growth", "convergence"]
+Kind = Literal["matrix", "published", "timing", "generator", "growth", "convergence", "pricing"]
 
 #: The kinds of a study's folder: what its records of that kind make it. Other records are of times.
 STUDIES: dict[object, Kind] = {
     "generator": "generator",
     "growth": "growth",
     "convergence": "convergence",
+    "pricing": "pricing",
 }
 
 #: Where in meta.json stand the planned records that any machine may have made.
@@ -61,7 +63,7 @@ class Stored:
     @property
     def is_timed(self) -> bool:
         """Whether the folder's records are a machine's own: seconds and bytes."""
-        return self.kind in {"timing", "growth"}
+        return self.kind in {"timing", "growth", "pricing"}
 
     @cached_property
     def rows(self) -> list[Row]:
@@ -87,6 +89,8 @@ class Stored:
             return growth_frame(self.measurements, self.meta)
         if self.kind == "convergence":
             return convergence_frame(self.measurements)
+        if self.kind == "pricing":
+            return pricing_frame(self.measurements)
         return timing_frame(self.measurements, self.meta) if self.kind == "timing" else frame_of(self.rows)
 
     @cached_property
@@ -123,6 +127,7 @@ STUDY_TABLES: dict[Kind, dict[str, Callable[[pd.DataFrame], pd.DataFrame]]] = {
     "generator": CURVE_TABLES,
     "growth": GROWTH_TABLES,
     "convergence": CONVERGENCE_TABLES,
+    "pricing": PRICING_TABLES,
 }
 
 

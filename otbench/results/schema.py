@@ -21,6 +21,8 @@ GENERATOR_SCHEMA = 3
 
 #: The versions of the records of solvers that grow, and of samples that converge.
 GROWTH_SCHEMA, CONVERGENCE_SCHEMA = 1, 1
+#: The starts of exact solves that need no critic: from the potentials of a coarser problem, and from zero.
+SUBSAMPLE, COLD = "subsample", "cold"
 
 #: What stands for a number of critic steps where critics are trained afresh at every reading.
 CONVERGED: Literal["converged"] = "converged"
@@ -229,6 +231,51 @@ class ConvergenceColumns(_columns(Proof)):  # type: ignore[misc]
     seconds_exact: float
 
 
+class PricingColumns(_columns(Proof)):  # type: ignore[misc]
+    """The columns of one start of an exact solve, on points that all starts of its plan share.
+
+    ``status`` is "ok", "stopped" where the start was given up, for a ``reason``, and has an interval at most, or
+    "diverged" where there is no critic. ``start_lower`` is the bound of W1 that the start's potentials prove before any
+    round. ``seconds_start`` are those of making the potentials, of a critic with its reading and its scale,
+    ``seconds_fit`` those of its training. ``scale`` is the one that a critic starts with. ``c_transform`` and
+    ``nearest`` are of its ladder on all points, or where they are very many on a part of them, of which
+    ``part_primal`` is the exact W1; ``plan_cosine`` is of all points.
+    """
+
+    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
+
+    schema_: int = Field(alias="schema")
+    key: str
+    kind: Literal["pricing"]
+    machine: str
+    device: str
+    threads: Whole
+    load: float
+    problem: str
+    dim: Whole
+    n: Whole
+    seed: Whole
+    start: str
+    method: str | None
+    clip: float | None
+    depth: Whole | None
+    steps: Whole | None
+    status: str = Field(pattern="^(ok|stopped|diverged)$")
+    reason: str
+    rounds: Whole | None
+    pairs: Whole | None
+    pairs_in_all: Whole | None
+    start_lower: float | None
+    seconds_start: float | None
+    seconds_solve: float | None
+    seconds_fit: float | None
+    scale: float | None
+    c_transform: float | None
+    nearest: float | None
+    part_primal: float | None
+    plan_cosine: float | None
+
+
 def schemas_of(kind: object) -> tuple[int, ...]:
     """The versions that are read of a study's records of that kind."""
     if kind == "growth":
@@ -248,7 +295,8 @@ RecordColumns = Annotated[
     MeasurementColumns
     | GeneratorColumns
     | GrowthColumns
-    | ConvergenceColumns,
+    | ConvergenceColumns
+    | PricingColumns,
     Field(discriminator="kind"),
 ]  # fmt: skip
 

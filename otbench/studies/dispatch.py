@@ -1,7 +1,7 @@
 """Which kind of study a plan is of, and hence what measures it."""
 
 from otbench.results.store import Row
-from otbench.studies import convergence, growth, timing
+from otbench.studies import convergence, growth, pricing, timing
 from otbench.studies.gan.plan import GeneratorPlan
 from otbench.studies.plan import StudyPlan
 
@@ -16,5 +16,7 @@ def measure(plan: StudyPlan, job: str, device: str) -> list[Row]:
         return [growth.measure(plan, job)]
     if isinstance(plan, convergence.ConvergencePlan):
         return convergence.measure(plan, job)
+    if isinstance(plan, pricing.PricingPlan):
+        return pricing.measure(plan, job, device)
     assert isinstance(plan, timing.TimingPlan)
     return [timing.measure(plan, job, device)]

@@ -80,15 +80,21 @@ def solve_exact(
     """
     pair = SamplePair(x, y, a, b)
     start = as_potentials(potentials, pair)
+    check_options(route, time_limit)
+    if start is not None and route == "dense":
+        raise InputError('potentials are for the sparse route to start from: drop route="dense"')
+    return solve_pair(pair, route, time_limit, start)
+
+
+def check_options(route: Any, time_limit: Any) -> None:
+    """InputError for a route or a time limit that ``solve_exact`` does not know, or for both where they exclude each
+    other."""
     if route not in get_args(Route):
         raise InputError(f"route must be one of {', '.join(get_args(Route))}; got {route!r}")
     if time_limit is not None and not time_limit > 0:
         raise InputError(f"time_limit must be a number of seconds above 0, or None; got {time_limit!r}")
     if time_limit is not None and route == "dense":
         raise InputError('time_limit needs the sparse route, as POT cannot be stopped half-way: drop route="dense"')
-    if start is not None and route == "dense":
-        raise InputError('potentials are for the sparse route to start from: drop route="dense"')
-    return solve_pair(pair, route, time_limit, start)
 
 
 def solve_pair(
@@ -203,7 +209,7 @@ def _told(found: Found, begun: float) -> ExactSolution:
         solved = solution_of(found.below, found.above, None, begun, "sparse")
     else:
         solved = interval_of(found.below, found.above, begun)
-    return dataclasses.replace(solved, rounds=found.rounds, pairs=found.pairs)
+    return dataclasses.replace(solved, rounds=found.rounds, pairs=found.pairs, pairs_in_all=found.pairs_in_all)
 
 
 def check_memory(n: int, m: int, d: int, solves: int = 1) -> None:

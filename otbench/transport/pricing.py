@@ -143,7 +143,8 @@ class PointCosts:
         def one(k: int) -> T | None:
             rows, cols = [], []
             for c in range(0, self.shape[1], BLOCK_COLS):
-                product = left[k : k + BLOCK_ROWS] @ turned[:, c : c + BLOCK_COLS]
+                with np.errstate(over="ignore", invalid="ignore"):  # as in ``_factor``
+                    product = left[k : k + BLOCK_ROWS] @ turned[:, c : c + BLOCK_COLS]
                 found = np.flatnonzero(~(product > 0))  # what is not a number is kept
                 if len(found):
                     row, col = np.divmod(found, product.shape[1])

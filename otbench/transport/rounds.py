@@ -1,7 +1,7 @@
 """The sparse route: an optimal plan on few pairs, and a look through all pairs for those that would improve it."""
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,13 +36,15 @@ NEARER, LAST_ROUNDS = 1e-3, 3
 @dataclass(frozen=True, eq=False)
 class Standing:
     """Where a problem stands: potentials u (n,) and v (m,), the last optimal plan on some pairs, the number of rounds
-    and of pairs that it took, and whether no pair is violated and no mass idle. ``last`` is None before any round."""
+    and of pairs that it took, and whether no pair is violated and no mass idle. ``last`` is None before any round.
+    ``pairs_in_all`` is the sum of the pairs over all rounds."""
 
     u: Array
     v: Array
     last: Restricted | None = None
     rounds: int = 0
     pairs: int = 0
+    pairs_in_all: int = 0
     done: bool = False
 
 
@@ -83,7 +85,7 @@ class Rounds:
             if time.monotonic() > self.limits.until or len(arcs.costs) > self.limits.pairs:
                 break
             last = solve_on(arcs, self.a, self.b, now.u, now.v, self.out_x, self.out_y)
-            now = Standing(last.u, last.v, last, rounds, len(arcs.costs))
+            now = Standing(last.u, last.v, last, rounds, len(arcs.costs), now.pairs_in_all + len(arcs.costs))
             stuck = self._make_dearer(last)
             p, q = self._around(now.u, now.v, self.more)
             found = self.costs.near(p, q)
@@ -92,7 +94,7 @@ class Rounds:
             if wrong <= share * (len(self.a) + len(self.b)):
                 new = self.costs.near(now.u - slack / 2, now.v - slack / 2) if share == 0 else found
                 if share > 0 or len(new.costs) == 0:
-                    return Standing(now.u, now.v, last, rounds, len(arcs.costs), done=True)
+                    return replace(now, done=True)
                 found = joined([found, new])
             arcs = joined([self._kept(arcs, now, p, q), found])
         return now
@@ -107,7 +109,8 @@ class Rounds:
             last = solve_on(arcs, self.a, self.b, now.u, now.v, self.out_x, self.out_y)
             if _is_stuck(last.idle_x, self.a).any() or _is_stuck(last.idle_y, self.b).any():
                 break
-            now = Standing(last.u, last.v, last, now.rounds + 1, len(arcs.costs), now.done)
+            pairs = len(arcs.costs)
+            now = Standing(last.u, last.v, last, now.rounds + 1, pairs, now.pairs_in_all + pairs, now.done)
         return now
 
     def _around(self, u: Array, v: Array, wanted: int) -> tuple[Array, Array]:

@@ -27,13 +27,15 @@ ON_A_LINE = 1e-13
 
 
 class Found(NamedTuple):
-    """Bounds from below and above, whether the rounds came to their end, and how many rounds and pairs it took."""
+    """Bounds from below and above, whether the rounds came to their end, how many rounds and pairs it took, and how
+    many pairs all rounds had together."""
 
     below: Below
     above: Above
     done: bool
     rounds: int
     pairs: int
+    pairs_in_all: int
 
 
 def bytes_needed(n: int, m: int, d: int) -> int:
@@ -49,7 +51,7 @@ def solve_sparse(
     ``until`` is a time on the monotonic clock at which it stops with what it has. ``start`` are potentials (n,), (m,)
     to start from in place of those of a coarser problem.
     """
-    exponent = _exponent(x, y)
+    exponent = power_of_two(x, y)
     x, y = np.ldexp(x, -exponent), np.ldexp(y, -exponent)
     of_x, of_y = atoms(x, a), atoms(y, b)
     if start is not None:
@@ -60,14 +62,14 @@ def solve_sparse(
     if costs.shape == (1, 1):
         standing = _of_two_atoms(costs, of_x.weights)
     else:
-        standing = rounds.run(*(_first(costs, of_x.weights, of_y.weights, limits) if start is None else start))
+        standing = rounds.run(*(start_of(costs, of_x.weights, of_y.weights, limits) if start is None else start))
     whole = PointCosts(x, y)
     below, above = _bounds(whole, of_x, of_y, a, b, costs, standing)
     if standing.done and not is_exact(below, above):
         standing = rounds.sharpened(standing)
         below, above = _bounds(whole, of_x, of_y, a, b, costs, standing)
     return Found(_scaled_below(below, exponent), _scaled_above(above, exponent), standing.done, standing.rounds,
-                 standing.pairs)  # fmt: skip
+                 standing.pairs, standing.pairs_in_all)  # fmt: skip
 
 
 def _of_two_atoms(costs: PointCosts, weight: Array) -> Standing:
@@ -82,19 +84,19 @@ def prove(
     x: Array, y: Array, a: Array, b: Array, u: Array, v: Array, plan: Plan | None
 ) -> tuple[Below, Above | None]:
     """What potentials u (n,), v (m,) and a plan prove of W1 of points x (n, d), y (m, d), O(n) in memory."""
-    exponent = _exponent(x, y)
+    exponent = power_of_two(x, y)
     costs = PointCosts(np.ldexp(x, -exponent), np.ldexp(y, -exponent))
     below = from_below(costs, a, b, np.ldexp(u, -exponent), np.ldexp(v, -exponent))
     above = None if plan is None else _scaled_above(from_above(costs, a, b, plan, below.largest), exponent)
     return _scaled_below(below, exponent), above
 
 
-def _exponent(x: Array, y: Array) -> int:
+def power_of_two(x: Array, y: Array) -> int:
     """The power of two by which all coordinates are at most 1 when they are divided by it."""
     return int(np.frexp(max(np.abs(x).max(), np.abs(y).max()))[1])
 
 
-def _first(costs: PointCosts, a: Array, b: Array, limits: Limits) -> tuple[Array, Array]:
+def start_of(costs: PointCosts, a: Array, b: Array, limits: Limits) -> tuple[Array, Array]:
     """Potentials to start from: optimal ones where all points lie on one line, else those of coarser problems."""
     on_a_line = _line_potentials(costs, a, b)
     return first_potentials(costs, a, b, limits) if on_a_line is None else on_a_line

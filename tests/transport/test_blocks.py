@@ -10,6 +10,7 @@ from otbench.transport.certificate import certify, from_above, from_below
 from otbench.transport.envelope import ROWS_AT_ONCE
 from otbench.transport.exact import solve_exact, verify_exact
 from otbench.transport.monitoring import PRODUCTS_AT_ONCE, largest_slope
+from otbench.transport.pricing import PointCosts
 from otbench.types import Plan
 
 #: Below, at and beyond the ends of the first two blocks.
@@ -118,3 +119,16 @@ def test_samples_of_several_blocks_with_weights_are_solved_and_verified():
     other = np.roll(a, 1)
     with pytest.raises(UncertifiedError):
         verify_exact(solved, x, y, other, b)
+
+
+@pytest.mark.parametrize("size", [1e15, 1e25, 1e35, 1e200])
+def test_a_look_for_near_pairs_keeps_those_there_are_and_warns_of_nothing_where_potentials_leave_float32(size):
+    """Ways out that are made dearer in every round raise potentials as far as that."""
+    x, y, _, _, rng = weighted(300, 40)
+    costs = PointCosts(x / 8, y / 8)
+    p, q = rng.standard_normal(300), rng.standard_normal(40)
+    p[:3], q[5], q[6] = size, size, -size
+    found = costs.near(p, q)
+    with np.errstate(invalid="ignore"):
+        rows, cols = np.nonzero(cdist(x / 8, y / 8) <= p[:, None] + q)
+    assert set(zip(found.rows.tolist(), found.cols.tolist(), strict=True)) == set(zip(rows, cols, strict=True))

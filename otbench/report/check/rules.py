@@ -15,6 +15,7 @@ from otbench.report.check.convergence_rules import CONVERGENCE_RULES
 from otbench.report.check.gan_rules import curve_certificates, curve_held_out, curve_ladder, curve_ranges
 from otbench.report.check.growth_rules import GROWTH_RULES
 from otbench.report.check.law_rules import one_cell_a_line, population
+from otbench.report.check.pricing_rules import one_w1, start_certificates, start_ranges
 from otbench.report.check.proof_rules import PROOF, proved, rounding
 from otbench.report.check.published_rules import near_published
 from otbench.report.check.ray_rules import rays
@@ -237,12 +238,16 @@ CURVE_RULES: dict[str, Rule] = {
     "ranges": curve_ranges,
 }
 
+#: Rules on the frame of starts of exact solves.
+START_RULES: dict[str, Rule] = {"certificates": start_certificates, "one w1": one_w1, "ranges": start_ranges}
+
 #: Rules on the frame of a study's records, by the kind of its folder.
 STUDY_RULES: dict[Kind, dict[str, Rule]] = {
     "timing": {"measurements": measurements},
     "generator": CURVE_RULES,
     "growth": GROWTH_RULES,
     "convergence": CONVERGENCE_RULES,
+    "pricing": START_RULES,
 }
 
 

@@ -16,6 +16,7 @@ from otbench.report.figures.growth import growth
 from otbench.report.figures.heat import heat
 from otbench.report.figures.laws import laws
 from otbench.report.figures.losses import losses
+from otbench.report.figures.pricing import pricing
 from otbench.report.figures.seconds import seconds
 from otbench.report.figures.speed import speed
 from otbench.report.figures.style import STYLE, save
@@ -37,6 +38,7 @@ PICTURES: dict[str, Callable[[Stored], Figure | None]] = {
     "speed": lambda stored: speed(scaling(stored.frame)) if stored.kind == "timing" else None,
     "growth": lambda stored: _growth(stored) if stored.kind == "growth" else None,
     "convergence": lambda stored: _convergence(stored) if stored.kind == "convergence" else None,
+    "pricing": lambda stored: pricing(stored.frame) if stored.kind == "pricing" else None,
     "saturation": lambda stored: losses(stored.tables["saturation"]) if "saturation" in stored.tables else None,
     "laws": lambda stored: laws(stored.tables["laws"]) if "laws" in stored.tables else None,
     "clip": lambda stored: None if stored.is_study else clip(stored.frame),
