@@ -1,6 +1,7 @@
 """The best scale of a critic: the maximum of a concave, piecewise linear function, found by cutting planes."""
 
 from collections.abc import Callable
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -60,6 +61,16 @@ class ShrinkingEnvelope:
         f = f - f[0]  # D does not change, and s f stays small where f varies little around a large constant
         self.mean, self.b = float(a @ f), b
         self.intercepts, self.slopes, self.counts = _undominated(f, cost)
+
+    @classmethod
+    def of_lines(cls, mean: float, b: Array, intercepts: Array, slopes: Array) -> Self:
+        """The envelope of k lines in each column, intercepts (k, m) and slopes (k, m); ``mean`` is a.f."""
+        envelope = cls.__new__(cls)
+        order = np.lexsort((-slopes.T.ravel(), np.repeat(np.arange(len(b)), len(slopes))))
+        envelope.mean, envelope.b = mean, b
+        envelope.intercepts, envelope.slopes = intercepts.T.ravel()[order], slopes.T.ravel()[order]
+        envelope.counts = np.full(len(b), len(slopes), np.intp)
+        return envelope
 
     def value_and_shrink(self, s: float) -> Evaluation:
         """D(s) with its left and right derivative; lines that are lowest on the other side of s alone are dropped."""
