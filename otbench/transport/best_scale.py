@@ -1,5 +1,4 @@
-"""The best scale of a critic on points whose distances are too many to be stored: few lines of every column, and all
-looked through.
+"""The best scale of a critic on points whose distances are too many to be stored.
 
 D(s) = s a.f + sum_j b_j min_i (M_ij - s f_i) is at most the same sum over some lines of each column. Where that is
 largest, all lines are looked through: this gives D there, and the lines that were missing. Once none is missing, D is
@@ -10,7 +9,7 @@ import numpy as np
 from scipy.spatial.distance import cdist
 
 from otbench.transport.costs import ULP
-from otbench.transport.envelope import ShrinkingEnvelope, maximise_concave
+from otbench.transport.envelope import ShrinkingEnvelope, from_heaviest, maximise_concave
 from otbench.transport.lines import Lines
 from otbench.types import Array, Indices
 
@@ -27,14 +26,14 @@ CLOSE = 1e-13
 MOST_LOOKS = 64
 
 #: The rounding of D, a difference of two sums, relative to their size.
-ROUNDING = 16 * ULP
+SUM_ROUNDING = 16 * ULP
 
 
 class KnownLines:
     """Some lines of every column: those of the points ``columns`` of ``lines``, whose rows stand for D's columns j."""
 
     def __init__(self, lines: Lines, f: Array, a: Array, b: Array) -> None:
-        self.lines, self.f, self.b = lines, f - f[0], b
+        self.lines, self.f, self.b = lines, from_heaviest(f, a), b
         self.mean = float(a @ self.f)
         self._each = np.arange(len(b))
         self.intercepts, self.slopes = np.empty((0, len(b))), np.empty((0, len(b)))
@@ -77,7 +76,7 @@ def best_scale(
         least, where = lines.lower(s * known.f, known.at(s))
         constant, rest = s * known.mean, float(b @ least)
         best = max(best, (s, constant + rest), key=lambda found: found[1])
-        if roof - best[1] <= CLOSE * abs(best[1]) + ROUNDING * (abs(constant) + abs(rest)):
+        if roof - best[1] <= CLOSE * abs(best[1]) + SUM_ROUNDING * (abs(constant) + abs(rest)):
             break
         known.add(np.where(where < 0, nearest, where))
     return best

@@ -168,7 +168,8 @@ def _first_guess(slope_constant: float, fx: Array, fy: Array, largest: float) ->
     if 0 < slope_constant < np.inf and np.isfinite(1 / slope_constant):
         return 1 / slope_constant
     reach = max(np.ptp(fx), np.ptp(fy))
-    guess = largest / reach if reach > 0 else 1.0
+    with np.errstate(over="ignore"):
+        guess = largest / reach if reach > 0 else 1.0
     return float(guess) if np.isfinite(guess) and guess > 0 else 1.0
 
 

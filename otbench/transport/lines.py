@@ -92,7 +92,9 @@ class Lines:
         high, low = int(fx.argmax()), int(fy.argmin())
         if fx[high] <= fy[low]:
             return 0.0
-        drawn = [np.random.default_rng(0).integers(size, size=PAIRS_DRAWN) for size in self.costs.shape]
+        n, m = self.costs.shape
+        rng = np.random.default_rng(0)
+        drawn = [rng.integers(size, size=min(PAIRS_DRAWN, n * m)) for size in (n, m)]
         tried = [np.concatenate([pairs[k], drawn[k], [(high, low)[k]]]) for k in (0, 1)]
         floor = _steepest(fx[tried[0]] - fy[tried[1]], self.costs.at(tried[0], tried[1]))
         if floor == np.inf:
@@ -121,8 +123,8 @@ class Lines:
             count = np.count_nonzero(near)
             if count > CROWDED * near.size:
                 lengths = self._rectangle(start, start + len(left), c, c + near.shape[1])
-                row, col = np.divmod(np.arange(near.size), near.shape[1])
-                yield row + start, col + c, lengths.ravel()
+                rows, cols = np.arange(len(left)) + start, np.arange(near.shape[1]) + c
+                yield np.repeat(rows, len(cols)), np.tile(cols, len(rows)), lengths.ravel()
             elif count:
                 row, col = np.divmod(np.flatnonzero(near), near.shape[1])
                 row += start
