@@ -7,6 +7,7 @@ there as large as anywhere. Few looks are needed, as every look adds the lowest 
 
 import numpy as np
 from scipy.spatial.distance import cdist
+from threadpoolctl import threadpool_limits
 
 from otbench.transport.costs import ULP
 from otbench.transport.envelope import ShrinkingEnvelope, from_heaviest, maximise_concave
@@ -61,6 +62,13 @@ def best_scale(
 
     ``nearest`` (m,) are the nearest points of every column, and ``guess`` > 0 is a scale to start from.
     """
+    with threadpool_limits(1, "blas"):  # its threads would wait for one another longer than these sums take
+        return _searched(lines, f, a, b, nearest, guess)
+
+
+def _searched(
+    lines: Lines, f: Array, a: Array, b: Array, nearest: Indices, guess: float
+) -> tuple[float, float]:
     known = KnownLines(lines, f, a, b)
     known.add(nearest)
     known.add(np.full(len(b), f.argmax()))  # the lowest line of every column as s grows

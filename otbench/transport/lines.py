@@ -46,16 +46,18 @@ class Lines:
             rows = slice(start, start + BLOCK_ROWS)
             left = self._x[rows]
             least, each = np.full((len(p), len(left)), np.inf, np.float32), np.arange(len(left))
+            room = np.empty((len(left), BLOCK_COLS), np.float32)
             for c in range(0, m, BLOCK_COLS):
                 block = left @ self._y[:, c : c + BLOCK_COLS]
-                np.maximum(block, 0, out=block)
+                np.abs(block, out=block)  # where rounding has made it negative
                 np.sqrt(block, out=block)
+                values = room[:, : block.shape[1]]
                 for k in range(len(p)):
-                    values = block - slopes[k, c : c + BLOCK_COLS]
+                    np.subtract(block, slopes[k, c : c + BLOCK_COLS], out=values)
                     where = values.argmin(axis=1)
-                    values = values[each, where]
-                    lower = values < least[k]
-                    least[k, lower] = values[lower]
+                    lowest = values[each, where]
+                    lower = lowest < least[k]
+                    least[k, lower] = lowest[lower]
                     found[k, start + np.flatnonzero(lower)] = where[lower] + c
 
         self.costs.over_rows(one)
@@ -114,11 +116,12 @@ class Lines:
         rows rise within each part."""
         left, reach = self._least_x[start : start + BLOCK_ROWS], _paid(p[start : start + BLOCK_ROWS])[:, None]
         more = _paid(q)
-        size = np.empty((len(left), BLOCK_COLS), np.float32)
+        room = np.empty((2, len(left), BLOCK_COLS), np.float32)
         for c in range(0, len(q), BLOCK_COLS):
             block = left @ self._least_y[:, c : c + BLOCK_COLS]
-            sums = reach + more[c : c + BLOCK_COLS]
-            sums *= np.abs(sums, out=size[:, : sums.shape[1]])
+            sums, sizes = room[..., : block.shape[1]]
+            np.add(reach, more[c : c + BLOCK_COLS], out=sums)
+            sums *= np.abs(sums, out=sizes)
             near = sums >= block
             count = np.count_nonzero(near)
             if count > CROWDED * near.size:

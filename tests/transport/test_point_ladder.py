@@ -55,7 +55,7 @@ def assert_same_numbers(x, y, a, b, fx, fy):
 @pytest.mark.parametrize("shape", SHAPES)
 def test_both_ladders_give_the_same_numbers(shape, critic):
     rng = np.random.default_rng([len(shape), len(critic)])
-    for seed in range(4):
+    for seed in range(3):
         n, m = rng.integers(1, 50, 2)
         assert_same_numbers(*streamed_sample(shape, critic, n, m, seed, weighted=bool(seed % 2)))
 
@@ -81,7 +81,7 @@ def test_powers_of_two_leave_the_numbers_as_they_are(size, values):
     assert there.scale == pytest.approx(np.ldexp(here.scale, size - values), rel=1e-6, abs=0)
 
 
-@law
+@settings(max_examples=8, deadline=None)
 @given(instances())
 def test_every_critic_climbs_the_ladder_below_w1(case):
     found = PointLadder(case.x, case.y, case.a, case.b).bounds(case.fx, case.fy, primal=case.w1)
