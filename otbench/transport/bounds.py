@@ -31,6 +31,11 @@ class Ladder:
             float(self.b @ self.cost.min(axis=0)), float(self.a @ self.transposed.min(axis=0))
         )
 
+    @property
+    def largest(self) -> float:
+        """The largest distance, or a bound of it from above."""
+        return float(self.cost.max())
+
     def raw(self, fx: Array, fy: Array) -> float:
         """raw = sum a_i f(x_i) - sum b_j f(y_j), which a WGAN prints with a minus sign."""
         fx, fy = fx[self.rows], fy[self.cols]
@@ -97,7 +102,7 @@ class Ladder:
         raw = self.raw(fx, fy)
         raw_error = float(VALUE_ROUNDING * max(np.abs(fx).max(), np.abs(fy).max()))
         slope_constant, slope = self.slope(fx, fy)
-        scale, c_transform = self.c_transform(fx, fy, _first_guess(slope_constant, fx, fy, self.cost))
+        scale, c_transform = self.c_transform(fx, fy, _first_guess(slope_constant, fx, fy, self.largest))
         return Bounds(
             raw=raw,
             raw_error=raw_error,
@@ -158,13 +163,13 @@ def lower_bounds(
     )
 
 
-def _first_guess(slope_constant: float, fx: Array, fy: Array, cost: Array) -> float:
+def _first_guess(slope_constant: float, fx: Array, fy: Array, largest: float) -> float:
     """1/S where that is a number; else the scale at which the critic's values range as widely as the costs."""
     if 0 < slope_constant < np.inf and np.isfinite(1 / slope_constant):
         return 1 / slope_constant
     reach = max(np.ptp(fx), np.ptp(fy))
-    largest = cost.max()
-    guess = largest / reach if reach > 0 else 1.0
+    with np.errstate(over="ignore"):
+        guess = largest / reach if reach > 0 else 1.0
     return float(guess) if np.isfinite(guess) and guess > 0 else 1.0
 
 

@@ -1,6 +1,7 @@
 """The best scale of a critic: the maximum of a concave, piecewise linear function, found by cutting planes."""
 
 from collections.abc import Callable
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -57,9 +58,19 @@ class ShrinkingEnvelope:
     """
 
     def __init__(self, f: Array, a: Array, b: Array, cost: Array) -> None:
-        f = f - f[0]  # D does not change, and s f stays small where f varies little around a large constant
+        f = from_heaviest(f, a)
         self.mean, self.b = float(a @ f), b
         self.intercepts, self.slopes, self.counts = _undominated(f, cost)
+
+    @classmethod
+    def of_lines(cls, mean: float, b: Array, intercepts: Array, slopes: Array) -> Self:
+        """The envelope of k lines in each column, intercepts (k, m) and slopes (k, m); ``mean`` is a.f."""
+        envelope = cls.__new__(cls)
+        order = np.lexsort((-slopes.T.ravel(), np.repeat(np.arange(len(b)), len(slopes))))
+        envelope.mean, envelope.b = mean, b
+        envelope.intercepts, envelope.slopes = intercepts.T.ravel()[order], slopes.T.ravel()[order]
+        envelope.counts = np.full(len(b), len(slopes), np.intp)
+        return envelope
 
     def value_and_shrink(self, s: float) -> Evaluation:
         """D(s) with its left and right derivative; lines that are lowest on the other side of s alone are dropped."""
@@ -81,6 +92,17 @@ class ShrinkingEnvelope:
     def _keep(self, lines: NDArray[np.bool_], starts: NDArray[np.intp]) -> None:
         self.intercepts, self.slopes = self.intercepts[lines], self.slopes[lines]
         self.counts = np.add.reduceat(lines, starts, dtype=np.intp)
+
+
+def from_heaviest(f: Array, a: Array) -> Array:
+    """f less its value at the heaviest point, which changes D by nothing but rounding.
+
+    s f stays small where f varies little around a large constant. And D is seen to fall, or to stay, as s grows without
+    end, however light some points are: where the heaviest point has the largest f the mean is at most 0 = max f, and
+    elsewhere it is below max f by more than its rounding.
+    """
+    difference: Array = f - f[np.argmax(a)]
+    return difference
 
 
 def _undominated(f: Array, cost: Array) -> tuple[Array, Array, NDArray[np.intp]]:

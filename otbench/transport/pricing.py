@@ -90,6 +90,11 @@ class PointCosts:
             lengths[tiny] = scale * np.linalg.norm(far / scale[:, None], axis=1)
         return lengths
 
+    @property
+    def centred(self) -> tuple[tuple[Array, Array], tuple[Array, Array]]:
+        """The points of both samples from a common centre, (n, d) and (m, d), each with their squares (n,), (m,)."""
+        return (self._x, self._xx), (self._y, self._yy)
+
     @cached_property
     def radii(self) -> tuple[Array, Array]:
         """Bounds from above of the distances of the points from a common centre, (n,) and (m,)."""
@@ -152,10 +157,11 @@ class PointCosts:
                     cols.append(col + c)
             return judge(np.concatenate(rows), np.concatenate(cols)) if rows else None
 
-        return [found for found in self._map(one) if found is not None]
+        return [found for found in self.over_rows(one) if found is not None]
 
-    def _map(self, one: Callable[[int], T | None]) -> list[T | None]:
-        """What ``one`` gives for the first row of every block, in order; BLAS keeps to the thread that calls it."""
+    def over_rows(self, one: Callable[[int], T | None]) -> list[T | None]:
+        """What ``one`` says of every block of ``BLOCK_ROWS`` rows, told by its first row; several threads ask, and BLAS
+        keeps to the one that calls it."""
 
         def quietly(k: int) -> T | None:
             with np.errstate(over="ignore", invalid="ignore"):  # potentials beyond float32 are looked at in float64
@@ -182,7 +188,7 @@ class PointCosts:
                 np.minimum(lowest, block.min(axis=1), out=lowest)
             return lowest
 
-        return np.concatenate([part for part in self._map(one) if part is not None]).astype(np.float64)
+        return np.concatenate([part for part in self.over_rows(one) if part is not None]).astype(np.float64)
 
     def room(self, u: Array, v: Array, wanted: int, rng: np.random.Generator, most: int = 4096) -> Array:
         """How far from tight about ``wanted`` pairs of each row are at most, (n,), estimated from some columns."""
@@ -199,7 +205,7 @@ class PointCosts:
             block.partition(rank, axis=1)
             return block[:, rank]
 
-        return np.concatenate([part for part in self._map(one) if part is not None]) - u
+        return np.concatenate([part for part in self.over_rows(one) if part is not None]) - u
 
     @property
     def turned(self) -> "PointCosts":
