@@ -78,7 +78,6 @@ class PricingPlan(StudyPlan):
             if "name" not in table:
                 raise ValueError(f"a critic needs the name of a method; known: {', '.join(sorted(METHODS))}")
         self.jobs()
-        self.methods()
         return self
 
     def methods(self) -> dict[str, Method]:
@@ -87,11 +86,13 @@ class PricingPlan(StudyPlan):
 
     def jobs(self) -> dict[str, Points]:
         """Every job by its name."""
-        shared = hashlib.sha256(dump([self.version, self.problems, self.critics, self.patience])).hexdigest()[:12]
         jobs = [
             Points(problem(**table, dim=dim), n, seed)
             for table in self.problems for dim, n in self.sizes for seed in self.seeds
         ]  # fmt: skip
+        starts = {start: recipe.columns("method") for start, recipe in self.methods().items()}
+        laws = list({job.problem.name: job.problem.columns("problem") | {"problem.dim": None} for job in jobs}.values())
+        shared = hashlib.sha256(dump([self.version, self.patience, starts, laws])).hexdigest()[:12]
         named = {f"{p.problem.name} d={p.problem.dim} n={p.n} seed={p.seed} plan={shared}": p for p in jobs}
         if len(named) < len(jobs):
             raise ValueError("problems, sizes and seeds must each be given once; problems are told apart by name")

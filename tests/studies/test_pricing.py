@@ -11,6 +11,7 @@ import pytest
 from small import write_lines
 
 import otbench.studies.pricing
+from otbench.cli.reading import print_headlines
 from otbench.errors import InputError
 from otbench.experiment.declaration import load_experiment
 from otbench.experiment.run.study_runner import missing_jobs, run_plan
@@ -19,6 +20,7 @@ from otbench.report.check.rules import START_RULES, check_results
 from otbench.report.check.violation import Violation
 from otbench.report.figures.pictures import PICTURES
 from otbench.report.markdown import write_tables
+from otbench.results.compare import compare_results
 from otbench.results.folder import Stored
 from otbench.results.store import Results
 from otbench.results.tables.pricing import pricing, pricing_frame, savings
@@ -129,6 +131,31 @@ def test_a_plan_that_is_not_understood_is_refused_in_one_line(change: Record, to
     with pytest.raises(InputError, match=told) as refused:
         PricingPlan(**(fields | change))
     assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"problems": [{"name": "balls", "inner": 0.5}]}, {"patience": 2.0}, {"critics": {}},
+        {"critics": {"a": {"name": "weight_clip", "clip": 0.2}}}, {"critics": {"b": {"name": "weight_clip"}}},
+    ],
+)  # fmt: skip
+def test_records_of_another_plan_have_other_keys_and_those_of_more_points_have_the_same(change: Record) -> None:
+    fields: Record = {"problems": [{"name": "balls"}], "sizes": [[2, 9]], "seeds": [0],
+                      "critics": {"a": {"name": "weight_clip"}}}  # fmt: skip
+    (keys,) = PricingPlan(**fields).records("cpu").values()
+    (others,) = PricingPlan(**(fields | change)).records("cpu").values()
+    assert not set(keys) & set(others)
+    more = PricingPlan(**(fields | {"sizes": [[3, 9], [2, 9]], "seeds": [1, 0]})).records("cpu")
+    assert keys in more.values()
+    assert len(more) == 4
+
+
+def test_times_of_starts_are_shown_nowhere_as_headlines_and_not_compared(folder: Path, capsys) -> None:
+    print_headlines(["starts"], folder.parent)
+    assert "starts: starts of exact solves, which have no headline" in capsys.readouterr().out
+    with pytest.raises(InputError, match=r"not compared: merge the folders and read tables/pricing.csv"):
+        compare_results(Stored(Results(folder)), Stored(Results(folder)))
 
 
 #: A start from a critic that breaks no rule, on W1 = 2.
