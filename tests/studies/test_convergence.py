@@ -1,17 +1,21 @@
 """Samples that converge: every pair of laws at every size with its seeds, each with its exact W1 and its error."""
 
 from collections import Counter
+from pathlib import Path
 
 import numpy as np
 import pytest
 from scipy.stats import wasserstein_distance
+from small import write_lines
 
+from otbench.cli.reading import print_headlines
 from otbench.errors import InputError
 from otbench.experiment.declaration import load_experiment
 from otbench.experiment.run.study_runner import run_plan
 from otbench.problems import PROBLEMS, problem
 from otbench.report.check.rules import check_results
 from otbench.report.markdown import write_tables
+from otbench.results.compare import compare_results
 from otbench.results.folder import Stored
 from otbench.results.store import Results, Row
 from otbench.studies.convergence import ConvergencePlan, measure
@@ -87,6 +91,27 @@ def test_the_declared_study_is_of_known_laws_equal_ones_among_them() -> None:
     assert 0.0 in known
     assert {each.dim for each in plan.laws()} == {1, 2, 3, 4, 8, 16, 32}
     assert len({key for keys in plan.records("cpu").values() for key in keys}) == len(known) * (6 * 10 + 2 * 5 + 2 * 2)
+
+
+def test_two_folders_are_compared_sample_by_sample(solved: Results, tmp_path: Path) -> None:
+    assert compare_results(Stored(solved), Stored(solved)).unit == "samples"
+    records = solved.measurements()
+    other = [r | {"primal": float(str(r["primal"])) + 1} if r["sampling.n"] == 10 else r for r in records]
+    (tmp_path / "laws").mkdir()
+    write_lines(tmp_path / "laws" / "measurements.jsonl", other)
+    found = compare_results(Stored(solved), Stored(Results(tmp_path / "laws")))
+    assert found.changed
+    assert all("sampling.n = 10" in line for line in found.changed)
+    curves = Stored(Results(Path(__file__).parents[2] / "results" / "generator"))
+    with pytest.raises(InputError, match="A holds samples of laws, B curves of GANs in training"):
+        compare_results(Stored(solved), curves)
+
+
+def test_a_folder_of_samples_has_no_headline_and_says_so(
+    solved: Results, capsys: pytest.CaptureFixture[str]
+) -> None:
+    print_headlines(["laws"], solved.folder.parent)
+    assert capsys.readouterr().out.startswith("laws: errors of samples, which have no headline; ")
 
 
 @pytest.mark.parametrize(("table", "told"), [

@@ -9,14 +9,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 from scipy.optimize import linear_sum_assignment
+from small import write_lines
 
 import otbench.studies.growth as growth
 from otbench.errors import InputError, ResultsError, UncertifiedError
 from otbench.experiment.declaration import load_experiment
-from otbench.experiment.run.study_runner import run_plan
+from otbench.experiment.run.study_runner import missing_jobs, run_plan
 from otbench.problems import problem
 from otbench.report.check.rules import check_results
 from otbench.report.markdown import write_tables
+from otbench.results.compare import compare_results
 from otbench.results.folder import Stored
 from otbench.results.store import Results
 from otbench.studies.growth import GrowthPlan, SolverRun
@@ -103,6 +105,22 @@ def test_every_size_is_there_and_the_checker_agrees(measured: Results) -> None:
     assert list(found) == ["certificates", "agreement", "costs", "complete", "declaration", "seal", "tables"]
     assert [str(violation) for violations in found.values() for violation in violations] == []
     assert set(Stored(measured).tables) == {"growth", "solvers"}
+
+
+def test_what_another_machine_has_measured_is_measured_here_again(measured: Results, tmp_path: Path) -> None:
+    declared = load_experiment(str(measured.folder.parent / "sizes.toml"))
+    rows = measured.measurements()
+    theirs = [row | {"machine": "another"} for row in rows]
+    for number, (there, missing) in enumerate(((rows, 0), (theirs, 27), (rows[2:], 2))):
+        results = Results(tmp_path / str(number))
+        results.folder.mkdir()
+        write_lines(results.measurements_file, there)
+        assert missing_jobs(declared, results, "cpu") == (missing, 27)
+
+
+def test_seconds_of_two_machines_are_not_compared(measured: Results) -> None:
+    with pytest.raises(InputError, match=r"times of two machines are not compared: .* read tables/growth.csv"):
+        compare_results(Stored(measured), Stored(measured))
 
 
 def test_every_measurement_has_a_key_that_says_all_it_depends_on() -> None:

@@ -17,6 +17,9 @@ FIT_FROM = 2000
 #: The level of an exponent's interval.
 FIT_LEVEL = 0.95
 
+#: An exponent, and the ends of its interval.
+ENDS = ("", "_low", "_high")
+
 #: What a line of either table is of, beside its size.
 OF_A_RUN = ["machine", "device", "threads", "solver", "dim"]
 
@@ -87,9 +90,9 @@ def growth(frame: pd.DataFrame) -> pd.DataFrame:
         for name in ("seconds", "peak_memory_bytes"):
             known = part[part[name].notna()]
             slope = power(known["n"].to_numpy(np.float64), known[name].to_numpy(np.float64))
-            line |= dict(zip((f"{name}_exponent", f"{name}_low", f"{name}_high"), slope, strict=True))
+            line |= dict(zip((f"{name}_exponent{end}" for end in ENDS), slope, strict=True))
         lines.append(line)
-    ends = [f"{name}_{part}" for name in ("seconds", "peak_memory_bytes") for part in ("exponent", "low", "high")]
+    ends = [f"{name}_exponent{end}" for name in ("seconds", "peak_memory_bytes") for end in ENDS]
     return pd.DataFrame(lines, columns=[*OF_A_RUN, "n_least", "n_most", "measurements", *ends])
 
 

@@ -35,12 +35,12 @@ def test_the_exponents_of_a_power_law_are_found_from_2000_points_on() -> None:
         for ((name, dim), (p, q)), n, seed in itertools.product(laws.items(), SIZES, range(3))
     ]
     table = growth(growth_frame(rows[::-1], META))
-    assert [(line.solver, line.dim) for line in table.itertuples()] == list(laws) or len(table) == 3
+    assert [(line.solver, line.dim) for line in table.itertuples()] == [("dense", 2), ("sparse", 16), ("lazy", 2)]
     for (name, dim), (p, q) in laws.items():
         (line,) = table[(table["solver"] == name) & (table["dim"] == dim)].to_dict("records")
         assert (line["n_least"], line["n_most"], line["measurements"]) == (2000, 8000, 9)
         for column, exponent in (("seconds", p), ("peak_memory_bytes", q)):
-            ends = [line[f"{column}_{end}"] for end in ("exponent", "low", "high")]
+            ends = [line[f"{column}_exponent{end}"] for end in ("", "_low", "_high")]
             assert ends == pytest.approx([exponent] * 3, abs=1e-6)
 
 
