@@ -133,14 +133,14 @@ def test_distances_that_float32_cannot_tell_apart_are_told_apart():
     assert ladder.nearest == pytest.approx(max(b @ cdist(x, y).min(axis=0), a @ cdist(x, y).min(axis=1)), rel=2 * ULP)
 
 
-def lost_at_the_bound(shape):
+def lost_at_the_bound(shape, size=1 / 16):
     """How many of pairs with M_ij = p_i + q_j but for the rounding of float64 are not kept by the screen."""
     lost = 0
     for seed in range(5):
         x, y, _, _, _, _ = streamed_sample(shape, "constant", 40, 37, seed)
         rng = np.random.default_rng(seed)
-        costs = PointCosts(x / 16, y / 16)
-        cost = cdist(x / 16, y / 16)
+        x, y = size * x, size * y
+        costs, cost = PointCosts(x, y), cdist(x, y)
         i = rng.integers(40, size=37)
         p = rng.standard_normal(40) * cost.min(axis=1).mean()
         q = cost[i, np.arange(37)] * (1 + 4 * ULP) - p[i]
@@ -158,6 +158,12 @@ def test_no_pair_at_its_bound_is_lost_unless_rounding_is_forgotten(shape, monkey
     monkeypatch.setattr(lines, "SUM_PAID", 0.0)
     monkeypatch.setattr(lines, "PRODUCT_ROUNDING", 0.0)
     assert lost_at_the_bound(shape) > 0
+
+
+@pytest.mark.usefixtures("small_blocks")
+@pytest.mark.parametrize("exponent", [-60, -68, -70, -72, -75, -80, -200])
+def test_no_pair_is_lost_where_squares_leave_float32(exponent):
+    assert lost_at_the_bound("normal", 2.0**exponent) == 0
 
 
 def test_values_beyond_float32_are_read():
