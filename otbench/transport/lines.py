@@ -21,6 +21,12 @@ CROWDED = 1 / 8
 #: Pairs drawn to find a slope that few pairs exceed: of N pairs about N / 2^18 do.
 PAIRS_DRAWN = 2**18
 
+#: What the rounding of |x - y|^2 in float32 costs either side, relative to d + 8 times its own |x|^2: see ``pricing``.
+PRODUCT_ROUNDING = 2.0**-23
+
+#: What the rounding of w |w| costs either side, relative to its own part of w: of the part, the sum and the square.
+SUM_PAID = 2.0**-22
+
 Block32 = NDArray[np.float32]
 
 
@@ -30,7 +36,7 @@ class Lines:
     def __init__(self, costs: PointCosts) -> None:
         self.costs = costs
         (x, xx), (y, yy) = costs.centred
-        paid = (costs.dim + 8) * 2.0**-23  # see ``otbench.transport.pricing``: either side pays for its half
+        paid = (costs.dim + 8) * PRODUCT_ROUNDING
         self._x = np.column_stack([-2 * x, np.ones(len(x)), xx]).astype(np.float32)
         self._y = _turned(y, yy)
         self._least_x = np.column_stack([-2 * x, np.ones(len(x)), xx * (1 - paid) - UNDERFLOW]).astype(np.float32)
@@ -153,8 +159,8 @@ def _turned(points: Array, squares: Array) -> Block32:
 
 
 def _paid(p: Array) -> Block32:
-    """p in float32, with the rounding of w |w| added: of p itself, of the sum and of the square."""
-    return (p + 2.0**-22 * np.abs(p)).astype(np.float32)
+    """p in float32, with its share of the rounding of w |w| added."""
+    return (p + SUM_PAID * np.abs(p)).astype(np.float32)
 
 
 def _steepest(rises: Array, lengths: Array) -> float:

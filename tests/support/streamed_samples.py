@@ -11,6 +11,7 @@ SHAPES = {
     "far": lambda x, y: (1e-7 * x, 5 + 1e-7 * y),
     "cluster and one far point": lambda x, y: (np.concatenate([x[:1] + 1, 1e-7 * x[1:]]), 1e-7 * y),
     "tiny beside large": lambda x, y: (np.concatenate([1e-200 * x[: len(x) // 2], x[len(x) // 2 :]]), 1e-200 * y),
+    "neighbours": lambda x, y: (x, x[np.arange(len(y)) % len(x)] + 1e-12 * y),
     "line": lambda x, y: (x[:, :1] + 0 * x, y[:, :1] + 0 * y),
     "shared points": lambda x, y: (x, x[np.arange(len(y)) % len(x)]),
     "all equal": lambda x, y: (0 * x + 1, 0 * y + 1),

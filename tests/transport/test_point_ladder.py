@@ -133,6 +133,54 @@ def test_distances_that_float32_cannot_tell_apart_are_told_apart():
     assert ladder.nearest == pytest.approx(max(b @ cdist(x, y).min(axis=0), a @ cdist(x, y).min(axis=1)), rel=2 * ULP)
 
 
+def lost_at_the_bound(shape, size=1 / 16):
+    """How many of pairs with M_ij = p_i + q_j but for the rounding of float64 are not kept by the screen."""
+    lost = 0
+    for seed in range(5):
+        x, y, _, _, _, _ = streamed_sample(shape, "constant", 40, 37, seed)
+        rng = np.random.default_rng(seed)
+        x, y = size * x, size * y
+        costs, cost = PointCosts(x, y), cdist(x, y)
+        i = rng.integers(40, size=37)
+        p = rng.standard_normal(40) * cost.min(axis=1).mean()
+        q = cost[i, np.arange(37)] * (1 + 4 * ULP) - p[i]
+        found = [part[:2] for start in range(0, 40, 8) for part in Lines(costs)._within(start, p, q)]
+        rows, cols = (np.concatenate(part) for part in zip(*found, strict=True))
+        lost += np.setdiff1d(i * 37 + np.arange(37), rows * 37 + cols).size
+    return lost
+
+
+@pytest.mark.usefixtures("small_blocks")
+@pytest.mark.parametrize("shape", ["normal", "far", "lattice", "cluster and one far point"])
+def test_no_pair_at_its_bound_is_lost_unless_rounding_is_forgotten(shape, monkeypatch):
+    monkeypatch.setattr(lines, "CROWDED", 2)  # no pair is kept for company
+    assert lost_at_the_bound(shape) == 0
+    monkeypatch.setattr(lines, "SUM_PAID", 0.0)
+    monkeypatch.setattr(lines, "PRODUCT_ROUNDING", 0.0)
+    assert lost_at_the_bound(shape) > 0
+
+
+@pytest.mark.usefixtures("small_blocks")
+@pytest.mark.parametrize("exponent", [-60, -68, -70, -72, -75, -80, -200])
+def test_no_pair_is_lost_where_squares_leave_float32(exponent, monkeypatch):
+    monkeypatch.setattr(lines, "CROWDED", 2)
+    assert lost_at_the_bound("normal", 2.0**exponent) == 0
+
+
+def test_values_beyond_float32_are_read():
+    """Points far below the others in value belong to no steep pair and to no lowest line, however far they are."""
+    rng = np.random.default_rng(0)
+    x, y = rng.random((30, 2)), rng.random((20, 2))
+    fx, fy = -rng.random(30), rng.random(20)
+    fx[4], fy[7] = 1e-60, 0.0
+    ladder = PointLadder(x, y, np.full(30, 1 / 30), np.full(20, 1 / 20))
+    assert ladder.slope_constant(fx, fy) == pytest.approx(1e-60 / np.linalg.norm(x[4] - y[7]), rel=8 * ULP)
+    p = np.where(np.arange(20) == 7, 0.0, -1e60)
+    least, where = Lines(PointCosts(x, y)).lower(p, np.full(30, 10.0))
+    assert (where == 7).all()
+    assert np.array_equal(least, np.linalg.norm(x - y[7], axis=1))
+
+
 @pytest.mark.usefixtures("small_blocks")
 def test_a_screen_that_forgets_its_own_rounding_loses_the_steepest_pair(monkeypatch):
     """The law above sees the fault: without what is paid for rounding, some maxima are no maxima."""
