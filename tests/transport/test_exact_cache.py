@@ -1,9 +1,12 @@
 """Stored exact solutions: solved once, re-proved when read, replaced when they prove nothing."""
 
+import os
+
 import numpy as np
 import pytest
 
 import otbench.transport.dense
+import otbench.transport.exact_cache as exact_cache
 from otbench.errors import UncertifiedError
 from otbench.transport.exact import solve_exact
 from otbench.transport.exact_cache import exact_solution
@@ -24,6 +27,10 @@ def folder(tmp_path):
 def same(one, other):
     parts = [(s.u, s.v, s.plan.rows, s.plan.cols, s.plan.mass) for s in (one, other)]
     return one.w1 == other.w1 and all(map(np.array_equal, *parts))
+
+
+def solved(pair):
+    return solve_exact(pair.x, pair.y, pair.a, pair.b)
 
 
 def believes(folder, pair=None):
@@ -131,3 +138,33 @@ def test_a_value_below_w1_is_never_returned_whatever_plan_is_stored_with_it(tmp_
     corners = {"rows": np.array([0, 0, 1, 1]), "cols": np.array([0, 1, 0, 1]), "mass": mass}
     tamper(tmp_path, w1=0.0, u=np.zeros(2), v=np.zeros(2), **corners)
     assert exact_solution(pair, "key", tmp_path).w1 == 1.0
+
+
+def test_stored_solutions_take_a_bounded_room_and_the_oldest_go_first(tmp_path, monkeypatch):
+    pairs = {f"key{k}": a_pair(20, 20, seed=k) for k in range(5)}
+    for k, (key, pair) in enumerate(pairs.items()):
+        exact_solution(pair, key, tmp_path)
+        os.utime(tmp_path / f"{key}.npz", (k, k))
+    size = (tmp_path / "key0.npz").stat().st_size
+    (tmp_path / "notes.txt").write_bytes(bytes(100 * size))  # what is none of ours neither counts nor goes
+    monkeypatch.setattr(exact_cache, "MOST_BYTES", 3 * size + size // 2)
+    exact_solution(a_pair(20, 20, seed=9), "another", tmp_path)
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["another.npz", "key3.npz", "key4.npz", "notes.txt"]
+    monkeypatch.setattr(exact_cache, "MOST_BYTES", size // 2)
+    last = a_pair(20, 20, seed=8)
+    assert same(exact_solution(last, "one more", tmp_path), solved(last))
+    assert [file.name for file in tmp_path.glob("*.npz")] == []
+
+
+def test_a_solution_that_another_worker_removes_meanwhile_does_no_harm(tmp_path, monkeypatch):
+    exact_solution(a_pair(), "key", tmp_path)
+    real = os.scandir
+
+    def gone(folder):
+        found = list(real(folder))
+        (tmp_path / "key.npz").unlink(missing_ok=True)
+        return found
+
+    monkeypatch.setattr(exact_cache.os, "scandir", gone)
+    monkeypatch.setattr(exact_cache, "MOST_BYTES", 0)
+    assert exact_solution(a_pair(seed=5), "other", tmp_path).is_exact

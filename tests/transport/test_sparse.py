@@ -6,11 +6,13 @@ import numpy as np
 import pytest
 from scipy.spatial.distance import cdist
 
+import otbench.transport.exact as exact
 import otbench.transport.pricing as pricing
 import otbench.transport.rounds as rounds
 import otbench.transport.sparse as sparse
 import otbench.transport.start as start
 from otbench.errors import InputError
+from otbench.problems import problem
 from otbench.transport.certificate import allowed_width
 from otbench.transport.exact import solve_exact, verify_exact
 from otbench.types import ExactSolution
@@ -234,3 +236,22 @@ def test_an_interval_is_not_verified_as_a_value():
     assert isinstance(stopped, ExactSolution)
     with pytest.raises(InputError, match="was stopped before it had a value"):
         verify_exact(stopped, x, y)
+
+
+@pytest.mark.parametrize("name", ["spheres", "segments"])
+def test_on_circles_and_segments_mass_moves_on_in_few_rounds(name):
+    """Supports of dimension 1, where mass that is left over may have to move on along all of them."""
+    pair = problem(name, dim=2).sample(1024, seed=0)
+    found = solve_exact(pair.x, pair.y, route="sparse")
+    assert found.is_exact
+    assert found.rounds <= 30
+    assert found.w1 == pytest.approx(solve_exact(pair.x, pair.y, route="dense").w1, rel=1e-12)
+
+
+def test_what_the_rounds_give_up_is_solved_with_all_pairs_where_they_fit(monkeypatch):
+    x, y = gaussians(300, 300, 2, np.random.default_rng(14))
+    monkeypatch.setattr(rounds, "MOST_ROUNDS", 1)
+    monkeypatch.setattr(exact, "DENSE_PAIRS", 100)
+    found = solve_exact(x, y)
+    assert (found.is_exact, found.route) == (True, "dense")
+    assert not solve_exact(x, y, route="sparse").is_exact

@@ -16,9 +16,9 @@ from otbench.results.schema import SCHEMA, RowColumns, as_columns, names_of
 from otbench.results.store import Row
 from otbench.transport.alignment import alignment, mean_cosine
 from otbench.transport.bounds import VALUE_ROUNDING, Ladder
-from otbench.transport.dense import cost_matrix
 from otbench.transport.divergences import js_estimate, js_gradient, raw_gradient
 from otbench.transport.exact_cache import exact_solution
+from otbench.transport.point_ladder import ladder_of
 from otbench.types import Alignment, Array, Bounds, ExactSolution, Proof, SamplePair, moments
 
 #: Trained critics that a task should have: enough to fill a batch and to outweigh its sending, few enough that progress
@@ -119,7 +119,7 @@ def run_task(task: Task, solutions: Path, device: str) -> list[tuple[Row, Row]]:
     for group, sample in zip(task, samples, strict=True):
         ladder = None
         if sample.exact is not None:
-            ladder = Ladder(cost_matrix(sample.pair.x, sample.pair.y), sample.pair.a, sample.pair.b)
+            ladder = ladder_of(sample.pair.x, sample.pair.y, sample.pair.a, sample.pair.b)
         shared = _sample_columns(sample)
         for cell in group:
             start = time.perf_counter()
