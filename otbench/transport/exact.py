@@ -147,8 +147,9 @@ def verify_exact(solution: ExactSolution, x: Any, y: Any, a: Any = None, b: Any 
             f"potentials of lengths {len(solution.u)} and {len(solution.v)} cannot prove a value "
             f"on {len(pair.x)} and {len(pair.y)} points: pass the samples it was solved on"
         )
-    if not solution.is_exact and solution.upper > solution.lower:
-        raise InputError("the solver was stopped before it had a value: there is an interval, and nothing to verify")
+    if not solution.is_exact:
+        remedy = "solve without a limit, or read its lower and upper"
+        raise UncertifiedError("the value", "not there, as the solver was stopped", "a number", remedy)
     return verify_pair(solution, pair)
 
 

@@ -1,5 +1,6 @@
 """The sparse route against the dense one, on every kind of sample, with levels and blocks made small."""
 
+import contextlib
 import math
 
 import numpy as np
@@ -11,7 +12,7 @@ import otbench.transport.pricing as pricing
 import otbench.transport.rounds as rounds
 import otbench.transport.sparse as sparse
 import otbench.transport.start as start
-from otbench.errors import InputError
+from otbench.errors import InputError, UncertifiedError
 from otbench.problems import problem
 from otbench.transport.certificate import allowed_width
 from otbench.transport.exact import solve_exact, verify_exact
@@ -206,9 +207,10 @@ def test_a_look_around_that_loses_pairs_is_found_out(monkeypatch):
     x, y = gaussians(300, 300, 3, np.random.default_rng(12))
     whole = solve_exact(x, y)
     planted(monkeypatch, "near", lambda found: pricing.Arcs(*(part[: -len(found.rows) // 2] for part in found)))
-    found = solve_exact(x, y, route="sparse")
-    assert not found.is_exact or found.w1 == pytest.approx(whole.w1, rel=1e-12)
-    assert found.lower <= whole.w1 <= found.upper
+    with contextlib.suppress(UncertifiedError):
+        found = solve_exact(x, y, route="sparse")
+        assert not found.is_exact or found.w1 == pytest.approx(whole.w1, rel=1e-12)
+        assert found.lower <= whole.w1 <= found.upper
 
 
 @pytest.mark.parametrize(
@@ -234,7 +236,7 @@ def test_an_interval_is_not_verified_as_a_value():
     x, y = gaussians(300, 300, 2, np.random.default_rng(13))
     stopped = solve_exact(x, y, time_limit=1e-9)
     assert isinstance(stopped, ExactSolution)
-    with pytest.raises(InputError, match="was stopped before it had a value"):
+    with pytest.raises(UncertifiedError, match="the value is not there, as the solver was stopped"):
         verify_exact(stopped, x, y)
 
 
