@@ -23,9 +23,14 @@ LEAST = 0.85
 #: what they miss, slower ones may still notice.
 ROOMS = {
     "exact": (
-        ["transport/exact", "transport/certificate", "transport/forest"],
+        ["transport/dense", "transport/certificate", "transport/costs", "transport/forest"],
         ["transport/test_exact.py", "transport/test_exact_scales.py", "transport/test_certificate.py",
          "transport/test_blocks.py", "transport/test_exact_edges.py"],
+    ),
+    "sparse": (
+        ["transport/exact", "transport/sparse", "transport/rounds", "transport/arcs", "transport/pricing",
+         "transport/start", "transport/coarse", "transport/atoms", "transport/line"],
+        ["transport/test_sparse.py", "transport/test_pricing.py"],
     ),
     "bounds": (
         ["transport/bounds", "transport/envelope"],
