@@ -24,7 +24,7 @@ MOST_ROUNDS = 60
 DEARER = 4
 
 #: The round from which on all ways out are made dearer while any is taken.
-PATIENCE = 4
+ALL_DEARER_FROM = 4
 
 #: POT calls a pair optimal whose reduced cost is above this times the number of nodes and the largest cost, below 0.
 POT_SLACK = 5e-15
@@ -134,7 +134,7 @@ class Rounds:
         stuck = int(taken_x.sum() + taken_y.sum())
         for out, taken in ((self.out_x, taken_x), (self.out_y, taken_y)):
             out[taken] *= DEARER
-            if stuck and rounds >= PATIENCE:
+            if stuck and rounds >= ALL_DEARER_FROM:
                 out[~taken] *= 2
         return stuck
 
