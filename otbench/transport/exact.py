@@ -28,9 +28,10 @@ from otbench.types import Array, ExactSolution, Plan, SamplePair
 
 Route = Literal["auto", "dense", "sparse"]
 
-#: Samples of at most this many pairs are solved with all of them: below it neither route is slower by much, as
-#: results/timing shows, and above it the sparse one wins.
-DENSE_PAIRS = 1500 * 1500
+#: Samples of at most this many pairs are solved with all of them. As results/growth has it, shifted Gaussians of 1000
+#: points take the sparse route as long at d = 16 and longer at d = 2 and 128; of 2000 it takes less than half at
+#: d = 16 and 128, and more in the plane; of 4000 it takes half there too.
+DENSE_PAIRS, DENSE_PAIRS_IN_THE_PLANE = 1500 * 1500, 2500 * 2500
 
 #: Points this much smaller than the largest are beyond what one unit for all of them can tell: the dense route has one
 #: for each pair.
@@ -170,10 +171,14 @@ def suits(pair: SamplePair) -> bool:
     """Whether samples are too large for the dense route to be the better one, and no point is so small beside the
     largest that one unit for all of them loses it."""
     n, m = _sizes(pair)
-    if n * m <= DENSE_PAIRS:
+    if n * m <= _most_pairs(pair.dim):
         return False
     sizes = np.abs(np.concatenate([pair.x, pair.y]))
     return not fits(n, m) or bool(sizes.min(where=sizes > 0, initial=np.inf) > FINEST * sizes.max())
+
+
+def _most_pairs(d: int) -> int:
+    return DENSE_PAIRS_IN_THE_PLANE if d <= 2 else DENSE_PAIRS
 
 
 def as_potentials(potentials: tuple[Any, Any] | None, pair: SamplePair) -> tuple[Array, Array] | None:
@@ -217,7 +222,7 @@ def _told(found: Found, begun: float) -> ExactSolution:
 def check_memory(n: int, m: int, d: int, solves: int = 1) -> None:
     """InputError where ``solves`` exact solves at once of n and m points of dimension d, each by the route that
     ``solve_exact`` takes, need more memory than this process may take."""
-    if n * m <= DENSE_PAIRS:
+    if n * m <= _most_pairs(d):
         check_dense_memory(n, m, solves)
     else:
         check_sparse_memory(n, m, d, solves)

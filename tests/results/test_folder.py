@@ -13,7 +13,7 @@ PACKAGE = Path(otbench.__file__).parent
 
 COMMITTED = {
     "matrix": "matrix", "clip": "matrix", "funnels": "matrix", "saturation": "matrix",
-    "published": "published", "timing": "timing", "generator": "generator",
+    "published": "published", "timing": "timing", "generator": "generator", "growth": "growth",
 }  # fmt: skip
 
 #: What only a study's records and published scores tell a folder by.

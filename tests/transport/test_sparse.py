@@ -251,7 +251,7 @@ def test_on_circles_and_segments_mass_moves_on_in_few_rounds(name):
 
 
 def test_what_the_rounds_give_up_is_solved_with_all_pairs_where_they_fit(monkeypatch):
-    x, y = gaussians(300, 300, 2, np.random.default_rng(14))
+    x, y = gaussians(300, 300, 3, np.random.default_rng(14))
     monkeypatch.setattr(rounds, "MOST_ROUNDS", 1)
     monkeypatch.setattr(exact, "DENSE_PAIRS", 100)
     found = solve_exact(x, y)
