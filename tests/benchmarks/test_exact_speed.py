@@ -59,6 +59,7 @@ def test_the_certificate_costs_at_most_a_tenth_of_a_bare_solve(dim, benchmark):
         assert ratio <= 1.10
 
 
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize(("dim", "least"), [(2, 1.0), (16, 10.0), (128, 5.0)])
 def test_the_sparse_route_takes_a_tenth_of_bare_pot_at_8000_points(dim, least, benchmark):
     """Shifted Gaussians, points against the cost matrix of the same points: the sparse route includes its certificate,
