@@ -16,7 +16,7 @@ from otbench.transport.pricing import threads
 
 READING = """
 import resource, sys, time
-import numpy as np
+import numpy as np, psutil
 from otbench.problems import problem
 from otbench.transport.point_ladder import PointLadder
 
@@ -25,11 +25,11 @@ pair = problem("translation", dim=dim).sample(n)
 rng = np.random.default_rng(0)
 first, second = rng.standard_normal((dim, 64)) / dim**0.5, rng.standard_normal(64) / 8
 fx, fy = (np.tanh(z @ first) @ second for z in (pair.x, pair.y))
-before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+before = psutil.Process().memory_info().rss
 start = time.perf_counter()
 PointLadder(pair.x, pair.y, pair.a, pair.b).bounds(fx, fy)
 seconds = time.perf_counter() - start
-print(seconds, 1024 * (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before))
+print(seconds, 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
 """
 
 
