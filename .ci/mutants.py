@@ -30,7 +30,7 @@ ROOMS = {
     "sparse": (
         ["transport/exact", "transport/sparse", "transport/rounds", "transport/arcs", "transport/pricing",
          "transport/start", "transport/coarse", "transport/atoms", "transport/line"],
-        ["transport/test_sparse.py", "transport/test_pricing.py"],
+        ["transport/test_sparse.py", "transport/test_near_pairs.py"],
     ),
     "bounds": (
         ["transport/bounds", "transport/envelope"],

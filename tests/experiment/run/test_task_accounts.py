@@ -27,7 +27,7 @@ def test_every_phase_of_a_cell_has_its_own_seconds(mode: str, tmp_path: Path, mo
     clock.takes(Cell, "sample", 6.0)
     clock.takes(Cell, "held_out", 2.0)
     clock.takes(tasks, "exact_solution", 10.0)
-    clock.takes(tasks, "cost_matrix", 1000.0)  # the ladder's, which all cells share and nobody is told
+    clock.takes(tasks, "ladder_of", 1000.0)  # the ladder's, which all cells share and nobody is told
     clock.takes(tasks, "on_union", 1.0)  # at the end, and where there is one at half of the way
     clock.takes(tasks, "held_out", 20.0)  # reading a critic on the points held out
     clock.takes(tasks, "_fit", 100_000.0)  # training tells its seconds itself
