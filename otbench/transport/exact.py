@@ -51,33 +51,10 @@ def solve_exact(
     time_limit: float | None = None,
     potentials: tuple[Any, Any] | None = None,
 ) -> ExactSolution:
-    """The exact W1 of two weighted samples, with its proof.
+    """``otbench.solve_exact`` without a critic, whose docstring says what its arguments, its value and its errors are.
 
-    W1 is the least sum_ij g_ij |x_i - y_j| over plans g >= 0 with marginals a and b; POT's network simplex finds it.
-    The dense route gives it all n m pairs. The sparse route gives it few, proves by a look through all of them that no
-    other would help, and adds those that would; it needs O(n + m) memory. Both give the same value with the same
-    certificate. On the line, d = 1, sorting does.
-
-    Args:
-        x: points (n, d) in any unit, in anything that becomes a float64 array.
-        y: points (m, d).
-        a: weights (n,) of x that sum to 1; uniform where they are None.
-        b: weights (m,) of y, likewise.
-        route: "dense", "sparse", or "auto" for the one that is faster at this size and fits in memory.
-        time_limit: seconds after which the sparse route stops with what it has proved; a round of it that has begun is
-            finished. The solution is then an interval: ``w1`` is NaN, ``is_exact`` false.
-        potentials: potentials u (n,), v (m,) from which the sparse route starts, feasible or not, in place of those of
-            a coarser problem. Of a critic f: s f(x) for a scale s > 0, and -s f(y).
-
-    Returns:
-        The value in the data's unit, an interval that holds W1 whatever was rounded, the potentials and the plan.
-
-    Raises:
-        InputError: malformed samples, weights or options, or samples that do not fit in memory by this route.
-        UncertifiedError: no interval was found that is at most 1e-9 W1 wide, or 16 units in the last place of the
-            longest move.
-
-    Source: Bonneel et al. 2011 (network simplex); Flamary et al. 2021 (POT).
+    The dense route gives POT all n m pairs. The sparse route gives it few, proves by a look through all of them that no
+    other would help, and adds those that would; it needs O(n + m) memory. On the line, d = 1, sorting does.
     """
     pair = SamplePair(x, y, a, b)
     start = as_potentials(potentials, pair)

@@ -11,12 +11,12 @@ taken off, so that it can only err by keeping a pair. What is kept is judged in 
 import os
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from functools import cached_property
+from functools import cache, cached_property
 from typing import NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from threadpoolctl import threadpool_limits
+from threadpoolctl import ThreadpoolController
 
 from otbench.transport.costs import ULP
 from otbench.types import Array, Indices
@@ -24,7 +24,7 @@ from otbench.types import Array, Indices
 #: Rows and columns of a block: its float32 product, 1 MiB, stays in the second-level cache.
 BLOCK_ROWS, BLOCK_COLS = 256, 1024
 
-#: Arcs a row that are kept at most in a block of rows: where there are more, the tightest of each row and column.
+#: Pairs a row that are kept at most in a block of rows: where there are more, the tightest of each row and column.
 MOST_A_ROW = 64
 
 #: The smallest share of a step of float32 that a product below its normal numbers may be wrong by, for unit-size data.
@@ -34,7 +34,7 @@ T = TypeVar("T")
 
 
 class Arcs(NamedTuple):
-    """Arcs of points: x[rows[k]] and y[cols[k]] at distance costs[k]."""
+    """Pairs of points: x[rows[k]] and y[cols[k]] at distance costs[k]."""
 
     rows: Indices
     cols: Indices
@@ -56,6 +56,12 @@ def threads() -> int:
     if asked.isdigit() and int(asked) > 0:
         return int(asked)
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@cache
+def _libraries() -> ThreadpoolController:
+    """The libraries of this process that have threads of their own; to look for them takes longer than a block."""
+    return ThreadpoolController()
 
 
 class PointCosts:
@@ -148,8 +154,7 @@ class PointCosts:
         def one(k: int) -> T | None:
             rows, cols = [], []
             for c in range(0, self.shape[1], BLOCK_COLS):
-                with np.errstate(over="ignore", invalid="ignore"):  # as in ``_factor``
-                    product = left[k : k + BLOCK_ROWS] @ turned[:, c : c + BLOCK_COLS]
+                product = left[k : k + BLOCK_ROWS] @ turned[:, c : c + BLOCK_COLS]
                 found = np.flatnonzero(~(product > 0))  # what is not a number is kept
                 if len(found):
                     row, col = np.divmod(found, product.shape[1])
@@ -168,7 +173,7 @@ class PointCosts:
                 return one(k)
 
         starts = range(0, self.shape[0], BLOCK_ROWS)
-        with threadpool_limits(1, "blas"):
+        with _libraries().limit(limits=1, user_api="blas"):
             if threads() == 1 or len(starts) == 1:
                 return [quietly(k) for k in starts]
             with ThreadPoolExecutor(threads()) as pool:
@@ -219,12 +224,13 @@ class PointCosts:
 def _factor(points: Array, squares: Array, p: Array, dim: int) -> NDArray[np.float32]:
     """One side's factor (n, d + 3) of M^2 - (p + q)^2, with the rounding of the whole product taken off.
 
-    The product's rounding is at most (d + 8) 2^-24 times the sum of its terms' sizes, which is at most
-    2 (|x|^2 + p^2) + 2 (|y|^2 + q^2); either side pays for its own half.
+    The product's rounding is at most t / (1 - t), t = (d + 8) 2^-24, times the sum of its terms' sizes, which is at
+    most 2 (|x|^2 + p^2) + 2 (|y|^2 + q^2); either side pays for its own half (Higham 2002, Lemma 3.1).
     """
     with np.errstate(over="ignore", invalid="ignore"):  # potentials beyond float32 keep every pair
         own = squares + p * p
-        paid = (dim + 8) * 2.0**-23 * own + UNDERFLOW
+        rounding = (dim + 8) * 2.0**-24
+        paid = 2 * rounding / (1 - rounding) * own + UNDERFLOW
         return np.column_stack([points, p, np.ones(len(points)), squares - p * p - paid]).astype(np.float32)
 
 

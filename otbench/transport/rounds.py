@@ -17,7 +17,7 @@ from otbench.types import Array
 FIRST_PAIRS, MORE_PAIRS = 30, 20
 FIRST_PAIRS_IN_THE_PLANE, MORE_PAIRS_IN_THE_PLANE = 100, 40
 
-#: Rounds after which a problem is given up. Shifted Gaussians take 2 to 4, and up to 9 in the plane.
+#: Rounds after which a problem is given up. Shifted Gaussians take 2 to 5, circles in the plane up to 15.
 MOST_ROUNDS = 60
 
 #: What is paid more for a way out that has been taken.

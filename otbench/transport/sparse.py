@@ -10,19 +10,18 @@ from otbench.memory import free_memory
 from otbench.transport.arcs import Restricted
 from otbench.transport.atoms import Support, atoms, spread_rows
 from otbench.transport.certificate import Above, Below, from_above, from_below, is_exact
+from otbench.transport.dense import BYTES_BESIDES
 from otbench.transport.line import solve_line
 from otbench.transport.pricing import PointCosts
 from otbench.transport.rounds import COARSE_ENOUGH, Limits, Rounds, Standing
 from otbench.transport.start import SMALL_PROBLEM, coarser, dense_potentials, extended
 from otbench.types import Array, Plan
 
-#: What a pair takes at most, in bytes, as measured: in the lists of pairs, and in POT.
-BYTES_A_PAIR = 250
+#: What a pair takes, in bytes, in the lists of pairs and in POT, and a point besides: its pairs of ``MOST_A_ROW`` while
+#: they are looked for, and a few vectors. With ``BYTES_BESIDES`` no solve of results/growth took more.
+BYTES_A_PAIR, BYTES_A_POINT = 250, 4000
 
-#: What a point takes besides, in bytes: its pairs of ``MOST_A_ROW`` while they are looked for, and a few vectors.
-BYTES_A_POINT = 4000
-
-#: Points beyond this number are at most found in the same place on a line, a share of their spread.
+#: Points lie on one line where none is farther from it than this share of the largest coordinate.
 ON_A_LINE = 1e-13
 
 
@@ -40,7 +39,7 @@ class Found(NamedTuple):
 
 def bytes_needed(n: int, m: int, d: int) -> int:
     """What the sparse route needs of memory for n and m points of dimension d, about, to get through."""
-    return (n + m) * (24 * d + BYTES_A_POINT) + 40 * (n + m) * BYTES_A_PAIR
+    return (n + m) * (24 * d + BYTES_A_POINT) + 40 * (n + m) * BYTES_A_PAIR + BYTES_BESIDES
 
 
 def solve_sparse(

@@ -2,11 +2,13 @@
 
 import contextlib
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
 from scipy.spatial.distance import cdist
 
+import otbench
 import otbench.transport.exact as exact
 import otbench.transport.pricing as pricing
 import otbench.transport.rounds as rounds
@@ -195,6 +197,13 @@ def test_the_same_sample_gives_the_same_bits():
     first, second = (solve_exact(x, y, route="sparse") for _ in range(2))
     assert np.array_equal(first.u, second.u)
     assert np.array_equal(first.plan.mass, second.plan.mass)
+
+
+def test_no_committed_solve_took_more_memory_than_is_counted_before_one_is_begun():
+    rows = otbench.load(Path(otbench.__file__).parent.parent / "results" / "growth").query("solver == 'sparse'")
+    counted = [sparse.bytes_needed(n, n, d) for n, d in zip(rows["n"], rows["dim"], strict=True)]
+    assert len(rows) > 30
+    assert (rows["peak_memory_bytes"] <= counted).all()
 
 
 def planted(monkeypatch, name, fault):
