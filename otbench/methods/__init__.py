@@ -5,13 +5,29 @@ from typing import Any
 from otbench.errors import UnknownNameError
 from otbench.methods.base import Job, Method
 from otbench.methods.baselines import Linear, Potential, Zero
+from otbench.methods.c_transform import CTransform
+from otbench.methods.consistency import Consistency
 from otbench.methods.discriminator import Discriminator
 from otbench.methods.fitted import Fitted
+from otbench.methods.gradient_penalty import GradientPenalty
+from otbench.methods.group_sort import GroupSort
+from otbench.methods.least_squares import LeastSquares
+from otbench.methods.quadratic import Quadratic
+from otbench.methods.spectral_norm import SpectralNorm
+from otbench.methods.three_player import ThreePlayer
 from otbench.methods.weight_clip import WeightClip
 
 #: Every method by the name experiments use; a new one is one file and one line here.
 METHODS: dict[str, type[Method]] = {
     "weight_clip": WeightClip,
+    "gradient_penalty": GradientPenalty,
+    "spectral_norm": SpectralNorm,
+    "group_sort": GroupSort,
+    "c_transform": CTransform,
+    "quadratic": Quadratic,
+    "least_squares": LeastSquares,
+    "three_player": ThreePlayer,
+    "consistency": Consistency,
     "discriminator": Discriminator,
     "zero": Zero,
     "linear": Linear,

@@ -6,9 +6,14 @@ from typing import Literal
 import numpy as np
 
 from otbench.methods.functions import clip_constant, spectral_constant
-from otbench.types import Array
+from otbench.types import Array, Indices
 
 Activation = Literal["relu", "leaky_relu", "tanh"]
+
+#: Activations that sort: each pair of neighbouring units, the larger first, or all units of a layer, descending.
+SortingActivation = Literal["maxmin", "full_sort"]
+
+AnyActivation = Activation | SortingActivation
 
 #: The slope of LeakyReLU below 0, as in the WGAN loops that everyone copies.
 LEAK = 0.2
@@ -23,19 +28,24 @@ class Mlp:
 
     weights: tuple[Array, ...]
     biases: tuple[Array, ...]
-    activation: Activation = "relu"
+    activation: AnyActivation = "relu"
     clip: float | None = None
 
     def values(self, z: Array) -> Array:
         """f(z) (k,) at points z (k, d)."""
         return self._layers(z)[-1][:, 0]
 
+    def outputs(self, z: Array) -> Array:
+        """All outputs (k, o) at points z (k, d), of a network with o of them."""
+        return self._layers(z)[-1]
+
     def gradients(self, z: Array) -> Array:
         """grad f(z) (k, d) by the chain rule; at a kink of the activation its derivative from the left, as in torch."""
         outputs = self._layers(z)
         gradient = np.broadcast_to(self.weights[-1][:, 0], (len(z), len(self.weights[-1])))
-        for weights, output in zip(self.weights[-2::-1], outputs[-2::-1], strict=False):
-            gradient = (gradient * self._derivative(output)) @ weights.T
+        for layer in range(len(self.weights) - 2, -1, -1):
+            before = outputs[layer - 1] if layer else z
+            gradient = self._chain(gradient, before, outputs[layer], layer) @ self.weights[layer].T
         return gradient
 
     def constants(self) -> tuple[float | None, float]:
@@ -60,12 +70,27 @@ class Mlp:
             return np.maximum(z, 0.0)
         if self.activation == "leaky_relu":
             return np.where(z > 0, z, LEAK * z)
-        return np.tanh(z)
+        if self.activation == "tanh":
+            return np.tanh(z)
+        return np.take_along_axis(z, self._order(z), axis=1)
 
-    def _derivative(self, output: Array) -> Array:
-        """The activation's derivative, computed from its output, which is all that a layer keeps."""
+    def _order(self, z: Array) -> Indices:
+        """Which unit comes to each place (k, h) of a layer that sorts its inputs z (k, h)."""
+        if self.activation == "full_sort":
+            return np.argsort(-z, axis=1, kind="stable")
+        swapped = z[:, 1::2] > z[:, ::2]
+        first = np.arange(0, z.shape[1], 2)
+        return np.stack([first + swapped, first + 1 - swapped], axis=2).reshape(z.shape)
+
+    def _chain(self, gradient: Array, before: Array, output: Array, layer: int) -> Array:
+        """The gradient by a layer's inputs to its activation, from that by its outputs."""
         if self.activation == "relu":
-            return (output > 0).astype(np.float64)
+            return gradient * (output > 0)
         if self.activation == "leaky_relu":
-            return np.where(output > 0, 1.0, LEAK)
-        return 1.0 - output**2
+            return gradient * np.where(output > 0, 1.0, LEAK)
+        if self.activation == "tanh":
+            return gradient * (1.0 - output**2)
+        unsorted = np.empty_like(output)
+        order = self._order(before @ self.weights[layer] + self.biases[layer])
+        np.put_along_axis(unsorted, order, gradient, axis=1)
+        return unsorted

@@ -17,7 +17,8 @@ from otbench.methods.mlp import Activation
 from otbench.methods.training.compiled_step import worth_compiling
 from otbench.methods.training.engine import DTYPES, Engine
 from otbench.methods.training.minibatch import STEPS_PER_BLOCK
-from otbench.methods.training.network import CPU_ROWS, Stack, filled, filled_shapes, initial_parameters
+from otbench.methods.training.network import CPU_ROWS, Stack
+from otbench.methods.training.parameters import filled, filled_shapes, initial_parameters
 from otbench.methods.training.recipes import ClippedRecipe
 from otbench.types import Law, SamplePair
 

@@ -10,8 +10,9 @@ from torch import Tensor
 from otbench.deadline import check_deadline
 from otbench.methods.training.compiled_step import compiled_step
 from otbench.methods.training.minibatch import sample_source
-from otbench.methods.training.network import Stack, initial_parameters
+from otbench.methods.training.network import Stack
 from otbench.methods.training.optimisers import SGD, Adam, RMSProp
+from otbench.methods.training.parameters import initial_parameters
 from otbench.methods.training.population import PopulationSource
 from otbench.methods.training.recipes import ClippedRecipe
 from otbench.methods.training.source import PointSource

@@ -8,8 +8,9 @@ import torch
 from otbench.methods.fitted import Fitted
 from otbench.methods.training.clipped import check_device, one_thread
 from otbench.methods.training.minibatch import MinibatchSource
-from otbench.methods.training.network import Stack, initial_parameters
+from otbench.methods.training.network import Stack
 from otbench.methods.training.optimisers import Adam
+from otbench.methods.training.parameters import initial_parameters
 from otbench.methods.training.population import PopulationSource
 from otbench.methods.training.recipes import LogisticRecipe
 from otbench.methods.training.source import PointSource

@@ -1,47 +1,27 @@
-"""Many networks of one shape in one flat tensor, with their values and the derivative of a loss written out."""
-
-import itertools
-from collections.abc import Sequence
+"""Networks trained on a loss that is linear in their values, with its derivative written out."""
 
 import torch
 from torch import Tensor
 
-from otbench.methods.mlp import LEAK, Activation, Mlp
-
-#: (in, out) of every layer.
-Shapes = Sequence[tuple[int, ...]]
+from otbench.methods.mlp import LEAK, Activation
+from otbench.methods.training.parameters import Parameters, Shapes
 
 #: Points a CPU sweeps at once: their activations stay in the second-level cache, which is worth a tenth of the time.
 CPU_ROWS = 256
 
-#: Hidden widths and rows are filled up to a multiple of this with zeros, so that each critic's part of a tensor starts
-#: on a 64-byte boundary in every dtype, and no elementwise call ends in a remainder. BLAS kernels round differently off
-#: such boundaries, and vector kernels in their remainder: the bits of a critic would depend on its neighbours.
-LANE = 32
 
-
-def filled(count: int) -> int:
-    """The least multiple of LANE that is at least ``count``."""
-    return -(-count // LANE) * LANE
-
-
-class Stack:
+class Stack(Parameters):
     """E multilayer perceptrons R^d → R of one shape, each trained on R points per step.
 
-    ``parameters`` and ``gradient`` are flat, layer after layer. ``weights[l]`` (E, in, out) and ``biases[l]``
-    (E, 1, out) are views of them, so that an optimiser's step is a handful of calls. Every buffer that a step writes
-    is allocated here: fresh pages for temporaries cost as much as the arithmetic, and a captured CUDA graph needs
-    buffers at fixed addresses.
-
-    Hidden layers are as wide as ``filled`` makes them. The units that were added have no weights in or out, so that
-    their outputs and gradients stay exactly 0; ``read`` and ``by_critic`` leave them out. R must be a multiple of
-    LANE: sources of points add rows whose pull is 0.
+    Every buffer that a step writes is allocated here: fresh pages for temporaries cost as much as the arithmetic, and a
+    captured CUDA graph needs buffers at fixed addresses. R must be a multiple of LANE: sources of points add rows whose
+    pull is 0.
 
     The derivative is written out and not taken by autograd: the loss is linear in f, so that its gradient is one
     backward sweep without a graph.
 
     Args:
-        initial: the first parameters (E, P), in the order of torch's Linear layers: weight, bias, weight, bias, ...
+        initial: the first parameters (E, P), as ``Parameters`` takes them.
         shapes: (in, out) of every layer.
         activation: that of the hidden layers.
         rows: R.
@@ -51,61 +31,13 @@ class Stack:
     def __init__(
         self, initial: Tensor, shapes: Shapes, activation: Activation, rows: int, products: torch.dtype | None = None
     ) -> None:
-        self.critics, self.shapes, self.activation = len(initial), list(shapes), activation
-        self.filled_shapes = filled_shapes(shapes)
-        size = sum(filled(i * o) + filled(o) for i, o in self.filled_shapes)
-        self.parameters = torch.zeros(self.critics * size, dtype=initial.dtype, device=initial.device)
-        self.gradient = torch.zeros_like(self.parameters)
-        self.weights, self.biases = self.views(self.parameters)
-        self.weight_gradients, self.bias_gradients = self.views(self.gradient)
+        super().__init__(initial, shapes, activation)
         self.products = products if products not in (None, initial.dtype) else None
-        self._load(initial)
         self.rows = min(rows, CPU_ROWS) if initial.device.type == "cpu" else rows
         hidden = [out for _, out in self.filled_shapes[:-1]]
         like = torch.empty(0, dtype=self.products or initial.dtype, device=initial.device)
         self.outputs = [like.new_empty(self.critics * self.rows * width) for width in hidden]
         self.spare = like.new_empty(self.critics * self.rows * max(hidden, default=0))  # never two at a time
-
-    def views(self, flat: Tensor) -> tuple[list[Tensor], list[Tensor]]:
-        """The weights (E, in, out) and biases (E, 1, out) of every layer as views into ``flat``."""
-        sizes = [(i, o) for i, o in self.filled_shapes] + [(1, o) for _, o in self.filled_shapes]
-        found, at = [], 0
-        for rows, cols in sizes:
-            length = filled(rows * cols)
-            found.append(flat.as_strided((self.critics, rows, cols), (length, cols, 1), flat.storage_offset() + at))
-            at += self.critics * length
-        return found[: len(self.shapes)], found[len(self.shapes) :]
-
-    def _own(self, flat: Tensor) -> tuple[list[Tensor], list[Tensor]]:
-        """``views`` without the units that fill up: weights (E, in, out) and biases (E, 1, out) of the given shapes."""
-        weights, biases = self.views(flat)
-        own = [w[:, :rows, :cols] for w, (rows, cols) in zip(weights, self.shapes, strict=True)]
-        return own, [b[:, :, :cols] for b, (_, cols) in zip(biases, self.shapes, strict=True)]
-
-    def per_parameter(self, column: Tensor, biases: float | None = None) -> Tensor:
-        """A flat tensor that holds, at every parameter, its critic's number in ``column`` (E,); where ``biases`` is a
-        number, the biases hold that instead."""
-        flat = torch.ones_like(self.parameters)
-        weight_views, bias_views = self.views(flat)
-        for view in weight_views:
-            view.copy_(column[:, None, None].expand_as(view))
-        for view in bias_views:
-            view.copy_(column[:, None, None].expand_as(view) if biases is None else torch.full_like(view, biases))
-        return flat
-
-    def by_critic(self, flat: Tensor) -> Tensor:
-        """A flat tensor as (E, P), one row per critic, without the units that fill up."""
-        weights, biases = self._own(flat)
-        return torch.cat([view.flatten(1) for view in (*weights, *biases)], dim=1)
-
-    def _load(self, initial: Tensor) -> None:
-        """Set the parameters to ``initial`` (E, P), which is in the order of torch's Linear layers."""
-        at = 0
-        for weight, bias in zip(*self._own(self.parameters), strict=True):
-            _, rows, cols = weight.shape
-            weight.copy_(initial[:, at : at + rows * cols].view(-1, cols, rows).mT)
-            bias.copy_(initial[:, None, at + rows * cols : at + rows * cols + cols])
-            at += rows * cols + cols
 
     def values(self, points: Tensor) -> Tensor:
         """The networks' outputs (E, R, out) at points (E, R, in), in buffers of their own."""
@@ -196,25 +128,6 @@ class Stack:
             aten.tanh_backward.grad_input(back, output, grad_input=output)
         return output
 
-    def read(self, flat: Tensor, clips: Sequence[float | None]) -> list[Mlp]:
-        """The critics with parameters ``flat`` as float64 functions."""
-        weights, biases = self._own(flat.detach().to("cpu", torch.float64))
-        return [
-            Mlp(
-                tuple(w[k].numpy().copy() for w in weights),
-                tuple(b[k, 0].numpy().copy() for b in biases),
-                self.activation,
-                clip,
-            )
-            for k, clip in enumerate(clips)
-        ]
-
-
-def filled_shapes(shapes: Shapes) -> list[tuple[int, int]]:
-    """(in, out) of every layer as it is kept: with hidden widths filled up, the dimension and the output as given."""
-    widths = [filled(out) for _, out in shapes[:-1]]
-    return list(itertools.pairwise([shapes[0][0], *widths, shapes[-1][1]]))
-
 
 def _put(gradient: Tensor, part: Tensor, add: bool) -> None:
     """gradient ← (gradient +) part."""
@@ -222,20 +135,3 @@ def _put(gradient: Tensor, part: Tensor, add: bool) -> None:
         gradient.add_(part)
     else:
         gradient.copy_(part)
-
-
-def initial_parameters(shapes: Shapes, seed: int, box: float | None) -> Tensor:
-    """The first parameters of one network, float32 (P,), in the order of the layers: weight (out, in), bias, ...
-
-    They are what torch's Linear layers draw after ``manual_seed(seed)``: U(±1/sqrt fan_in) for weights and biases.
-    Where ``box`` is a number they are U(±box).
-
-    Source: torch.nn.Linear.reset_parameters (He et al. 2015 with a = sqrt 5).
-    """
-    generator = torch.Generator().manual_seed(int(seed))
-    parts = []
-    for fan_in, fan_out in shapes:
-        limit = fan_in**-0.5 if box is None else box
-        for size in (fan_out * fan_in, fan_out):
-            parts.append(torch.empty(size).uniform_(-limit, limit, generator=generator))
-    return torch.cat(parts)

@@ -1,8 +1,15 @@
 """The fields of a recipe that training reads; as recipes import training, training knows recipes by these alone."""
 
-from typing import Literal, Protocol, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, Self
 
-from otbench.methods.mlp import Activation
+from otbench.methods.mlp import Activation, AnyActivation, Mlp
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from otbench.methods.functions import Critic
+    from otbench.methods.neural import Update
+    from otbench.methods.training.constraints import Constraint
 
 
 class Recipe(Protocol):
@@ -55,3 +62,28 @@ class LogisticRecipe(Recipe, Protocol):
     def lr(self) -> float: ...
     @property
     def batch(self) -> int: ...
+
+
+class NeuralRecipe(Protocol):
+    """What ``Neural`` says of networks that any loss trains; its fields are explained there."""
+
+    own_fields: ClassVar[frozenset[str]]
+
+    @property
+    def activation(self) -> AnyActivation: ...
+    @property
+    def betas(self) -> tuple[float, float]: ...
+    @property
+    def batch(self) -> int: ...
+    @property
+    def steps(self) -> int: ...
+    @property
+    def dtype(self) -> Literal["float32", "float64"]: ...
+    def at(self, dim: int) -> Self: ...
+    def constraint(
+        self, leaves: "Sequence[Any]", layers: "Sequence[tuple[int, ...]]", seeds: "Sequence[int]"
+    ) -> "Constraint | None": ...
+    def networks(self, dim: int) -> "dict[str, Sequence[tuple[int, ...]]]": ...
+    def updates(self) -> "tuple[Update, ...]": ...
+    def critic(self, networks: dict[str, Mlp]) -> "Critic": ...
+    def __hash__(self) -> int: ...

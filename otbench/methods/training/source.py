@@ -5,7 +5,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from otbench.methods.training.network import filled
+from otbench.methods.training.parameters import filled
 
 
 class PointSource(Protocol):

@@ -8,8 +8,9 @@ import torch
 from torch import Tensor
 
 from otbench.methods.mlp import Mlp
-from otbench.methods.training.network import Stack, initial_parameters
+from otbench.methods.training.network import Stack
 from otbench.methods.training.optimisers import RMSProp
+from otbench.methods.training.parameters import initial_parameters
 from otbench.studies.gan.plan import GeneratorPlan
 
 #: The parameters of RMSProp, as in torch.

@@ -13,7 +13,7 @@ from otbench.methods import WeightClip, method
 from otbench.methods.fitted import Fitted
 from otbench.methods.mlp import Mlp
 from otbench.methods.training.clipped import train, train_many
-from otbench.methods.training.network import initial_parameters
+from otbench.methods.training.parameters import initial_parameters
 from otbench.types import Array, SamplePair
 
 RATES = {"rmsprop": 1e-3, "adam": 1e-3, "sgd": 0.1}

@@ -16,7 +16,8 @@ from otbench.methods.training.engine import Engine, _tf32
 from otbench.methods.training.minibatch import (
     sample_source,
 )
-from otbench.methods.training.network import CPU_ROWS, LANE, Stack, filled, filled_shapes, initial_parameters
+from otbench.methods.training.network import CPU_ROWS, Stack
+from otbench.methods.training.parameters import LANE, filled, filled_shapes, initial_parameters
 from otbench.types import SamplePair
 
 ACTIVATIONS: dict[Activation, Any] = {

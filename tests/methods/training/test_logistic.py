@@ -16,7 +16,7 @@ from otbench.methods import Discriminator, WeightClip, method
 from otbench.methods.training.clipped import train
 from otbench.methods.training.logistic import TOGETHER, train_discriminators
 from otbench.methods.training.minibatch import STEPS_PER_BLOCK, MinibatchSource
-from otbench.methods.training.network import initial_parameters
+from otbench.methods.training.parameters import initial_parameters
 from otbench.problems import problem
 from otbench.report.check.rules import check_results, divergences
 from otbench.report.markdown import write_tables

@@ -60,7 +60,8 @@ def test_the_stacked_loop_is_the_plain_one():
 @pytest.mark.parametrize("activation", ["relu", "leaky_relu", "tanh"])
 @pytest.mark.parametrize("widths", [(), (7,), (7, 5, 6)])
 def test_the_slopes_of_a_stack_are_those_of_its_networks(activation, widths):
-    from otbench.methods.training.network import Stack, initial_parameters
+    from otbench.methods.training.network import Stack
+    from otbench.methods.training.parameters import initial_parameters
 
     shapes = list(itertools.pairwise((4, *widths, 1)))
     stack = Stack(torch.stack([initial_parameters(shapes, s, None) for s in range(3)]), shapes, activation, 10)

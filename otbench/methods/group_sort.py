@@ -1,0 +1,47 @@
+"""The critic of orthonormal layers whose activation sorts: 1-Lipschitz, and able to be as steep everywhere."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, ClassVar, Literal, Self
+
+from pydantic import Field, model_validator
+
+from otbench.methods.mlp import SortingActivation
+from otbench.methods.neural import Layers, Neural
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from otbench.methods.training.constraints import Constraint
+    from otbench.methods.training.step import Step
+
+
+class GroupSort(Neural):
+    """A critic that minimises -mean f(x) + mean f(y), of orthonormal layers and an activation that sorts its inputs.
+
+    Sorting only permutes, so that the gradient keeps its length through every layer whose rows are orthonormal, and
+    no layer is steeper than 1: the constant of the critic is 1 up to rounding. "maxmin" sorts pairs of neighbouring
+    units, the larger first; "full_sort" sorts a whole layer. After each step a layer W is drawn back to orthonormal
+    ones by ``iterations`` steps of Bjorck's iteration.
+    """
+
+    source: ClassVar[str] = "Anil, Lucas, Grosse 2019, sections 4.1 and 4.2"
+
+    name: Literal["group_sort"] = "group_sort"
+    activation: SortingActivation = "maxmin"
+    lr: float = Field(1e-3, gt=0, description="learning rate of Adam")
+    betas: tuple[float, float] = Field((0.9, 0.999), description="Adam's")
+    iterations: int = Field(3, ge=1, description="of Bjorck's iteration a step")
+
+    @model_validator(mode="after")
+    def _pairs(self) -> Self:
+        if self.activation == "maxmin" and any(width % 2 for width in self.widths):
+            raise ValueError(f'widths must be even, as activation "maxmin" sorts pairs; got {list(self.widths)}')
+        return self
+
+    def loss(self, step: "Step") -> "Tensor":
+        return step.difference()
+
+    def constraint(self, leaves: "Sequence[Tensor]", layers: Layers, seeds: Sequence[int]) -> "Constraint":
+        from otbench.methods.training.constraints import Orthonormal
+
+        return Orthonormal(leaves, layers, self.iterations)

@@ -1,0 +1,113 @@
+"""Networks whose loss may be any function of their values and slopes: autograd takes the derivative."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from otbench.methods.mlp import LEAK, AnyActivation, Mlp
+from otbench.methods.training.constraints import Constraint, Free
+from otbench.methods.training.parameters import Parameters, Shapes
+from otbench.types import Array
+
+
+class Differentiable(Parameters):
+    """E multilayer perceptrons R^d → R^k of one shape, as functions of their parameters.
+
+    ``leaves`` are the weights, then the biases, of which autograd takes the derivative. ``used`` are the weights as the
+    network uses them, which ``constraint`` makes of the leaves; ``renew`` makes them anew, whenever the parameters have
+    changed.
+    """
+
+    def __init__(self, initial: Tensor, shapes: Shapes, activation: AnyActivation) -> None:
+        super().__init__(initial, shapes, activation)
+        self.constraint: Constraint = Free()
+        # views that share memory with the flat parameters
+        self.leaves = [view.detach().requires_grad_() for view in (*self.weights, *self.biases)]
+        self.used: list[Tensor] = []
+
+    def renew(self) -> None:
+        """Make the weights that the network uses of the parameters as they are now."""
+        self.used = self.constraint.weights(self.leaves[: len(self.shapes)])
+
+    def layers(self, points: Tensor, kept: Sequence[Tensor] = ()) -> list[Tensor]:
+        """What every layer makes of points (E, R, d): the outputs of the hidden ones, then (E, R, k).
+
+        ``kept`` are factors (E, R, h) of the hidden units, where there are any.
+        """
+        outputs = []
+        for layer, (weight, bias) in enumerate(zip(self.used, self.leaves[len(self.shapes) :], strict=True)):
+            points = _affine(points, weight, bias)
+            if layer < len(self.shapes) - 1:
+                points = self._activate(points, layer)
+                if kept:
+                    points = points * _filled_up(kept[layer].to(points.dtype), points.shape[2])
+            outputs.append(points)
+        return outputs
+
+    def slopes(self, points: Tensor) -> Tensor:
+        """grad f (E, R, d) at points (E, R, d), of networks with one output.
+
+        The chain rule is written out, so that one backward sweep through it gives the derivative by the parameters: of
+        piecewise linear networks the pattern of active units is locally constant.
+        """
+        slope = self.used[-1].mT.expand(-1, points.shape[1], -1)
+        for weight, output in zip(self.used[-2::-1], self.layers(points)[-2::-1], strict=True):
+            slope = torch.bmm(slope * self._derivative(output), weight.mT)
+        return slope
+
+    def put_gradient(self, parts: Sequence[Tensor]) -> None:
+        """``gradient`` ← the derivatives of a loss by the leaves."""
+        for view, part in zip((*self.weight_gradients, *self.bias_gradients), parts, strict=True):
+            view.copy_(part)
+
+    def functions(self) -> list[Mlp]:
+        """The networks as float64 functions, with the weights that they use."""
+        weights = [_array(w[:, :i, :o]) for w, (i, o) in zip(self.used, self.shapes, strict=True)]
+        biases = [_array(b[:, 0, :o]) for b, (_, o) in zip(self.biases, self.shapes, strict=True)]
+        return [
+            Mlp(tuple(w[k].copy() for w in weights), tuple(b[k].copy() for b in biases), self.activation)
+            for k in range(self.critics)
+        ]
+
+    def _activate(self, z: Tensor, layer: int) -> Tensor:
+        if self.activation == "relu":
+            return torch.relu(z)
+        if self.activation == "leaky_relu":
+            return torch.nn.functional.leaky_relu(z, LEAK)
+        if self.activation == "tanh":
+            return torch.tanh(z)
+        width = self.shapes[layer][1]  # units that fill up are not sorted among the others
+        own = z[:, :, :width]
+        if self.activation == "maxmin":
+            first, second = own.view(*z.shape[:2], -1, 2).unbind(3)
+            own = torch.stack([torch.maximum(first, second), torch.minimum(first, second)], dim=3).flatten(2)
+        else:
+            own = own.sort(dim=2, descending=True).values
+        return _filled_up(own, z.shape[2])
+
+    def _derivative(self, output: Tensor) -> Tensor:
+        """The activation's derivative, computed from its output."""
+        if self.activation == "relu":
+            return (output > 0).to(output.dtype)
+        if self.activation == "leaky_relu":
+            return torch.where(output > 0, 1.0, LEAK).to(output.dtype)
+        return 1 - output.square()
+
+
+def _array(part: Tensor) -> Array:
+    found: Array = part.detach().double().cpu().numpy()
+    return found
+
+
+def _affine(points: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    """points W + b (E, R, out); a single output without BLAS, which rounds a matrix times a vector differently for one
+    critic than for several."""
+    if weight.shape[2] == 1:
+        return (points * weight.mT).sum(2, keepdim=True) + bias
+    return torch.baddbmm(bias, points, weight)
+
+
+def _filled_up(own: Tensor, width: int) -> Tensor:
+    """What belongs to the units of a layer (E, R, h), with zeros for those that fill it up to a width."""
+    return torch.nn.functional.pad(own, (0, width - own.shape[2]))

@@ -1,0 +1,199 @@
+"""Training of networks on any loss of their values and slopes, many critics of one shape at once."""
+
+import time
+from collections.abc import Sequence
+from functools import cache
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from otbench.deadline import check_deadline
+from otbench.methods.fitted import Fitted
+from otbench.methods.training.clipped import check_device, one_thread
+from otbench.methods.training.differentiable import Differentiable
+from otbench.methods.training.minibatch import MinibatchSource, stream_seed
+from otbench.methods.training.optimisers import Adam
+from otbench.methods.training.parameters import Shapes, filled_shapes, initial_parameters
+from otbench.methods.training.population import PopulationSource
+from otbench.methods.training.recipes import NeuralRecipe
+from otbench.methods.training.source import PointSource
+from otbench.methods.training.step import Chance, Step
+from otbench.types import Law, SamplePair
+
+#: The eps of Adam.
+ADAM_EPS = 1e-8
+
+#: Bytes of activations that the critics of one batch may have on a CPU, and critics in a batch.
+WORKING_SET, TOGETHER = 8 * 2**20, 64
+
+DTYPES = {"float32": torch.float32, "float64": torch.float64}
+
+
+def train_networks(
+    pairs: Sequence[SamplePair],
+    methods: Sequence[NeuralRecipe],
+    seeds: Sequence[int],
+    *,
+    device: str = "cpu",
+    laws: Sequence[Law] | None = None,
+) -> list[Fitted]:
+    """One critic per pair of samples, by the loss and the updates of its method.
+
+    With ``laws`` every step sees fresh points of them, and the samples are not trained on. On a CPU no bit of a critic
+    depends on those with which it shares a batch.
+
+    Args:
+        pairs: the samples of each critic, all of the same sizes and of one dimension.
+        methods: the method of each critic; they may differ in their ``own_fields`` alone.
+        seeds: the seed of each critic's first weights, minibatches and chance.
+        device: "cpu", "cuda" or "cuda:N".
+        laws: the problem of which each critic sees fresh draws at every step.
+
+    Raises:
+        InputError: a device that is not there.
+    """
+    device = check_device(device)
+    methods = [method.at(pair.dim) for method, pair in zip(methods, pairs, strict=True)]
+    size = batch_size(methods[0], pairs[0].dim, device)
+    fitted: list[Fitted] = []
+    with one_thread():
+        for some in np.array_split(np.arange(len(pairs)), -(-len(pairs) // size)):
+            chosen = [pairs[k] for k in some], [methods[k] for k in some], [seeds[k] for k in some]
+            fitted += _train_batch(*chosen, None if laws is None else [laws[k] for k in some], device)
+    return fitted
+
+
+def batch_size(method: NeuralRecipe, dim: int, device: str) -> int:
+    """How many critics share a batch: as many as have their activations in a CPU's cache."""
+    width = sum(out for layers in method.networks(dim).values() for _, out in filled_shapes(layers))
+    several = 1 if device == "cpu" else 64
+    return max(1, min(TOGETHER * several, several * WORKING_SET // (4 * 2 * method.batch * (width + dim))))
+
+
+class NeuralEngine:
+    """E critics in training, with whatever networks are trained beside them; ``run`` does steps."""
+
+    def __init__(
+        self,
+        pairs: Sequence[SamplePair],
+        methods: Sequence[NeuralRecipe],
+        seeds: Sequence[int],
+        device: str,
+        laws: Sequence[Law] | None = None,
+    ) -> None:
+        self.method, dim = methods[0], pairs[0].dim
+        like = torch.empty(0, dtype=DTYPES[self.method.dtype], device=device)
+        self.networks = {
+            name: self._network(name, layers, seeds, like) for name, layers in self.method.networks(dim).items()
+        }
+        self.source: PointSource = (
+            MinibatchSource(list(pairs), list(seeds), self.method.batch, like)
+            if laws is None
+            else PopulationSource(laws, seeds, self.method.batch, dim, like)
+        )
+        self.fields = {
+            name: torch.tensor([getattr(method, name) for method in methods], dtype=like.dtype, device=device)
+            for name in self.method.own_fields
+        }
+        self.chance = Chance(seeds, like)
+        self.optimisers = {name: self._adam(network) for name, network in self.networks.items()}
+
+    def _network(self, name: str, layers: Shapes, seeds: Sequence[int], like: Tensor) -> Differentiable:
+        """A network with its first parameters; the critic's are those of a clipped critic of equal seed."""
+        critic = name == "critic"
+        places = [int(seed) if critic else stream_seed(name, int(seed)) % 2**63 for seed in seeds]
+        initial = torch.stack([initial_parameters(layers, place, None) for place in places]).to(like)
+        network = Differentiable(initial, layers, self.method.activation if critic else "relu")
+        if critic:
+            held = self.method.constraint(network.leaves[: len(layers)], layers, places)
+            network.constraint = held or network.constraint
+        network.renew()
+        return network
+
+    def _adam(self, network: Differentiable) -> Adam:
+        rate = network.per_parameter(self.fields["lr"])
+        return Adam(network.parameters, rate, torch.full_like(rate, ADAM_EPS), self.method.betas)
+
+    def run(self, first: int, last: int) -> None:
+        """Do steps first ... last - 1."""
+        at = first
+        while at < last:
+            check_deadline()
+            block = at // self.source.block * self.source.block
+            count = min(block + self.source.block, last) - at
+            self.source.draw(at, count)
+            for k in range(count):
+                self.step(at + k, self.source.points(k))
+            at += count
+
+    def step(self, number: int, points: Tensor) -> None:
+        """One training step on points (E, R, d)."""
+        batch = self.method.batch
+        self.chance.begin(number)
+        x, y = points[:, :batch].contiguous(), points[:, batch : 2 * batch].contiguous()
+        step = Step(x, y, self.networks, self.fields, self.chance)
+        for update in self.method.updates():
+            for _ in range(update.times):
+                moved = [self.networks[name] for name in update.networks]
+                self._descend(update.loss(step).sum(), moved)
+                for name in update.networks:
+                    self.optimisers[name](self.networks[name].gradient)
+                    self.networks[name].renew()
+
+    def _descend(self, loss: Tensor, networks: list[Differentiable]) -> None:
+        """Put the gradient of the loss into the networks; critics have their own parameters, so that the sum of their
+        losses gives each its own gradient."""
+        parts = torch.autograd.grad(loss, [leaf for network in networks for leaf in network.leaves])
+        for network in networks:
+            count = len(network.leaves)
+            network.put_gradient(parts[:count])
+            parts = parts[count:]
+
+    def finite(self) -> list[bool]:
+        """For each critic, whether the parameters of all its networks are finite."""
+        sound = [torch.isfinite(n.by_critic(n.parameters)).all(dim=1) for n in self.networks.values()]
+        return torch.stack(sound).all(dim=0).tolist()
+
+    def critics(self) -> list[Any]:
+        """The critics as float64 functions."""
+        read = {name: network.functions() for name, network in self.networks.items()}
+        return [self.method.critic(dict(zip(read, each, strict=True))) for each in zip(*read.values(), strict=True)]
+
+
+def _train_batch(
+    pairs: list[SamplePair], methods: list[NeuralRecipe], seeds: list[int], laws: list[Law] | None, device: str
+) -> list[Fitted]:
+    """The critics of one batch; a single one has a twin where this machine rounds it differently alone."""
+    count, steps = len(pairs), methods[0].steps
+    if count == 1 and device == "cpu" and not _rounds_alike(methods[0], pairs[0].dim):
+        pairs, methods, seeds, laws = pairs * 2, methods * 2, seeds * 2, laws and laws * 2
+    start = time.perf_counter()
+    engine = NeuralEngine(pairs, methods, seeds, device, laws)
+    engine.run(0, steps // 2)
+    halves = engine.critics()
+    engine.run(steps // 2, steps)
+    finite = engine.finite()  # the device is waited for here
+    seconds = (time.perf_counter() - start) / count
+    critics = engine.critics()
+    why = f"a parameter is not finite after {steps} steps"
+    return [
+        Fitted(critics[k], halfway=halves[k] if steps else None, seconds=seconds, batch=count)
+        if finite[k]
+        else Fitted(None, "diverged", why, seconds=seconds, batch=count)
+        for k in range(count)
+    ]
+
+
+@cache
+def _rounds_alike(method: Any, dim: int) -> bool:
+    """Whether two training steps of a critic give the same bits beside a twin as alone."""
+    rng = np.random.default_rng(0)
+    pair = SamplePair(rng.standard_normal((method.batch, dim)), rng.standard_normal((method.batch, dim)))
+    found = []
+    for count in (1, 2):
+        engine = NeuralEngine([pair] * count, [method] * count, [0] * count, "cpu")
+        engine.run(0, 2)
+        found.append([network.by_critic(network.parameters)[0] for network in engine.networks.values()])
+    return all(torch.equal(alone, beside) for alone, beside in zip(*found, strict=True))
