@@ -91,7 +91,7 @@ class Differentiable(Parameters):
         if self.activation == "relu":
             return (output > 0).to(output.dtype)
         if self.activation == "leaky_relu":
-            return torch.where(output > 0, 1.0, LEAK).to(output.dtype)
+            return (output > 0).to(output.dtype) * (1 - LEAK) + LEAK  # LEAK in the type of the output
         return 1 - output.square()
 
 
