@@ -27,8 +27,9 @@ class GroupSort(Neural):
     source: ClassVar[str] = "Anil, Lucas, Grosse 2019, sections 4.1 and 4.2"
 
     name: Literal["group_sort"] = "group_sort"
-    activation: SortingActivation = "maxmin"
-    lr: float = Field(1e-3, gt=0, description="learning rate of Adam")
+    activation: SortingActivation = "full_sort"
+    lr: float = Field(1e-2, gt=0, description="learning rate of Adam")
+    decay: Literal["none", "linear"] = Field("linear", description="linear: the rate falls to 0 at the end")
     betas: tuple[float, float] = Field((0.9, 0.999), description="Adam's")
     iterations: int = Field(3, ge=1, description="of Bjorck's iteration a step")
 

@@ -51,6 +51,7 @@ class Neural(Method):
     widths: tuple[int, ...] = Field((64, 64), description="hidden widths")
     width_per_dim: int = Field(0, ge=0, description="hidden widths are at least this many times the dimension")
     lr: float = Field(1e-4, gt=0, description="learning rate of Adam")
+    decay: Literal["none", "linear"] = Field("none", description="linear: the rate falls to 0 at the end")
     betas: tuple[float, float] = Field((0.0, 0.9), description="Adam's")
     batch: int = Field(64, ge=1, description="points of each sample a step")
     steps: int = Field(4000, ge=0, description="0: the untrained critic")

@@ -98,7 +98,8 @@ class NeuralEngine:
             for name in self.method.own_fields
         }
         self.chance = Chance(seeds, like)
-        self.optimisers = {name: self._adam(network) for name, network in self.networks.items()}
+        self.rates = {name: network.per_parameter(self.fields["lr"]) for name, network in self.networks.items()}
+        self.optimisers = {name: self._adam(self.networks[name], rate) for name, rate in self.rates.items()}
 
     def _network(self, name: str, layers: Shapes, seeds: Sequence[int], like: Tensor) -> Differentiable:
         """A network with its first parameters; the critic's are those of a clipped critic of equal seed."""
@@ -112,8 +113,7 @@ class NeuralEngine:
         network.renew()
         return network
 
-    def _adam(self, network: Differentiable) -> Adam:
-        rate = network.per_parameter(self.fields["lr"])
+    def _adam(self, network: Differentiable, rate: Tensor) -> Adam:
         return Adam(network.parameters, rate, torch.full_like(rate, ADAM_EPS), self.method.betas)
 
     def run(self, first: int, last: int) -> None:
@@ -134,11 +134,13 @@ class NeuralEngine:
         self.chance.begin(number)
         x, y = points[:, :batch].contiguous(), points[:, batch : 2 * batch].contiguous()
         step = Step(x, y, self.networks, self.fields, self.chance)
+        left = 1.0 if self.method.decay == "none" else 1 - number / self.method.steps
         for update in self.method.updates():
             for _ in range(update.times):
                 moved = [self.networks[name] for name in update.networks]
                 self._descend(update.loss(step).sum(), moved)
                 for name in update.networks:
+                    torch.mul(self.rates[name], -left, out=self.optimisers[name].down)
                     self.optimisers[name](self.networks[name].gradient)
                     self.networks[name].renew()
 

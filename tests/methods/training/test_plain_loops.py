@@ -1,5 +1,7 @@
 """Every trained critic against a plain loop of its paper: one network, torch's autograd and optimiser, 50 steps."""
 
+import itertools
+
 import numpy as np
 import pytest
 import torch
@@ -20,10 +22,10 @@ NETWORK = {"widths": WIDTHS, "batch": BATCH, "steps": STEPS, "dtype": "float64",
 CASES = {
     "gradient_penalty": [{}, {"one_sided": True, "penalty": 3.0}, {"activation": "tanh"}, {"activation": "leaky_relu"}],
     "spectral_norm": [{}, {"iterations": 3, "activation": "tanh"}],
-    "group_sort": [{}, {"activation": "full_sort", "iterations": 5}],
+    "group_sort": [{}, {"activation": "maxmin", "iterations": 5, "decay": "none"}],
     "c_transform": [{}, {"sides": "y"}],
     "quadratic": [{}, {"slope": 2.5}],
-    "least_squares": [{}, {"eps": 0.3}],
+    "least_squares": [{}, {"eps": 0.3, "decay": "linear"}],
     "three_player": [{"mover_steps": 2}, {"mover_steps": 3, "reverse": True}],
     "consistency": [{}, {"dropout": 0.0, "margin": 0.01}, {"dropout": 0.2, "consistency": 5.0, "penalty": 1.0}],
 }
@@ -77,7 +79,7 @@ class PlainLoop:
         sizes = (DIM, *WIDTHS, out)
         act = {"relu": nn.ReLU, "tanh": nn.Tanh, "leaky_relu": lambda: nn.LeakyReLU(0.2)}.get(self.recipe.activation)
         layers = []
-        for fan_in, fan_out in zip(sizes[:-1], sizes[1:], strict=True):
+        for fan_in, fan_out in itertools.pairwise(sizes):
             layers += [nn.Linear(fan_in, fan_out), act() if act else Sort(self.recipe.activation)]
         return nn.Sequential(*layers[:-1]).double()
 
@@ -90,7 +92,13 @@ class PlainLoop:
                 self.source.draw(step, self.source.block)
             points = self.source.points(step % self.source.block)[0]
             self.chance.begin(step)
+            self.slow_down(1 - step / STEPS if self.recipe.decay == "linear" else 1)
             self.step(points[:BATCH].clone(), points[BATCH : 2 * BATCH].clone())
+
+    def slow_down(self, left):
+        for name, adam in vars(self).items():
+            if name.startswith("adam"):
+                adam.param_groups[0]["lr"] = self.recipe.lr * left
 
     def step(self, x, y):
         self.descend(self.loss(x, y), self.adam)
