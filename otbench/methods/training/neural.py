@@ -169,7 +169,7 @@ def _train_batch(
 ) -> list[Fitted]:
     """The critics of one batch; a single one has a twin where this machine rounds it differently alone."""
     count, steps = len(pairs), methods[0].steps
-    if count == 1 and device == "cpu" and not _rounds_alike(methods[0], pairs[0].dim):
+    if count == 1 and steps and device == "cpu" and not _rounds_alike(methods[0], pairs[0].dim):
         pairs, methods, seeds, laws = pairs * 2, methods * 2, seeds * 2, laws and laws * 2
     start = time.perf_counter()
     engine = NeuralEngine(pairs, methods, seeds, device, laws)
