@@ -7,6 +7,9 @@ from otbench.methods.base import Job, Method
 from otbench.methods.baselines import Linear, Potential, Zero
 from otbench.methods.discriminator import Discriminator
 from otbench.methods.fitted import Fitted
+from otbench.methods.max_sliced import MaxSliced
+from otbench.methods.sinkhorn import Sinkhorn
+from otbench.methods.sliced import Sliced
 from otbench.methods.weight_clip import WeightClip
 
 #: Every method by the name experiments use; a new one is one file and one line here.
@@ -16,6 +19,9 @@ METHODS: dict[str, type[Method]] = {
     "zero": Zero,
     "linear": Linear,
     "potential": Potential,
+    "sinkhorn": Sinkhorn,
+    "sliced": Sliced,
+    "max_sliced": MaxSliced,
 }
 
 __all__ = ["METHODS", "Discriminator", "Fitted", "Job", "Method", "WeightClip", "method"]
