@@ -173,10 +173,27 @@ def test_gradients_are_finite_differences_and_an_atom_adds_none_at_itself() -> N
     np.testing.assert_allclose(pair.gradients(np.zeros((1, 2))), [[-0.6 * share, -0.8 * share]], rtol=1e-12)
 
 
-def test_gradients_near_an_atom_far_from_the_origin_lose_no_digit() -> None:
-    critic = SoftTransform(np.array([[1e8, 1e8]]), np.zeros(1), np.ones(1), 1.0)
-    (gradient,) = critic.gradients(np.array([[1e8 + 2.0**-20, 1e8]]))
-    assert gradient.tolist() == [1.0, 0.0]
+def test_gradients_near_an_atom_far_from_the_origin_and_from_the_others_lose_no_digit() -> None:
+    """Three atoms, of which those at the median and far from it have no share, as they are dearer."""
+    atoms, v = np.array([[1e8, 1e8], [0.0, 0.0], [1e8, 0.0]]), np.array([0.0, -1e9, -1e9])
+    critic = SoftTransform(atoms, v, np.full(3, 1 / 3), 1.0)
+    (gradient,) = critic.gradients(np.array([[1e8 + 3 * 2.0**-20, 1e8 + 4 * 2.0**-20]]))
+    np.testing.assert_allclose(gradient, [0.6, 0.8], rtol=1e-12)
+
+
+@pytest.mark.parametrize("scale", [1e-9, 1e-3, 1.0])
+def test_gradients_are_those_of_all_differences_whether_near_or_far(scale: float) -> None:
+    """Atoms and points in clusters of every size, some of the points at atoms."""
+    rng = np.random.default_rng(8)
+    centres = rng.standard_normal((4, 3))
+    atoms, z = (np.repeat(centres, 5, axis=0) + scale * rng.standard_normal((20, 3)) for _ in range(2))
+    z[:3] = atoms[:3]
+    critic = SoftTransform(atoms, scale * rng.standard_normal(20), rng.dirichlet(np.ones(20)), 0.5 * scale)
+    rays = z[:, None] - atoms
+    lengths = np.linalg.norm(rays, axis=2)
+    terms = critic.weights * np.exp((critic.v - lengths + critic.values(z)[:, None]) / critic.reg)
+    units = np.divide(rays, lengths[..., None], out=np.zeros_like(rays), where=lengths[..., None] > 0)
+    np.testing.assert_allclose(critic.gradients(z), np.einsum("km,kmd->kd", terms, units), atol=1e-12)
 
 
 @pytest.mark.parametrize("count", [0, 1, 7, 8, 50])

@@ -145,6 +145,15 @@ def test_a_potential_on_the_line_is_optimal_and_constant_outside_its_knots(seed:
     assert found.derivative(np.array([low - 1, high + 1])).tolist() == [0, 0]
 
 
+def test_samples_that_are_equal_but_for_the_rounding_of_sums_have_a_constant_potential() -> None:
+    """Every point of P three times in Q: the sums of 1000 thirds of weights are off by more than a few units."""
+    where = np.random.default_rng(5).standard_normal(1000)
+    mass = np.concatenate([np.full(1000, 1 / 1000), np.full(3000, -1 / 3000)])
+    found = line_potential(np.concatenate([where, np.repeat(where, 3)]), mass)
+    assert found.at(where).tolist() == [0.0] * 1000
+    assert found.derivative(where).tolist() == [0.0] * 1000
+
+
 def test_the_derivative_of_w1_on_the_line_is_its_differences() -> None:
     rng = np.random.default_rng(6)
     where, mass = rng.standard_normal(15), np.concatenate([rng.dirichlet(np.ones(6)), -rng.dirichlet(np.ones(9))])
