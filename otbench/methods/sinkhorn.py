@@ -18,7 +18,7 @@ from otbench.types import Array, SamplePair
 
 #: Points nearer to an atom than this share of their sizes are subtracted before anything else; of others, products of
 #: matrices lose three digits at most.
-NEAR = 1e-3
+NEAR_AN_ATOM = 1e-3
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,7 +55,7 @@ class SoftTransform:
         pull[lengths == 0] = 0.0
         origin = np.median(self.atoms, axis=0)
         ends, starts = z - origin, self.atoms - origin
-        near = lengths < NEAR * np.add.outer(np.linalg.norm(ends, axis=1), np.linalg.norm(starts, axis=1))
+        near = lengths < NEAR_AN_ATOM * np.add.outer(np.linalg.norm(ends, axis=1), np.linalg.norm(starts, axis=1))
         far = np.where(near, 0.0, pull)
         gradients: Array = far.sum(axis=1)[:, None] * ends - far @ starts
         rows, cols = np.nonzero(near)
