@@ -12,7 +12,10 @@ from otbench.methods.fitted import Fitted
 from otbench.methods.gradient_penalty import GradientPenalty
 from otbench.methods.group_sort import GroupSort
 from otbench.methods.least_squares import LeastSquares
+from otbench.methods.max_sliced import MaxSliced
 from otbench.methods.quadratic import Quadratic
+from otbench.methods.sinkhorn import Sinkhorn
+from otbench.methods.sliced import Sliced
 from otbench.methods.spectral_norm import SpectralNorm
 from otbench.methods.three_player import ThreePlayer
 from otbench.methods.weight_clip import WeightClip
@@ -32,6 +35,9 @@ METHODS: dict[str, type[Method]] = {
     "zero": Zero,
     "linear": Linear,
     "potential": Potential,
+    "sinkhorn": Sinkhorn,
+    "sliced": Sliced,
+    "max_sliced": MaxSliced,
 }
 
 __all__ = ["METHODS", "Discriminator", "Fitted", "Job", "Method", "WeightClip", "method"]

@@ -68,13 +68,13 @@ class McShane:
     v: Array
 
     def values(self, z: Array) -> Array:
-        parts = [self._distances(z[rows]).min(axis=1) for rows in self._blocks(len(z))]
+        parts = [self._distances(z[rows]).min(axis=1) for rows in row_blocks(len(z), len(self.atoms))]
         values: Array = np.concatenate(parts)
         return values
 
     def gradients(self, z: Array) -> Array:
         """The unit ray from the active atom; 0 at an atom, where f has a kink."""
-        active = [self._distances(z[rows]).argmin(axis=1) for rows in self._blocks(len(z))]
+        active = [self._distances(z[rows]).argmin(axis=1) for rows in row_blocks(len(z), len(self.atoms))]
         rays = z - self.atoms[np.concatenate(active)]
         lengths = np.linalg.norm(rays, axis=1, keepdims=True)
         gradients: Array = np.divide(rays, lengths, out=np.zeros_like(rays), where=lengths > 0)
@@ -88,10 +88,11 @@ class McShane:
         distances: Array = cdist(z, self.atoms) - self.v
         return distances
 
-    def _blocks(self, count: int) -> list[slice]:
-        """The rows 0 to ``count`` in slices whose distances take DISTANCES_AT_ONCE numbers at most."""
-        step = max(1, DISTANCES_AT_ONCE // len(self.atoms))
-        return [slice(k, k + step) for k in range(0, max(count, 1), step)]
+
+def row_blocks(count: int, atoms: int) -> list[slice]:
+    """The rows 0 to ``count`` in slices whose distances to the atoms take DISTANCES_AT_ONCE numbers at most."""
+    step = max(1, DISTANCES_AT_ONCE // atoms)
+    return [slice(k, k + step) for k in range(0, max(count, 1), step)]
 
 
 @dataclass(frozen=True, eq=False)

@@ -15,7 +15,7 @@ from otbench.results.tables.gan import GAN
 from otbench.types import Array
 
 #: Critics that are there to be held against others: what runs have in common when they have nothing to compare.
-BASELINES = ("zero", "linear", "potential", "untrained")
+BASELINES = ("zero", "linear", "potential", "sinkhorn", "sliced", "max_sliced", "untrained")
 
 #: Columns of curves that are the machine's, not the GAN's.
 CLOCKS = ("seconds_critic", "seconds_generator", "seconds_exact")

@@ -11,7 +11,7 @@ from otbench.transport.certificate import TOLERANCE, from_below
 from otbench.transport.dense import cost_matrix
 from otbench.transport.envelope import ROWS_AT_ONCE
 from otbench.transport.exact import solve_pair
-from otbench.transport.pot import MAX_ITERATIONS, OPTIMAL, pot
+from otbench.transport.pot import LARGEST_SCALING, MAX_ITERATIONS, OPTIMAL, pot
 from otbench.types import Array, SamplePair
 
 Solver = Literal["dense", "sparse", "lazy", "assignment", "sinkhorn"]
@@ -21,10 +21,6 @@ FIRST_REG = 0.125
 
 #: The most levels, and the most iterations of one; tens of iterations are enough as a rule.
 LEVELS, ITERATIONS_A_LEVEL = 20, 1000
-
-#: POT moves the scalings u, v into the potentials, and rebuilds its kernel, when one exceeds this. Its own limit, 1000,
-#: is exceeded at every iteration from a thousand points on, where scalings start at 1/n: no plan then comes of it.
-LARGEST_SCALING = 1e30
 
 #: A level ends where the column sums of its plan are wrong by this share of the mass, about: what rounding the plan to
 #: the exact marginals then adds to its cost is small beside one per cent.

@@ -54,19 +54,24 @@ def cost_matrix(x: Any, y: Any) -> Array:
         if x.shape[1] != y.shape[1]:
             raise InputError(f"x and y must have the same dimension; got {x.shape[1]} and {y.shape[1]}")
         check_dense_memory(len(x), len(y))
-        sizes = np.abs(np.concatenate([x, y]))
-        largest = sizes.max()
-        smallest = sizes.min(where=sizes > 0, initial=largest)
-        # squares of differences beyond 1e±154 leave the range of float64; none is smaller than 2^-53 of a point
-        if largest < 2.0**400 and (smallest > 2.0**-400 or largest == 0):
-            matrix: Array = cdist(x, y)
-            return matrix
-        if smallest > 2.0**-400 * largest:
-            exponent = int(np.frexp(largest)[1])
-            matrix = cdist(np.ldexp(x, -exponent), np.ldexp(y, -exponent))
-            with np.errstate(over="ignore"):
-                return _counted(np.ldexp(matrix, exponent))
-        return _counted(np.array([_far_distances(point, y) for point in x]))
+        return distances(x, y)
+
+
+def distances(x: Array, y: Array) -> Array:
+    """``cost_matrix`` of validated points for which there is room."""
+    sizes = np.abs(np.concatenate([x, y]))
+    largest = sizes.max()
+    smallest = sizes.min(where=sizes > 0, initial=largest)
+    # squares of differences beyond 1e±154 leave the range of float64; none is smaller than 2^-53 of a point
+    if largest < 2.0**400 and (smallest > 2.0**-400 or largest == 0):
+        matrix: Array = cdist(x, y)
+        return matrix
+    if smallest > 2.0**-400 * largest:
+        exponent = int(np.frexp(largest)[1])
+        matrix = cdist(np.ldexp(x, -exponent), np.ldexp(y, -exponent))
+        with np.errstate(over="ignore"):
+            return _counted(np.ldexp(matrix, exponent))
+    return _counted(np.array([_far_distances(point, y) for point in x]))
 
 
 def _counted(matrix: Array) -> Array:

@@ -57,9 +57,7 @@ def solve_line(x: Array, y: Array, a: Array, b: Array) -> tuple[Plan, Array, Arr
     Source: Santambrogio 2015, Prop. 2.17.
     """
     where = np.concatenate([x, y])
-    order = np.argsort(where, kind="stable")
-    ahead = np.cumsum(np.concatenate([a, -b])[order])[:-1]
-    ahead[np.abs(ahead) < 2 * ULP] = 0.0
+    order, ahead = mass_ahead(where, np.concatenate([a, -b]))
     steps = -np.sign(ahead) * np.diff(where[order])
     potential = np.empty(len(where))
     potential[order] = np.concatenate([[0.0], np.cumsum(steps)])
@@ -67,3 +65,12 @@ def solve_line(x: Array, y: Array, a: Array, b: Array) -> tuple[Plan, Array, Arr
     some = found.data > 0
     plan = Plan(found.row[some].astype(np.intp), found.col[some].astype(np.intp), found.data[some])
     return plan, potential[: len(x)], -potential[len(x) :]
+
+
+def mass_ahead(where: Array, mass: Array) -> tuple[Indices, Array]:
+    """The order (k,) of the places ``where`` (k,) of points of both laws, and by how much the distribution function of
+    x is above that of y after each of them but the last (k - 1,); the ``mass`` (k,) of points of y is negative."""
+    order = np.argsort(where, kind="stable")
+    ahead = np.cumsum(mass[order])[:-1]
+    ahead[np.abs(ahead) < 2 * ULP] = 0.0
+    return order, ahead

@@ -18,7 +18,8 @@ PROBE_POINTS, SOLVE_POWER = 1024, 1.37
 
 
 def expected_seconds(cells: Sequence[Cell], workers: int, device: str) -> float:
-    """The wall seconds that ``cells`` are expected to take: each kind of cell is probed once, and scaled by its steps.
+    """The wall seconds that ``cells`` are expected to take: each kind of cell is probed once, and scaled by its steps,
+    or where a fit takes none by its pairs of points.
 
     Cells are of one kind where all that sets their cost is equal: the method but for clip value and rate, the dimension
     and the sample sizes. The probe is a real run of some cells of one sample, from points to rows, with ``PROBE_STEPS``
@@ -44,8 +45,8 @@ def _probe(some: Sequence[Cell], kind: Sequence[Cell], folder: Path, device: str
     wall = time.perf_counter() - start
     fit = statistics.median(float(t["seconds_fit"] or 0) for t in timings)
     steps = max(_steps(cell) for cell in some)
-    training = fit * steps / min(steps, PROBE_STEPS) if steps else fit
     (n, m), (p, q) = some[0].sizes(), shortened[0].sizes()
+    training = fit * steps / min(steps, PROBE_STEPS) if steps else fit * (n * m / (p * q))
     samples = len({cell.sample_key for cell in kind})
     rest = max(0.0, wall - len(some) * fit) * (n * m / (p * q)) ** SOLVE_POWER
     return [len(kind) * training, samples * rest]

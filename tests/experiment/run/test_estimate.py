@@ -29,6 +29,17 @@ def test_training_time_grows_with_the_steps(steps: int, tmp_path: Path, monkeypa
     assert expected_seconds(cells, 3, "cpu") == pytest.approx(steps, abs=0.5)
 
 
+def test_a_fit_without_steps_grows_with_the_pairs_of_points(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With a machine that takes a second for 1024 x 1024 points, which are all that a probe is given."""
+
+    def pretend(task: Sequence[Group], *_: Any) -> list[tuple[Any, Any]]:
+        return [({}, {"seconds_fit": 1.0}) for group in task for _ in group]
+
+    monkeypatch.setattr(otbench.experiment.run.estimate, "run_task", pretend)
+    cells = declare(tmp_path, sampling="{ n = 4096, m = 2048 }", method='{ name = "sinkhorn", reg = [0.1, 1.0] }').cells
+    assert expected_seconds(cells, 1, "cpu") == pytest.approx(2 * 8, abs=0.5)
+
+
 def test_the_small_experiment_takes_seconds(small_results: Path) -> None:
     cells = load_experiment(str(small_results.parent.parent / "small.toml")).cells
     assert 0.01 < expected_seconds(cells, 1, "cpu") < 60

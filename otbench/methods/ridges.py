@@ -1,0 +1,63 @@
+"""Critics that look at points along a few directions: means of functions of one variable each."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from otbench.transport.line_potential import LinePotential
+from otbench.types import Array
+
+#: By how much, relatively, the rounding of a singular value may make it too small.
+NORM_ROUNDING = 1e-12
+
+
+@dataclass(frozen=True, eq=False)
+class Ridges:
+    """f(z) = mean_k phi_k(<theta_k, z - origin>), with unit ``directions`` theta (k, d) and 1-Lipschitz ``parts`` phi.
+
+    It is Lipschitz with |Theta|_2 / sqrt(k), Theta being the matrix whose rows are the directions. For any z, z' the
+    numbers t_k = |<theta_k, z - z'>| bound the parts' differences, and by the inequality of Cauchy and Schwarz
+
+        |f(z) - f(z')| <= (1/k) sum_k t_k <= (1/k) sqrt(k) |t|_2 = |Theta (z - z')|_2 / sqrt(k).
+
+    That is 1 where all directions are one, and about 1/sqrt(d) where they are many and look everywhere.
+    """
+
+    directions: Array
+    origin: Array
+    parts: tuple[LinePotential, ...]
+
+    def values(self, z: Array) -> Array:
+        total = np.zeros(len(z))
+        for direction, part in zip(self.directions, self.parts, strict=True):
+            total += part.at(along(direction, z - self.origin))
+        return total / len(self.parts)
+
+    def gradients(self, z: Array) -> Array:
+        """mean_k phi_k'(<theta_k, z - origin>) theta_k; at a knot phi_k' is the mean of the slopes beside it."""
+        total = np.zeros(z.shape)
+        for direction, part in zip(self.directions, self.parts, strict=True):
+            total += part.derivative(along(direction, z - self.origin))[:, None] * direction
+        return total / len(self.parts)
+
+    def constants(self) -> tuple[None, float]:
+        norm = float(np.linalg.norm(self.directions, 2)) / len(self.parts) ** 0.5
+        return None, min(norm * (1 + NORM_ROUNDING), 1.0)  # |Theta|_2 is at most the root of the sum of squares
+
+
+def along(direction: Array, z: Array) -> Array:
+    """<direction, z> (n,) of points z (n, d), summed coordinate by coordinate.
+
+    Unlike a product of matrices it gives a point one number wherever it stands, so that a sample's points lie on the
+    knots that were made of them.
+    """
+    total = np.zeros(len(z))
+    for entry, column in zip(direction, z.T, strict=True):
+        total += entry * column
+    return total
+
+
+def middle(x: Array, y: Array) -> Array:
+    """The median (d,) of all points in every coordinate: sums along directions round least if taken from there."""
+    centre: Array = np.median(np.concatenate([x, y]), axis=0)
+    return centre
