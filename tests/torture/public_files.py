@@ -14,7 +14,7 @@ from disguises import Rng, pick
 from public_functions import Case
 
 from otbench.problems.funnel_files import funnel_pairs
-from otbench.results.tables.published import SCORE_COLUMNS, read_scores
+from otbench.results.tables.published_scores import SCORE_COLUMNS, read_scores
 
 
 def csv(rng: Rng, folder: Path) -> Case:
@@ -97,7 +97,7 @@ def npz(rng: Rng, folder: Path) -> Case:
 
 def scores(rng: Rng, folder: Path) -> Case:
     file = folder / "scores.csv"
-    rows = [[2, 4, "QC", *rng.standard_normal(len(SCORE_COLUMNS) - 3).round(3)] for _ in range(2)]
+    rows = [[2, 4 + k, "QC", *rng.standard_normal(len(SCORE_COLUMNS) - 3).round(3)] for k in range(2)]
     place = SCORE_COLUMNS.index("method")
     rows = [[*(v for v in row[:2]), *row[3:]] for row in rows]
     lines = [",".join(map(str, [*row[:place], "QC", *row[place:]])) for row in rows]
