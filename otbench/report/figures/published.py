@@ -37,10 +37,11 @@ def published(table: pd.DataFrame) -> Figure | None:
     down = -(-len(names) // across)
     figure, grid = plt.subplots(down, across, figsize=(2.1 * across, 2.0 * down + 0.5), sharex=True, sharey=True,
                                 squeeze=False, layout="constrained")  # fmt: skip
-    for panel, name in zip(grid.flat, names, strict=False):
+    for k, (panel, name) in enumerate(zip(grid.flat, names, strict=False)):
         _panel(panel, critics[critics["method"] == name])
         panel.set_title(name)
         panel.set_xticks(range(len(dims)), [str(dim) for dim in dims])
+        panel.tick_params(labelbottom=k + across >= len(names))  # of the lowest in its column
     for panel in grid.flat[len(names) :]:
         panel.set_visible(False)
     for panels in grid:
