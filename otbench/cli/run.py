@@ -245,7 +245,7 @@ def _say_what_was_not_published(declared: "Experiment") -> None:
     taken = {cell.problem for cell in declared.cells if getattr(cell.problem, "origin", "") == "file"}
     known = is_published(pd.DataFrame([problem.columns("problem") for problem in taken]))
     if others := int((~known).sum()):
-        print(f"{others} of {many(len(known), 'pair')} differ from those published: no scores are put beside them")
+        print(f"pairs other than the published ones, which have no scores beside them: {others} of {len(known)}")
 
 
 def _list_cells(cells: "list[Cell]") -> None:

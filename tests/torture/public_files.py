@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import rubbish
+import torch
 from disguises import Rng, pick
 from public_functions import Case
 
@@ -91,6 +92,19 @@ def npz(rng: Rng, folder: Path) -> Case:
                     if not np.array_equal(np.lib.format.read_array(member, allow_pickle=False), part):
                         return f"another {name}_{dim}_{funnels} than the file's"
         return ""
+
+    return lambda: funnel_pairs(file), look
+
+
+def pt(rng: Rng, folder: Path) -> Case:
+    file = folder / "pair.pt"
+    state = {"net.centers": torch.tensor(rng.uniform(-2, 2, (3, 2))), "net.bias": torch.tensor(rng.standard_normal(3))}
+    torch.save(state, file)
+    file.write_bytes(spoilt_file(file.read_bytes(), rng))
+
+    def look(found: Any) -> str:
+        same = [np.array_equal(part, tensor) for part, tensor in zip(found[2, 3], state.values(), strict=True)]
+        return "" if all(same) else "another pair than was saved, and its checksums fit"
 
     return lambda: funnel_pairs(file), look
 

@@ -60,7 +60,7 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         patch.setitem(PUBLISHED_PAIRS, (3, 2), "0" * 64)
         done = otbench("run", "small.toml", "--pairs", "pairs.npz", "--engine", "inline", cwd=folder)
         assert done.code == 0, done.err
-        assert done.out.startswith("1 of 2 pairs differ from those published: no scores are put beside them\n")
+        assert done.out.startswith("pairs other than the published ones, which have no scores beside them: 1 of 2\n")
         yield folder
 
 
