@@ -107,10 +107,13 @@ def run(
         typer.Option("--fresh", help="Set the results there are aside and start anew; with --only, that cell alone."),
     ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would run and how long; run nothing.")] = False,
-    pairs: Annotated[Path | None, typer.Option(help="Funnel pairs (.npz) for an experiment that takes them.")] = None,
+    pairs: Annotated[
+        Path | None,
+        typer.Option(help="Funnel pairs for an experiment that takes them: an .npz file, or a clone of the benchmark."),
+    ] = None,
     scores: Annotated[
         Path | None,
-        typer.Option(help="Published scores (.csv) of the --pairs; metrics.csv beside them when left out."),
+        typer.Option(help="Published scores of the --pairs, a .csv file or folder; those beside them when left out."),
     ] = None,
 ) -> None:
     """Run what is missing of an experiment, write its tables, and show the headline.
@@ -123,7 +126,7 @@ def run(
     from otbench.experiment.run.rerun import chosen_cells, set_aside
     from otbench.experiment.run.runner import missing_cells, preflight
     from otbench.results.store import Results
-    from otbench.results.tables.published import read_scores
+    from otbench.results.tables.published_scores import read_scores, scores_beside
 
     given: dict[str, object] = {
         "--only": only, "--retry-failed": retry_failed, "--fresh": fresh, "--workers": workers, "--gpus": gpus,
@@ -136,8 +139,9 @@ def run(
         _refuse_for_a_plan(declared, given)
         _run_plan(declared, folder, place, dry_run)
         return
+    scores = scores or (scores_beside(pairs) if pairs else None)
     if scores:
-        read_scores(scores)
+        read_scores(scores)  # nothing is run for a table that could not be made
     anew = fresh and only is None
     cells = list(declared.cells) if anew else chosen_cells(declared, folder, only, retry_failed)
     todo = missing_cells(declared, folder) if cells is None else cells
@@ -148,6 +152,7 @@ def run(
             _list_cells(cells)
         if scores:
             print(f"the published scores in {scores} are kept with them")
+            _say_what_was_not_published(declared)
         return
     if anew:
         preflight(todo, place)  # nothing is set aside for a run that cannot begin
@@ -155,7 +160,7 @@ def run(
             print(f"the results there were are in {moved}", file=sys.stderr)
     command = _again(experiment, results, pairs)
     done = _run_cells(declared, folder, place, cells, command)
-    _report(declared, folder, done, (pairs, scores), command)
+    _report(declared, folder, done, scores, command)
 
 
 def _run_cells(
@@ -183,20 +188,18 @@ def _watched(name: str) -> "Iterator[Callable[[int, int, int], None]]":
         raise typer.Exit(130) from None
 
 
-def _report(
-    declared: "Experiment", folder: "Results", done: "Summary", data: tuple[Path | None, Path | None], command: str
-) -> None:
+def _report(declared: "Experiment", folder: "Results", done: "Summary", scores: Path | None, command: str) -> None:
     """What a run came to: its tables written, its headline, its failures, and its exit status."""
     from otbench.report.markdown import write_tables
-    from otbench.results.tables.published import keep_scores
+    from otbench.results.tables.published_scores import keep_scores
 
     if done.torn:
         print("a torn last line of an interrupted run was dropped; its cell was run again", file=sys.stderr)
     if done.stale:
         print(f"{done.stale} rows of cells no longer declared were set aside in stale.jsonl", file=sys.stderr)
-    pairs, scores = data
-    if pairs:
-        keep_scores(folder.folder, pairs, scores)
+    if scores:
+        keep_scores(folder.folder, scores)
+        _say_what_was_not_published(declared)
     changed = write_tables(folder, "csv")
     print(f"{declared.name}: {done.now} cells run, {done.before} were done; {changed} tables changed")
     for bad, what in ((done.diverged, "diverged"), (done.refused, "refused")):
@@ -233,6 +236,18 @@ def _say_what_would_run(
         print(f"the results there are in {folder.folder} are set aside first")
 
 
+def _say_what_was_not_published(declared: "Experiment") -> None:
+    """A line where some pairs are not those whose scores were published, whatever their dimension and funnels are."""
+    import pandas as pd
+
+    from otbench.results.tables.published_pairs import is_published
+
+    taken = {cell.problem for cell in declared.cells if getattr(cell.problem, "origin", "") == "file"}
+    known = is_published(pd.DataFrame([problem.columns("problem") for problem in taken]))
+    if others := int((~known).sum()):
+        print(f"pairs other than the published ones, which have no scores beside them: {others} of {len(known)}")
+
+
 def _list_cells(cells: "list[Cell]") -> None:
     """The first of some cells by the start of their keys, in words."""
     for cell in cells[:CELLS_SHOWN]:
@@ -263,7 +278,7 @@ def _refuse_clashes(given: dict[str, object]) -> None:
         if given[one] not in (None, False) and given[other] not in (None, False):
             raise InputError(f"{one} with {other}: {why}")
     if given["--scores"] and not given["--pairs"]:
-        raise InputError("--scores are those of --pairs FILE.npz; give both")
+        raise InputError("--scores are those of --pairs; give both")
 
 
 def _refuse_for_a_plan(declared: "Experiment", given: dict[str, object]) -> None:

@@ -1,6 +1,5 @@
 """Minima of funnels: pairs of laws in any dimension whose optimal potential and its gradient are known."""
 
-import hashlib
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from pathlib import Path
@@ -11,7 +10,7 @@ from pydantic import Field, PrivateAttr, model_validator
 
 from otbench.errors import InputError
 from otbench.problems.base import Problem
-from otbench.problems.funnel_files import funnel_pairs
+from otbench.problems.funnel_files import digest, funnel_pairs, pair_bytes
 from otbench.problems.funnel_map import FunnelMap
 from otbench.types import Array
 
@@ -37,7 +36,7 @@ class Funnels(Problem):
 
     ``origin`` says where centres and biases come from. With "own" the centres are uniform in the box and the biases
     ``bias_scale`` N(0, 1), drawn by numpy's ``default_rng([dim, funnels, pair_seed])``. With "file" they are a given
-    pair (``from_file``), known by the SHA-256 of both.
+    pair (``from_file``), known by the SHA-256 of both (``otbench.problems.funnel_files.digest``).
     """
 
     source: ClassVar[str] = "Korotin, Kolesov, Burnaev 2022 (ray-monotone maps of MinFunnel potentials)"
@@ -73,7 +72,8 @@ class Funnels(Problem):
             return [fields]
         path = fields.get("pairs", pairs)
         if not isinstance(path, str):
-            raise InputError("this experiment takes its pairs from a file: pass it with --pairs FILE.npz")
+            what = "a FILE.npz, or a clone of the W1 benchmark"
+            raise InputError(f"this experiment takes its pairs from a file: pass it with --pairs, {what}")
         found = funnel_pairs(Path(path), cls.model_fields["half_width"].default)
         asked = {name: fields.get(name) for name in ("dim", "funnels")}
         wanted = [place for place in found if all(a in (None, b) for a, b in zip(asked.values(), place, strict=True))]
@@ -84,24 +84,21 @@ class Funnels(Problem):
 
     @classmethod
     def from_file(cls, path: str | Path, dim: int, funnels: int, **fields: Any) -> Self:
-        """The pair of that dimension and number of funnels in an .npz file.
+        """The pair of that dimension and number of funnels in a file or folder that ``funnel_pairs`` reads.
 
         Raises:
-            InputError: the file is not what ``funnel_pairs`` reads, or lacks the pair.
+            InputError: it is not what ``funnel_pairs`` reads, or lacks the pair.
         """
         return cls.parse({"pairs": str(path), "dim": dim, "funnels": funnels, **fields}, "")
 
     def _with_pair(self, path: Path) -> Self:
-        pairs = funnel_pairs(path, self.half_width)
-        if (self.dim, self.funnels) not in pairs:
-            known = ", ".join(f"{dim}/{funnels}" for dim, funnels in pairs)
-            raise InputError(f"{path} has no pair of dim {self.dim} with {self.funnels} funnels; it has {known}")
-        pair = b"".join(part.astype("<f8").tobytes() for part in pairs[self.dim, self.funnels])
-        digest = hashlib.sha256(pair).hexdigest()
-        if self.sha256 not in ("", digest):
-            raise InputError(f"{path} changed; the sha256 of its pair is {digest}")
-        filled = self.model_copy(update={"sha256": digest})
-        filled._pair = pair
+        place = (self.dim, self.funnels)
+        pair = funnel_pairs(path, self.half_width, only=place)[place]
+        found = digest(*pair)
+        if self.sha256 not in ("", found):
+            raise InputError(f"{path} changed; the sha256 of its pair is {found}")
+        filled = self.model_copy(update={"sha256": found})
+        filled._pair = pair_bytes(*pair)
         _geometry(filled)
         return filled
 

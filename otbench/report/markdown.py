@@ -13,7 +13,7 @@ from otbench.results.store import SEEDS, Results
 from otbench.results.table_files import write_table
 from otbench.results.tables.cells import cell_columns, to_csv
 from otbench.results.tables.intervals import median_intervals
-from otbench.results.tables.published_sweep import PUBLISHED_CLIP
+from otbench.results.tables.published_methods import CLIPPED, PUBLISHED_CLIP
 
 FormatName = Literal["csv", "markdown", "json", "latex"]
 
@@ -59,11 +59,18 @@ def by_clip(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def gap(gradients: pd.DataFrame, published: pd.DataFrame) -> pd.DataFrame:
-    """What weight clipping loses to scale and to shape, one line per dimension of ``published``: medians over pairs.
+    """What weight clipping loses to scale and to shape, one line per dimension of its lines in ``published``: medians
+    over pairs.
 
     Our own numbers, of the critic re-trained as published, have their intervals over seeds; the published ones are of
     one training and have none.
+
+    Raises:
+        InputError: there is no such line.
     """
+    clipped = published[published["method"] == CLIPPED]
+    if clipped.empty:
+        raise InputError(f"no critic here was clipped to {PUBLISHED_CLIP}, as published; quote another table")
     ours = {"cosine": "cosine", "l2": "gradient_l2", "of it scale": "gradient_l2_of_scale",
             "shape": "gradient_l2_repaired"}  # fmt: skip
     theirs = {"published": "published_cos", "published l2": "published_l2", "best method's": "best_published_cos"}
@@ -71,7 +78,7 @@ def gap(gradients: pd.DataFrame, published: pd.DataFrame) -> pd.DataFrame:
         gradients["method.clip"].astype("float64"), PUBLISHED_CLIP
     )
     lines = gradients[recipe.fillna(False)].set_index("problem.dim")
-    medians = published.groupby("dim")[list(theirs.values())].median()
+    medians = clipped.groupby("dim")[list(theirs.values())].median()
     told = {name: _with_interval(lines.loc[medians.index], column) for name, column in ours.items()}
     table = pd.DataFrame(told | {name: medians[column] for name, column in theirs.items()})
     order = ["cosine", "published", "l2", "published l2", "of it scale", "shape", "best method's"]

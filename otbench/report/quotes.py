@@ -111,7 +111,7 @@ def _derived(
 def _quoted(stored: Stored, match: re.Match[str]) -> pd.DataFrame:
     """The table that a text shows of an experiment, of the rows that fit."""
     published = stored.kind == "published"
-    rows = _fitting(stored.tables["published"] if published else stored.frame, match)
+    rows = _fitting(stored.tables.get("published", pd.DataFrame()) if published else stored.frame, match)
     if rows.empty:
         raise InputError(f"quote {match['open'].strip()!r} fits no rows")
     return gap(stored.tables["gradients"], rows) if published else by_clip(rows)

@@ -20,7 +20,8 @@ from otbench.results.tables.growth import GROWTH_TABLES, growth_frame
 from otbench.results.tables.laws import laws
 from otbench.results.tables.paired import paired
 from otbench.results.tables.pricing import PRICING_TABLES, pricing_frame
-from otbench.results.tables.published import SCORES_FILE, methods, published, read_scores
+from otbench.results.tables.published import methods, published
+from otbench.results.tables.published_scores import SCORES_FILE, read_scores
 from otbench.results.tables.published_sweep import sweep
 from otbench.results.tables.rule_held_out import held_out, rule_table
 from otbench.results.tables.timing import TIMING_TABLES, timing_frame

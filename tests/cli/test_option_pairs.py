@@ -131,7 +131,7 @@ def test_a_pair_of_options_of_run(one: str, other: str, otbench: Otbench, here: 
 
 
 @pytest.mark.parametrize(("options", "said"), [
-    (["--scores", "scores.csv"], "--scores are those of --pairs FILE.npz; give both"),
+    (["--scores", "scores.csv"], "--scores are those of --pairs; give both"),
     (["--pairs", "pairs.npz"], "no problem here takes its pairs from a file; leave --pairs out"),
     (["--engine", "tcp://127.0.0.1:1", "--workers", "2"], "tcp://127.0.0.1:1 has the workers it has"),
     (["--engine", "tcp://127.0.0.1:1", "--gpus", "2"], "tcp://127.0.0.1:1 has the workers it has"),

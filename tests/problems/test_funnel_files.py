@@ -79,7 +79,6 @@ def test_a_file_whose_arrays_break_a_rule_is_refused_with_the_key_and_the_rule(t
 
 def test_what_is_no_npz_file_is_refused(tmp_path, file):
     assert refusal(tmp_path / "absent.npz") == f"no such file: {tmp_path / 'absent.npz'}"
-    assert "no such file" in refusal(tmp_path)
     for name, data in (("text", b"centres"), ("empty", b""), ("npy", b"\x93NUMPY\x01\x00"),
                        ("torn", file.read_bytes()[:-200]), ("pickle", pickle.dumps({"bias_2_4": [1.0]}))):  # fmt: skip
         (tmp_path / name).write_bytes(data)

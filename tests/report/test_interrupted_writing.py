@@ -9,7 +9,7 @@ from failing_disk import interruptions
 
 from otbench.report.check.junit import write_junit
 from otbench.report.quotes import rewrite_quotes
-from otbench.results.tables.published import SCORES_FILE, keep_scores
+from otbench.results.tables.published_scores import SCORES_FILE, keep_scores
 
 QUOTE = "# Mine\n\n<!--quote small/matrix key count as d-->{}<!--/--> rows.\n"
 SCORES = "dim,funnels,method,cos,l2,cost\n2,4,wgan,0.5,0.25,1.5\n2,4,true,1.0,0.0,{}\n"
@@ -24,7 +24,7 @@ def verdict(place: Path) -> None:
 
 
 def scores(place: Path) -> None:
-    keep_scores(place / "published", place / "pairs.npz", place / "metrics.csv")
+    keep_scores(place / "published", place / "metrics.csv")
 
 
 @pytest.mark.parametrize(

@@ -102,7 +102,9 @@ def test_what_is_lost_to_scale_and_to_shape_adds_up_to_the_loss() -> None:
     rng = np.random.default_rng(1)
     ours = {"cosine": "cosine", "gradient_l2_of_scale": "of it scale", "gradient_l2_repaired": "shape"}
     theirs = {"published_cos": "published", "published_l2": "published l2", "best_published_cos": "best method's"}
-    pairs = [{"dim": dim} | {name: float(rng.uniform(0, 1)) for name in theirs} for dim in (2, 2, 2, 4, 4)]
+    pairs = [{"dim": dim, "method": "wgan"} | {name: float(rng.uniform(0, 1)) for name in theirs}
+             for dim in (2, 2, 2, 4, 4)]  # fmt: skip
+    others = [pair | {"method": "sn-gan"} | dict.fromkeys(theirs, 9.0) for pair in pairs]
     lines = []
     for dim, clip, steps in ((2, 0.04, 9), (4, 0.04, 9), (2, 0.08, 9), (4, 0.04, 3), (8, 0.04, 9), (2, None, None)):
         line = {"problem.dim": dim, "method.clip": clip, "method.steps": steps}
@@ -110,7 +112,7 @@ def test_what_is_lost_to_scale_and_to_shape_adds_up_to_the_loss() -> None:
             line |= {f"{name}{end}": float(rng.uniform(0, 1)) for name in ours}
             line[f"gradient_l2{end}"] = line[f"gradient_l2_of_scale{end}"] + line[f"gradient_l2_repaired{end}"]
         lines.append(line)
-    table = gap(pd.DataFrame(lines).astype({"method.steps": "Int64"}), pd.DataFrame(pairs)).set_index("d")
+    table = gap(pd.DataFrame(lines).astype({"method.steps": "Int64"}), pd.DataFrame(pairs + others)).set_index("d")
     assert list(table.index) == [2, 4]
     assert set(table) == {*ours.values(), *theirs.values(), "l2"}
     for line, dim in zip(lines, (2, 4), strict=False):
@@ -120,3 +122,5 @@ def test_what_is_lost_to_scale_and_to_shape_adds_up_to_the_loss() -> None:
         for name, heading in theirs.items():
             due = statistics.median(pair[name] for pair in pairs if pair["dim"] == dim)
             assert table.loc[dim, heading] == pytest.approx(due)
+    with pytest.raises(InputError, match=r"no critic here was clipped to 0\.04, as published"):
+        gap(pd.DataFrame(lines), pd.DataFrame(others))

@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import rubbish
+import torch
 from disguises import Rng, pick
 from public_functions import Case
 
 from otbench.problems.funnel_files import funnel_pairs
-from otbench.results.tables.published import SCORE_COLUMNS, read_scores
+from otbench.results.tables.published_scores import SCORE_COLUMNS, read_scores
 
 
 def csv(rng: Rng, folder: Path) -> Case:
@@ -95,9 +96,22 @@ def npz(rng: Rng, folder: Path) -> Case:
     return lambda: funnel_pairs(file), look
 
 
+def pt(rng: Rng, folder: Path) -> Case:
+    file = folder / "pair.pt"
+    state = {"net.centers": torch.tensor(rng.uniform(-2, 2, (3, 2))), "net.bias": torch.tensor(rng.standard_normal(3))}
+    torch.save(state, file)
+    file.write_bytes(spoilt_file(file.read_bytes(), rng))
+
+    def look(found: Any) -> str:
+        same = [np.array_equal(part, tensor) for part, tensor in zip(found[2, 3], state.values(), strict=True)]
+        return "" if all(same) else "another pair than was saved, and its checksums fit"
+
+    return lambda: funnel_pairs(file), look
+
+
 def scores(rng: Rng, folder: Path) -> Case:
     file = folder / "scores.csv"
-    rows = [[2, 4, "QC", *rng.standard_normal(len(SCORE_COLUMNS) - 3).round(3)] for _ in range(2)]
+    rows = [[2, 4 + k, "QC", *rng.standard_normal(len(SCORE_COLUMNS) - 3).round(3)] for k in range(2)]
     place = SCORE_COLUMNS.index("method")
     rows = [[*(v for v in row[:2]), *row[3:]] for row in rows]
     lines = [",".join(map(str, [*row[:place], "QC", *row[place:]])) for row in rows]

@@ -40,7 +40,7 @@ CASES: dict[str, Callable[[Rng, Path], Case]] = {
     **{name: getattr(public_functions, name) for name in FUNCTIONS},
     "load": public_files.results(lambda where: otbench.load(where), Path),
     "check_results": public_files.results(lambda where: otbench.check_results(where), Results),
-    **{name: getattr(public_files, name) for name in ("csv", "npy", "toml", "npz", "scores")},
+    **{name: getattr(public_files, name) for name in ("csv", "npy", "toml", "npz", "pt", "scores")},
 }
 
 

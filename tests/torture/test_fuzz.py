@@ -52,6 +52,7 @@ def test_rubbish_is_read_or_refused_in_one_line(name: str, small_results: Path, 
 #: How many of each kind; folders are slow to write and check.
 PUBLIC = dict.fromkeys(CASES, 1500) | {
     "load": 600, "check_results": 400, "train": 1000, "audit": 1000, "certify": 1000, "estimate": 500, "toml": 500,
+    "npz": 750, "pt": 750,
 }  # fmt: skip
 
 

@@ -71,7 +71,7 @@ def check_results(results: Results | Stored | str | Path) -> dict[str, list[Viol
     found["seal"] = list(sealed(stored))
     found["pooled"] = list(one_cell_a_line(stored.frame, stored.tables))
     found["tables"] = list(tables(stored))
-    if stored.kind == "published":
+    if "published" in stored.tables:
         found["published scores"] = list(near_published(stored.tables["published"]))
     found["agreement"] = list(promises_kept(stored.frame, stored.meta.get("agree", [])))
     return found

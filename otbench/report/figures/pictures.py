@@ -17,6 +17,7 @@ from otbench.report.figures.heat import heat
 from otbench.report.figures.laws import laws
 from otbench.report.figures.losses import losses
 from otbench.report.figures.pricing import pricing
+from otbench.report.figures.published import published
 from otbench.report.figures.seconds import seconds
 from otbench.report.figures.speed import speed
 from otbench.report.figures.style import STYLE, save
@@ -41,6 +42,7 @@ PICTURES: dict[str, Callable[[Stored], Figure | None]] = {
     "pricing": lambda stored: pricing(stored.frame) if stored.kind == "pricing" else None,
     "saturation": lambda stored: losses(stored.tables["saturation"]) if "saturation" in stored.tables else None,
     "laws": lambda stored: laws(stored.tables["laws"]) if "laws" in stored.tables else None,
+    "published": lambda stored: published(stored.tables["methods"]) if "methods" in stored.tables else None,
     "clip": lambda stored: None if stored.is_study else clip(stored.frame),
     "edge": lambda stored: None if stored.is_study else edge(stored.frame),
     "heat": lambda stored: None if stored.is_study else heat(stored.frame),

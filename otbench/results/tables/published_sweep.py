@@ -3,8 +3,7 @@
 import numpy as np
 import pandas as pd
 
-#: The clip value with which the benchmark's critic was published.
-PUBLISHED_CLIP = 0.04
+from otbench.results.tables.published_methods import PUBLISHED_CLIP
 
 #: What names a pair.
 PAIR = ["dim", "funnels"]
@@ -59,7 +58,7 @@ def trained_longest(frame: pd.DataFrame) -> pd.DataFrame:
     rows = rows[rows["method.steps"] == rows["method.steps"].max()]
     names = {"problem.dim": "dim", "problem.funnels": "funnels", "method.clip": "clip"}
     named: pd.DataFrame = rows.rename(columns=names)
-    return named
+    return named if "clip" in named else named.assign(clip=np.nan)
 
 
 def _never_binds(rows: pd.DataFrame) -> "pd.Series[bool]":

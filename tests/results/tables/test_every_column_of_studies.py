@@ -1,8 +1,6 @@
-"""Every column of the tables of sweeps, measured times and published scores, from made rows, by hand."""
+"""Every column of the tables of sweeps and measured times, from made rows, by hand."""
 
 import itertools
-import math
-import statistics
 from typing import Any
 
 import numpy as np
@@ -11,7 +9,6 @@ import pytest
 from test_every_column_of_generators import with_ends
 
 from otbench.results.tables.clip_sweeps import exponents, worth
-from otbench.results.tables.published import methods, published
 from otbench.results.tables.timing import scaling, timing, timing_frame
 
 Record = dict[str, Any]
@@ -164,89 +161,3 @@ def test_every_point_of_a_sweep_tells_what_it_prints_and_what_it_proves() -> Non
             due = with_ends(at_ratio(both[unit], name, ratio))
             seen = line[name], line[f"{name}_low"], line[f"{name}_high"]
             assert seen == pytest.approx(due, nan_ok=True)
-
-
-# published scores
-
-PAIRS = [(2, 4), (4, 8)]
-
-
-def critics() -> list[Record]:
-    """Three seeds of the critic that is trained as published, two of a sweep of three clip values, shorter ones that
-    count for nothing; all numbers differ.
-
-    The best of the sweep is the middle one for the first pair, and the largest for the second.
-    """
-    rng = np.random.default_rng(2)
-    names = ("cosine", "gradient_l2", "gradient_l2_repaired", "raw", "gradient_scale", "slope_over_w1", "saturation",
-             "spectral_constant")  # fmt: skip
-    rows = []
-    for dim, funnels in PAIRS:
-        law = {"population_w1": float(rng.uniform(1, 2)), "population_stderr": float(rng.uniform(1, 2))}
-        for steps, clip in ((400, 0.04), (400, 0.05), (400, 0.1), (40, 0.05)):
-            for seed in range(2 if steps == 400 and clip > 0.04 else 3):
-                row = {"problem.dim": dim, "problem.funnels": funnels, "method.steps": steps, "method.clip": clip,
-                       "seed": seed, "critic": "weight_clip", "status": "ok", **law}  # fmt: skip
-                rows.append(row | {name: float(rng.uniform(0.1, 0.9)) for name in names})
-                rows[-1]["cosine"] += float((steps, clip) == (400, 0.05 if dim == 2 else 0.1))
-        rows += [rows[-1] | {"status": "diverged"}, rows[-1] | {"critic": "linear", "method.steps": None}]
-    return rows
-
-
-SCORES = pd.DataFrame(
-    [(*pair, name, *values) for pair, rows in zip(PAIRS, [
-        [("wgan", 0.31, 0.61, 1.41), ("true", 1.0, 0.01, 1.71), ("dot", 0.99, 0.02, 1.61), ("other", 0.41, 0.51, 1.31)],
-        [("wgan", 0.32, 0.62, 1.42), ("true", 1.0, 0.02, 1.72)],
-    ], strict=True) for name, *values in rows],
-    columns=["dim", "funnels", "method", "cos", "l2", "cost"],
-)  # fmt: skip
-
-
-def test_published_scores_stand_beside_the_critic_trained_as_long_and_the_best_of_the_sweep() -> None:
-    rows = critics()
-    table = published(pd.DataFrame(rows), SCORES).set_index(["dim", "funnels"])
-    assert sorted(table.index) == PAIRS
-    renamed = {"cos": "cosine", "l2": "gradient_l2", "l2_repaired": "gradient_l2_repaired", "cost": "raw"}
-    renamed |= {name: name for name in ("gradient_scale", "slope_over_w1", "population_w1", "population_stderr")}
-    for pair, best in zip(PAIRS, (("other", 0.41), ("wgan", 0.32)), strict=True):
-        line = table.loc[pair]
-        ours = [r for r in rows if (r["problem.dim"], r["problem.funnels"]) == pair and r["critic"] == "weight_clip"
-                and r["status"] == "ok"]  # fmt: skip
-        long = [r for r in ours if r["method.steps"] == 400]
-        full = [r for r in long if r["method.clip"] == 0.04]
-        due: Record = {name: statistics.median(r[column] for r in full) for name, column in renamed.items()}
-        due |= {"seeds": 3, "cos_min": min(r["cosine"] for r in full), "cos_max": max(r["cosine"] for r in full)}
-        both = [r for r in long if r["seed"] < 2]
-        clips = sorted({r["method.clip"] for r in both})
-        swept = {c: statistics.median(r["cosine"] for r in both if r["method.clip"] == c) for c in clips}
-        best_clip = max(clips, key=lambda c: swept[c])
-        filled = statistics.median(r["saturation"] for r in both if r["method.clip"] == best_clip)
-        due |= {"sweep_clip": best_clip, "sweep_cos": swept[best_clip], "sweep_saturation": filled}
-        due |= {"sweep_at_edge": float(best_clip in (clips[0], clips[-1])), "sweep_tried": 3, "sweep_seeds": 2}
-        due |= {"sweep_never_binds": 0.0, "sweep_gain": swept[best_clip] - swept[0.04]}
-        due["sweep_over_unclipped"] = math.nan  # no two of these clip values leave one critic
-        measured = [name for name in renamed if not name.startswith("population")]
-        due |= {f"{name}_low": min(r[renamed[name]] for r in full) for name in measured}
-        due |= {f"{name}_high": max(r[renamed[name]] for r in full) for name in measured}
-        theirs = {row.method: row for row in SCORES.itertuples() if (row.dim, row.funnels) == pair}
-        due |= {f"published_{name}": getattr(theirs["wgan"], name) for name in ("cos", "l2", "cost")}
-        due |= {"true": theirs["true"].cost, "best_published": best[0], "best_published_cos": best[1]}
-        due["cos_difference"] = due["cos"] - due["published_cos"]
-        due["difference_over_range"] = abs(due["cos_difference"]) / (due["cos_max"] - due["cos_min"])
-        due["sweep_gain_over_range"] = due["sweep_gain"] / (due["cos_max"] - due["cos_min"])
-        due["true_ratio"] = due["population_w1"] / due["true"]
-        assert due["sweep_at_edge"] == float(pair == PAIRS[1])
-        assert set(table) == set(due)
-        assert {name for name in due if line[name] != pytest.approx(due[name], nan_ok=True)} == set()
-    beside = methods(pd.DataFrame(rows), SCORES)
-    assert list(beside) == ["dim", "funnels", "method", "cos", "l2", "cost", "critic"]
-    assert len(beside) == len(SCORES) + len(PAIRS)
-    for pair, part in beside.groupby(["dim", "funnels"]):
-        of_critics = part[part["critic"]]
-        assert of_critics["cos"].is_monotonic_decreasing
-        assert part["critic"].is_monotonic_decreasing, "what is no critic comes last"
-        (own,) = part[part["method"] == "weight_clip (otbench)"].to_dict("records")
-        assert {name: own[name] == table.loc[pair, name] for name in ("cos", "l2", "cost")} == dict.fromkeys(
-            ("cos", "l2", "cost"), True
-        )
-        assert set(part.loc[~part["critic"], "method"]) <= {"true", "dot"}

@@ -1,5 +1,6 @@
 """Published scores beside our own: what is kept, what is compared, what is refused, and population training."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,8 @@ from otbench.report.check.published_rules import near_published
 from otbench.report.markdown import gap
 from otbench.results.folder import Stored
 from otbench.results.store import Results
-from otbench.results.tables.published import SCORE_COLUMNS, read_scores
+from otbench.results.tables.published_pairs import PUBLISHED_PAIRS
+from otbench.results.tables.published_scores import SCORE_COLUMNS
 from otbench.results.tables.published_sweep import sweep
 
 EXPERIMENT = """
@@ -37,12 +39,13 @@ method = { name = "weight_clip", clip = [0.01, 4.0, 5.0], widths = [8], width_pe
 
 SCORES = pd.DataFrame(
     [[2, 4, "wgan", 0.5, 0.9, 0.1], [2, 4, "true", 1.0, 0.0, 0.8], [2, 4, "wgan-gp", 0.8, 0.1, 0.7],
-     [9, 9, "wgan", 0.1, 0.9, 0.1]], columns=SCORE_COLUMNS,
+     [3, 2, "wgan", 0.6, 0.9, 0.1], [9, 9, "wgan", 0.1, 0.9, 0.1]], columns=SCORE_COLUMNS,
 )  # fmt: skip
 
 
 @pytest.fixture(scope="module")
-def ran(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def ran(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """An experiment on two pairs, of which the first is taken for a published one and the second is another one."""
     folder = tmp_path_factory.mktemp("published")
     rng = np.random.default_rng(0)
     np.savez(
@@ -52,9 +55,13 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )  # fmt: skip
     SCORES.to_csv(folder / "metrics.csv", index=False)
     (folder / "small.toml").write_text(EXPERIMENT)
-    done = otbench("run", "small.toml", "--pairs", "pairs.npz", "--engine", "inline", cwd=folder)
-    assert done.code == 0, done.err
-    return folder
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(PUBLISHED_PAIRS, (2, 4), Funnels.from_file(folder / "pairs.npz", 2, 4).sha256)
+        patch.setitem(PUBLISHED_PAIRS, (3, 2), "0" * 64)
+        done = otbench("run", "small.toml", "--pairs", "pairs.npz", "--engine", "inline", cwd=folder)
+        assert done.code == 0, done.err
+        assert done.out.startswith("pairs other than the published ones, which have no scores beside them: 1 of 2\n")
+        yield folder
 
 
 def test_every_pair_of_the_file_is_run_and_widths_follow_the_dimension(ran: Path) -> None:
@@ -79,11 +86,12 @@ def test_the_table_holds_ours_theirs_and_the_difference(ran: Path) -> None:
     assert here["cos_low"] == here["cos_min"] < here["cos"] < here["cos_high"]
     assert here["sweep_tried"] == 4
     assert here["sweep_clip"] in (0.01, 0.04, 4.0)  # of 4 and 5, which give one critic, the smaller
-    assert np.isnan(table.loc[(3, 2), "published_cos"])  # a pair nobody published
+    assert np.isnan(table.loc[(3, 2), "published_cos"])  # there is a score, of another pair of that size
     assert (table["l2_repaired"] <= table["l2"] + 1e-12).all()
     methods = tables["methods"]
-    assert set(methods["method"]) == {"weight_clip (otbench)", "wgan", "true", "wgan-gp"}
-    assert 9 not in set(methods["dim"])
+    lines = set(zip(methods["dim"], methods["by"], methods["method"], strict=True))
+    published = {(2, "published", name) for name in ("wgan", "true", "wgan-gp")}
+    assert lines == published | {(2, "otbench", "wgan"), (3, "otbench", "wgan")}
 
 
 def test_what_was_run_checks_and_its_tables_are_written(ran: Path) -> None:
@@ -96,7 +104,7 @@ def test_what_was_run_checks_and_its_tables_are_written(ran: Path) -> None:
 
 
 def test_scores_far_from_the_published_are_violations() -> None:
-    near = pd.DataFrame({"dim": 2, "funnels": range(8), "published_cos": 0.3})
+    near = pd.DataFrame({"dim": 2, "funnels": range(8), "method": "wgan", "published_cos": 0.3})
     near = near.assign(difference_over_range=1.99, true_ratio=1.04)
     assert list(near_published(near)) == []
     one = near.assign(difference_over_range=[2.01] + [0.0] * 7)
@@ -113,7 +121,7 @@ def test_scores_far_from_the_published_are_violations() -> None:
 def test_without_its_pairs_the_experiment_says_what_it_needs(ran: Path) -> None:
     done = otbench("run", "small.toml", cwd=ran)
     assert done.code == 2
-    assert done.err.strip().endswith("this experiment takes its pairs from a file: pass it with --pairs FILE.npz")
+    assert done.err.strip().endswith("from a file: pass it with --pairs, a FILE.npz, or a clone of the W1 benchmark")
     assert len(done.err.splitlines()) == 1
 
 
@@ -123,23 +131,6 @@ def test_a_failed_cell_names_the_file_that_running_it_alone_needs(ran: Path) -> 
     done = otbench("run", "long.toml", "--pairs", "pairs.npz", *limit, cwd=ran)
     assert done.code == 3
     assert "alone: otbench run long.toml --pairs pairs.npz --only " in done.err
-
-
-@pytest.mark.parametrize(
-    ("text", "rule"),
-    [
-        ("dim,funnels,method,cos,l2\n", "must have the columns dim, funnels, method, cos, l2, cost"),
-        ("dim,funnels,method,cos,l2,cost\n2,4,wgan,nan,1,1\n", "must hold finite numbers"),
-        ("dim,funnels,method,cos,l2,cost\n2,4,wgan,much,1,1\n", "must hold finite numbers"),
-        ("dim,funnels,method,cos,l2,cost\n,2,4,wgan,1,1,1\n", "has a row with more cells than its header names"),
-        ("", "is not a table of scores"),
-    ],
-)
-def test_scores_that_are_none_are_one_line(text: str, rule: str, tmp_path: Path) -> None:
-    (tmp_path / "scores.csv").write_text(text)
-    with pytest.raises(InputError, match=rule) as error:
-        read_scores(tmp_path / "scores.csv")
-    assert "\n" not in str(error.value)
 
 
 # training on fresh draws
