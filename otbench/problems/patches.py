@@ -11,8 +11,8 @@ from otbench.errors import InputError
 from otbench.problems.base import Mode, Problem, direction
 from otbench.types import Array, Indices
 
-#: Pixels of either photograph, from top to bottom and from left to right, and their colours.
-HEIGHT, WIDTH, COLOURS = 427, 640, 3
+#: Pixels of either photograph from top to bottom and from left to right, and the colours of a pixel.
+HEIGHT, WIDTH, CHANNELS = 427, 640, 3
 
 #: The level of a pixel that is as bright as can be.
 WHITE = 255.0
@@ -114,7 +114,7 @@ class Patches(Problem):
 
 @cache
 def _photographs() -> dict[str, NDArray[np.uint8]]:
-    """Both photographs, each (HEIGHT, WIDTH, COLOURS)."""
+    """Both photographs, each (HEIGHT, WIDTH, CHANNELS)."""
     from sklearn.datasets import load_sample_images  # a second to import, and only this problem needs it
 
     china, flower = load_sample_images().images
@@ -124,7 +124,7 @@ def _photographs() -> dict[str, NDArray[np.uint8]]:
 def _patches(photograph: str, side: int, rows: Indices, columns: Indices) -> Array:
     """The patches (n, dim) whose upper left corners are at the pixels (rows, columns): pixel by pixel, colours last."""
     windows = np.lib.stride_tricks.sliding_window_view(_photographs()[photograph], (side, side), axis=(0, 1))
-    chosen = windows[rows, columns].transpose(0, 2, 3, 1)  # (n, side, side, COLOURS)
+    chosen = windows[rows, columns].transpose(0, 2, 3, 1)  # (n, side, side, CHANNELS)
     levels: Array = chosen.reshape(len(rows), -1) / WHITE
     return levels
 
@@ -133,6 +133,6 @@ def _blurred(x: Array, side: int, deviation: float) -> Array:
     """Patches blurred within themselves, as if mirrored at their edges."""
     from scipy.ndimage import gaussian_filter  # half a second to import
 
-    images = x.reshape(-1, side, side, COLOURS)
+    images = x.reshape(-1, side, side, CHANNELS)
     blurred: Array = gaussian_filter(images, (0, deviation, deviation, 0), mode="reflect")
     return blurred.reshape(x.shape)
