@@ -234,6 +234,11 @@ FIELDS: list[tuple[str, str, float | None, float | None, dict[str, Any]]] = [
     ("digits", "shared", 0.0, 1.0, {}),
     ("digits", "digit", 0, 9, {}),
     ("digits", "other", 0, 9, {}),
+    ("mnist", "dim", 784, 784, {}),
+    ("patches", "brightness", -1.0, 1.0, {}),
+    ("patches", "blur", 0.25, 16.0, {}),
+    ("patches", "pixels", 0, 320, {}),
+    ("patches", "noise", 5e-324, 1.0, {}),
     ("funnels", "half_width", TINY, None, {"bias_scale": 0.0}),
     ("funnels", "power", 1.0, 32.0, {}),
     ("funnels", "bias_scale", 0.0, None, {}),
@@ -255,7 +260,7 @@ def test_a_field_of_a_family_is_taken_to_its_ends_and_no_further(
     for value, up in ((least, False), (largest, True)):
         if value is None:
             continue
-        other = {} if family in {"digits", "segments"} else {"dim": 3}
+        other = {} if family in {"digits", "mnist", "patches", "segments"} else {"dim": 3}
         other |= {"digit": 3} if field == "other" else {"other": 4} if field == "digit" else {}
         assert getattr(problem(family, **{field: value} | given | other), field) == value
         with pytest.raises(InputError, match=field):

@@ -19,9 +19,9 @@ class Sampling(Spec):
     """How points are drawn: n of P and m of Q, in a mode; without n and m 1024 of a law, and all rows of data.
 
     "coupled" and "independent" say how y is drawn. With "population" critics train on fresh draws at every step, and
-    are read on n coupled points. ``fresh`` points of each law are held out: every critic is read on them once more, so
-    that it says something of the laws. They are drawn independently of the sample, or are rows of data that the sample
-    leaves over; without ``fresh`` there are none.
+    are read on n points, coupled where an optimal coupling is known. ``fresh`` points of each law are held out: every
+    critic is read on them once more, so that it says something of the laws. They are drawn independently of the sample,
+    or are rows of data that the sample leaves over; without ``fresh`` there are none.
     """
 
     kind: ClassVar[str] = "sampling"

@@ -9,7 +9,9 @@ from otbench.problems.concentric import Balls, Spheres
 from otbench.problems.digits import Digits
 from otbench.problems.funnels import Funnels
 from otbench.problems.lift import Lift
+from otbench.problems.mnist import Mnist
 from otbench.problems.partial_move import PartialMove
+from otbench.problems.patches import Patches
 from otbench.problems.scaling import Scaling
 from otbench.problems.segments import Segments
 from otbench.problems.shared_mass import SharedMass
@@ -27,6 +29,8 @@ PROBLEMS: dict[str, type[Problem]] = {
     "lift": Lift,
     "funnels": Funnels,
     "digits": Digits,
+    "mnist": Mnist,
+    "patches": Patches,
     "arrays": Arrays,
 }
 

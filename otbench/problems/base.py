@@ -25,8 +25,9 @@ class Problem(Spec):
     """Two laws P and Q on R^dim, of which samples can be drawn.
 
     A subclass gives ``coupling``, which draws pairs of an optimal coupling, and what is known of the laws:
-    ``population_w1``, ``population_overlap`` and so on. Behind coupled sampling stands a lemma: where T moves every
-    point along a ray of one 1-Lipschitz f, f(x) - f(T(x)) = |x - T(x)|, the exact W1 of the samples x_i and T(x_i) is
+    ``population_w1``, ``population_overlap`` and so on. Where no optimal coupling is known, ``has_coupling`` is False,
+    and only one side of a pair is ever used. Behind coupled sampling stands a lemma: where T moves every point along a
+    ray of one 1-Lipschitz f, f(x) - f(T(x)) = |x - T(x)|, the exact W1 of the samples x_i and T(x_i) is
     sum_i a_i |x_i - T(x_i)| for *any* weights a.
     """
 
@@ -70,6 +71,11 @@ class Problem(Spec):
         """Kullback-Leibler divergence KL(P, Q) = int p log(p/q) in nats, may be infinite; None where unknown."""
         return None
 
+    @property
+    def has_coupling(self) -> bool:
+        """Whether the pairs that ``coupling`` draws are known to be of an optimal coupling of the laws."""
+        return True
+
     def velocity(self, y: Array) -> Array | None:
         """How the points y (m, dim) of Q move with the family's parameter theta: dy/dtheta (m, dim), or None.
 
@@ -78,7 +84,10 @@ class Problem(Spec):
         return None
 
     def coupling(self, rng: np.random.Generator, n: int) -> tuple[Array, Array, Array | None]:
-        """n draws (x_i, y_i) of an optimal coupling as x (n, dim) and y (n, dim), with weights (n,) or None."""
+        """n draws (x_i, y_i) of an optimal coupling as x (n, dim) and y (n, dim), with weights (n,) or None.
+
+        Where ``has_coupling`` is False it is any coupling of the laws.
+        """
         raise NotImplementedError
 
     def targets(self, rng: np.random.Generator, n: int) -> Array:
@@ -118,8 +127,8 @@ class Problem(Spec):
             n: points of P; 1024 of a law and all rows of data where it is None.
             m: points of Q; n, or all rows of data, where it is None.
             mode: "coupled" samples have y_i = T(x_i), so that their W1 is known in closed form; "independent" ones
-                draw y afresh, as a user's data are drawn; "population" ones are coupled points on which a critic is
-                read that was trained on ``fresh`` ones.
+                draw y afresh, as a user's data are drawn; "population" ones are points on which a critic is read that
+                was trained on ``fresh`` ones, coupled where an optimal coupling is known.
             seed: which of the random streams is used.
 
         Raises:
@@ -130,10 +139,10 @@ class Problem(Spec):
         check_room(n, m, self.dim)
         x, images, a = self.coupling(self._rng(f"{mode} x", n, m, seed), n)
         rays = self.potential_gradient(x)
-        if mode != "independent":
+        if mode != "independent" and self.has_coupling:
             return SamplePair(x, images, a, a, images, rays)
         _, y, b = self.coupling(self._rng(f"{mode} y", n, m, seed), m)
-        return SamplePair(x, y, a, b, images, rays)
+        return SamplePair(x, y, a, b, images if self.has_coupling else None, rays)
 
     def held_out(
         self, count: int, n: int | None = None, m: int | None = None, *, mode: Mode = "independent", seed: int = 0
@@ -148,7 +157,7 @@ class Problem(Spec):
         self.check_fresh(count, n, m, mode)
         x, images, a = self.coupling(self._rng(f"{mode} held out x", n, m, count, seed), count)
         _, y, b = self.coupling(self._rng(f"{mode} held out y", n, m, count, seed), count)
-        return SamplePair(x, y, a, b, images, self.potential_gradient(x))
+        return SamplePair(x, y, a, b, images if self.has_coupling else None, self.potential_gradient(x))
 
     def check_fresh(self, count: int, n: int | None, m: int | None, mode: Mode) -> None:
         """InputError where ``count`` points of each law cannot be held out beside a sample of n and m."""

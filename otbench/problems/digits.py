@@ -1,119 +1,28 @@
-"""Handwritten digits: scikit-learn's 1797 images of 8 x 8 pixels, scaled to [0, 1]; real data, without a law."""
+"""Handwritten digits: scikit-learn's 1797 images of 8 x 8 pixels, scaled to [0, 1]."""
 
 from functools import cache
-from typing import ClassVar, Literal, Self
+from typing import ClassVar, Literal
 
-import numpy as np
-from pydantic import Field, model_validator
+from pydantic import Field
 
-from otbench.errors import InputError
-from otbench.inputs import as_whole
-from otbench.problems.base import Mode, Problem, check_left, check_request, data_size
-from otbench.types import Array, SamplePair
+from otbench.problems.handwriting import Handwriting
+from otbench.types import Array, Indices
 
-DIM = 64
+SMALL_IMAGE = 8 * 8
 
 
-class Digits(Problem):
-    """Images of digits, drawn without replacement. No closed form is known: the exact solver is the only truth.
-
-    ``comparison`` says what is compared. With "classes" it is images of ``digit`` with images of ``other``. With
-    "halves" it is two disjoint random halves of ``digit``, which shows what sampling alone costs. With "noisy" it is
-    ``digit`` with its copy to which Gaussian noise of deviation ``noise`` was added, on all but a share ``shared`` of
-    the rows, which is the overlap.
-    """
+class Digits(Handwriting):
+    """Small images of digits, drawn without replacement: two classes, halves of one, or a class and a noisy copy."""
 
     source: ClassVar[str] = "Alpaydin, Kaynak 1998 (UCI optical recognition of handwritten digits), as in scikit-learn"
 
     name: Literal["digits"] = "digits"
-    dim: int = Field(DIM, ge=DIM, le=DIM)
-    comparison: Literal["classes", "halves", "noisy"] = "classes"
-    digit: int = Field(0, ge=0, le=9)
-    other: int = Field(1, ge=0, le=9)
-    noise: float = Field(0.1, gt=0)
-    shared: float = Field(0.0, ge=0, le=1)
+    dim: int = Field(SMALL_IMAGE, ge=SMALL_IMAGE, le=SMALL_IMAGE)
 
-    @model_validator(mode="after")
-    def _two_classes(self) -> Self:
-        if self.comparison == "classes" and self.digit == self.other:
-            raise ValueError(f"two classes must differ; got {self.digit} twice: compare its halves instead")
-        return self
+    @staticmethod
+    @cache
+    def _labelled() -> tuple[Array, Indices]:
+        from sklearn.datasets import load_digits  # a second to import, and only this problem needs it
 
-    @property
-    def population_w1(self) -> float | None:
-        """0 of two halves of one class, which are of one law; else it is not known."""
-        return 0.0 if self.comparison == "halves" else None
-
-    @property
-    def population_overlap(self) -> float | None:
-        """1 of two halves of one class, which are of one law; of two classes it is not known."""
-        return {"noisy": self.shared, "halves": 1.0, "classes": None}[self.comparison]
-
-    def sizes(self, n: int | None, m: int | None, mode: Mode) -> tuple[int, int]:
-        """n and m, or all the rows there are where they are None."""
-        n, m = check_request(n, m, mode)
-        if mode == "coupled":
-            raise InputError('digits have no known optimal coupling; use mode = "independent"')
-        if mode == "population":
-            raise InputError('digits are data, with no law to draw fresh points from; use mode = "independent"')
-        first, second = self._available()
-        n = data_size("n", n, first)
-        if self.comparison == "noisy":
-            if m not in (None, n):
-                raise InputError(f"a noisy copy has as many rows as the original; got m = {m} for n = {n}")
-            return n, n
-        return n, data_size("m", m, second)
-
-    def sample(
-        self, n: int | None = None, m: int | None = None, *, mode: Mode = "independent", seed: int = 0
-    ) -> SamplePair:
-        """n and m images drawn without replacement, or all of them; the same arguments give the same images."""
-        seed, (n, m) = as_whole("seed", seed), self.sizes(n, m, mode)
-        rng = self._rng(n, m, seed)
-        x, y = self._shuffled(rng)
-        if self.comparison != "noisy":
-            return SamplePair(x[:n], y[:m])
-        moves = np.arange(n) >= round(self.shared * n)
-        return SamplePair(x[:n], x[:n] + self.noise * moves[:, None] * rng.standard_normal((n, DIM)))
-
-    def held_out(
-        self, count: int, n: int | None = None, m: int | None = None, *, mode: Mode = "independent", seed: int = 0
-    ) -> SamplePair:
-        """Images that the sample leaves over, from the same classes or halves."""
-        seed, (n, m) = as_whole("seed", seed), self.sizes(n, m, mode)
-        self.check_fresh(count, n, m, mode)
-        x, y = self._shuffled(self._rng(n, m, seed))
-        return SamplePair(x[n : n + count], y[m : m + count])
-
-    def check_fresh(self, count: int, n: int | None, m: int | None, mode: Mode) -> None:
-        n, m = self.sizes(n, m, mode)
-        if self.comparison == "noisy":
-            raise InputError("a noisy copy moves with its original, so nothing can be held out; leave fresh out")
-        first, second = self._available()
-        check_left(count, first - n, second - m)
-
-    def _shuffled(self, rng: np.random.Generator) -> tuple[Array, Array]:
-        """All images that x and y are drawn from, in random order; those of a noisy copy are the same."""
-        x = rng.permutation(_rows(self.digit))
-        if self.comparison == "classes":
-            return x, rng.permutation(_rows(self.other))
-        return (x[: len(x) // 2], x[len(x) // 2 :]) if self.comparison == "halves" else (x, x)
-
-    def _available(self) -> tuple[int, int]:
-        """How many images there are for x and for y."""
-        first, second = len(_rows(self.digit)), len(_rows(self.other))
-        return (first // 2, first - first // 2) if self.comparison == "halves" else (first, second)
-
-
-@cache
-def _load() -> tuple[Array, Array]:
-    from sklearn.datasets import load_digits  # a second to import, and only this problem needs it
-
-    images, labels = load_digits(return_X_y=True)
-    return images / 16.0, labels
-
-
-def _rows(digit: int) -> Array:
-    images, labels = _load()
-    rows: Array = images[labels == digit]
-    return rows
+        images, labels = load_digits(return_X_y=True)
+        return images / 16.0, labels

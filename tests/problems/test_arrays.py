@@ -1,4 +1,4 @@
-"""Real data: a user's own arrays from files, and the handwritten digits."""
+"""A user's own data: arrays from files."""
 
 import io
 import os
@@ -6,7 +6,6 @@ import pickle
 
 import numpy as np
 import pytest
-from sklearn.datasets import load_digits
 
 from otbench.errors import InputError
 from otbench.problems import problem
@@ -199,52 +198,3 @@ def test_real_data_know_no_coupling(folder):
     for p in (arrays(folder), problem("digits")):
         with pytest.raises(InputError, match='no known optimal coupling; use mode = "independent"'):
             p.sample(mode="coupled")
-
-
-def rows_of(digit):
-    images, labels = load_digits(return_X_y=True)
-    return {tuple(row) for row in images[labels == digit] / 16}
-
-
-@pytest.mark.parametrize(("digit", "other"), [(0, 1), (8, 3)])
-def test_two_classes_of_digits_are_those_of_scikit_learn(digit, other):
-    pair = problem("digits", digit=digit, other=other).sample()
-    assert {tuple(row) for row in pair.x} == rows_of(digit)
-    assert {tuple(row) for row in pair.y} == rows_of(other)
-    assert (pair.x.min(), pair.x.max()) == (0.0, 1.0)
-
-
-def test_the_halves_of_a_digit_are_disjoint_and_make_up_the_digit():
-    p = problem("digits", comparison="halves", digit=5)
-    pair = p.sample()
-    first, second = ({tuple(row) for row in part} for part in (pair.x, pair.y))
-    assert first | second == rows_of(5)
-    assert not first & second
-    assert pair.coincident() == 0.0
-    assert (p.population_overlap, p.population_w1) == (1.0, 0.0)  # of one law
-    assert abs(len(pair.x) - len(pair.y)) <= 1
-    assert not np.array_equal(pair.x, p.sample(seed=1).x)
-
-
-@pytest.mark.parametrize("shared", [0.0, 0.25, 0.5, 1.0])
-def test_a_noisy_copy_shares_the_rows_it_says_and_is_noisy_elsewhere(shared):
-    p = problem("digits", comparison="noisy", digit=7, shared=shared, noise=0.3)
-    pair = p.sample(100)
-    assert pair.coincident() == pytest.approx(shared)
-    assert p.population_overlap == shared
-    noise = (pair.y - pair.x)[round(100 * shared) :]
-    assert noise.std() == pytest.approx(0.3, rel=5 / noise.size**0.5) if shared < 1 else not noise.size
-
-
-@pytest.mark.parametrize(
-    ("comparison", "n", "m", "message"),
-    [
-        ("classes", 179, None, "n must be between 1 and the 178 rows there are; got 179"),
-        ("classes", None, 183, "m must be between 1 and the 182 rows there are; got 183"),
-        ("halves", 90, None, "n must be between 1 and the 89 rows there are; got 90"),
-        ("noisy", 10, 9, "a noisy copy has as many rows as the original; got m = 9 for n = 10"),
-    ],
-)
-def test_more_digits_than_there_are_is_refused(comparison, n, m, message):
-    with pytest.raises(InputError, match=message):
-        problem("digits", comparison=comparison).sample(n, m)

@@ -6,7 +6,7 @@ import pytest
 from otbench.errors import InputError, UnknownNameError
 from otbench.problems import PROBLEMS, problem
 
-GENERATED = sorted(set(PROBLEMS) - {"digits", "arrays"})
+GENERATED = sorted(set(PROBLEMS) - {"digits", "mnist", "patches", "arrays"})
 
 
 def one_line(caught):
@@ -20,7 +20,7 @@ def one_line(caught):
     ("typo", "meant"),
     [("translatoin", "translation"), ("scalling", "scaling"), ("sphere", "spheres"), ("ball", "balls"),
      ("segment", "segments"), ("shared-mass", "shared_mass"), ("Lift", "lift"), ("digit", "digits"),
-     ("array", "arrays"), ("funnel", "funnels")],
+     ("array", "arrays"), ("funnel", "funnels"), ("mnits", "mnist"), ("patch", "patches")],
 )  # fmt: skip
 def test_an_unknown_problem_is_refused_with_the_nearest_name(typo, meant):
     message = f"unknown problem '{typo}': did you mean '{meant}'\\?"
@@ -41,7 +41,7 @@ def test_a_name_near_to_nothing_is_refused_with_all_the_names():
      ("spheres", "iner", "inner"), ("balls", "outter", "outer"), ("segments", "teta", "theta"),
      ("shared_mass", "overlaps", "overlap"), ("lift", "rigth", "right"),
      ("digits", "comparision", "comparison"), ("arrays", "sha", "sha256"),
-     ("funnels", "powr", "power")],
+     ("funnels", "powr", "power"), ("mnist", "digits", "digit"), ("patches", "bluring", "blur")],
 )  # fmt: skip
 def test_an_unknown_field_is_refused_with_the_nearest_name(name, typo, meant):
     message = f"unknown field of problem '{name}' '{typo}': did you mean '{meant}'\\?"
@@ -67,6 +67,10 @@ def test_an_unknown_field_is_refused_with_the_nearest_name(name, typo, meant):
         ("lift", {"dim": 2, "left": "cauchy"}, "left: .*'normal'.*; got 'cauchy'"),
         ("shared_mass", {"dim": 2, "weights": "equal"}, "weights: .*'uniform' or 'mixture'; got 'equal'"),
         ("digits", {"digit": 1.5}, "digit: .*integer.*; got 1.5"),
+        ("mnist", {"noise": "0.1"}, "noise: .*valid number; got '0.1'"),
+        ("patches", {"dim": "192"}, "dim: input should be 192, 768 or 3072; got '192'"),
+        ("patches", {"pixels": 1.0}, "pixels: .*valid integer; got 1.0"),
+        ("patches", {"comparison": "halves"}, "comparison: .*'photographs', 'sides', 'same', .*; got 'halves'"),
         ("arrays", {"x": 5, "y": 6}, "x: .*valid string; got 5"),
         ("arrays", {}, "x: field required"),
     ],
@@ -113,6 +117,12 @@ def test_a_dimension_below_one_is_refused_by_every_problem(name, dim):
         ("digits", {"dim": 64, "digit": 1, "other": 1}, "two classes must differ; got 1 twice"),
         ("digits", {"dim": 64, "shared": 1.5}, "shared: .*less than or equal to 1; got 1.5"),
         ("digits", {"dim": 64, "noise": 0.0}, "noise: .*greater than 0; got 0.0"),
+        ("mnist", {"dim": 64}, "dim: .*greater than or equal to 784; got 64"),
+        ("mnist", {"dim": 785}, "dim: .*less than or equal to 784; got 785"),
+        ("mnist", {"dim": 784, "digit": 1, "other": 1}, "two classes must differ; got 1 twice"),
+        ("patches", {}, "dim: input should be 192, 768 or 3072; got 2"),
+        ("patches", {"dim": 192, "noise": 0.0}, "noise: .*greater than 0; got 0.0"),
+        ("patches", {"dim": 192, "photograph": "face"}, "photograph: input should be 'china' or 'flower'; got 'face'"),
     ],
 )
 def test_a_value_out_of_range_is_refused_with_the_rule_and_the_value(name, fields, message):

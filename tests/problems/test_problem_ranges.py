@@ -4,7 +4,7 @@ import itertools
 
 import numpy as np
 import pytest
-from families import FAMILIES, SIGMAS
+from families import FAMILIES, OWN_DIMS, SIGMAS
 
 from otbench.errors import InputError
 from otbench.problems import PROBLEMS, problem
@@ -42,6 +42,11 @@ RANGES = {
         for count, width, bias in ((1, 1e-100, 0.0), (5, 1e-8, 0.0), (5, 1.0, 1.0), (7, 2.5, 0.0), (3, 1e6, 1e5))
         for power in (1.0, 1.5, 8.0, 32.0)
     ],
+    "patches": [
+        {"comparison": kind, "brightness": level, "photograph": photograph, "blur": 0.25, "pixels": 0, "noise": 1.0}
+        for kind, level in (("same", 1.0), ("moved", 1.0), *(("brighter", b) for b in (-1.0, 0.0, 1e-6, 1.0)))
+        for photograph in ("china", "flower")
+    ],
 }  # fmt: skip
 
 #: What a shift may be of the sample's own size, and less: below, x + shift is x in the last places.
@@ -49,6 +54,10 @@ FELT = 1e-6
 
 
 families = pytest.mark.parametrize("name", RANGES)
+
+
+def made(name, fields):
+    return problem(name, dim=OWN_DIMS.get(name, (3,))[0], **fields)
 
 
 def lost(fields):
@@ -64,7 +73,7 @@ def test_every_family_with_laws_is_here():
 def test_the_coupling_is_as_long_as_w1_and_runs_along_the_rays(name):
     for fields in RANGES[name]:
         if not lost(fields):
-            the_coupling_keeps_its_laws(problem(name, dim=3, **fields))
+            the_coupling_keeps_its_laws(made(name, fields))
 
 
 def the_coupling_keeps_its_laws(p):
@@ -81,7 +90,7 @@ def the_coupling_keeps_its_laws(p):
 
 @families
 def test_divergences_keep_their_ranges_and_inequalities(name):
-    for p in (problem(name, dim=3, **fields) for fields in RANGES[name]):
+    for p in (made(name, fields) for fields in RANGES[name]):
         overlap, js, kl = p.population_overlap, p.population_js, p.population_kl
         tv = 1 if overlap is None else 1 - overlap
         assert -1e-9 <= tv <= 1 + 1e-9, p

@@ -14,7 +14,7 @@ from otbench.results.store import Results
 from otbench.results.tables.cells import frame_of
 from otbench.types import SamplePair
 
-WITH_POTENTIAL = {"funnels", "translation"}
+WITH_POTENTIAL = {"funnels", "patches", "translation"}
 
 
 @cases(1, 3, 32)

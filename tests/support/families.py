@@ -30,7 +30,17 @@ FAMILIES = {
         {"left": "logistic", "right": "normal", "location": 0.2, "scale": 3.0},
     ],
     "funnels": [{"funnels": 1}, {"funnels": 9, "power": 3.0, "half_width": 0.8, "bias_scale": 0.5}],
+    "patches": [
+        {"comparison": "brighter", "brightness": 0.1},
+        {"comparison": "brighter", "brightness": -0.03, "photograph": "flower"},
+    ],
 }
+
+#: Families whose points are images have dimensions of their own, whichever a test asks for.
+OWN_DIMS = {"patches": (192,)}
+
+#: Laws with atoms, of which a point may come twice.
+ATOMS = {"patches"}
 
 
 def cases(*dims, leave_out=()):
@@ -39,7 +49,7 @@ def cases(*dims, leave_out=()):
         for name, family in FAMILIES.items()
         if name not in leave_out
         for fields in family
-        for dim in dims
+        for dim in OWN_DIMS.get(name, dims)
         if dim > 1 or name != "segments"
     ]
     ids = [f"{name}-{dim}-" + "-".join(map(str, fields.values())) for name, dim, fields in chosen]

@@ -11,7 +11,7 @@ import psutil
 from threadpoolctl import threadpool_info
 
 #: The packages whose version can change a number.
-PACKAGES = ("otbench", "torch", "POT", "numpy", "scipy", "pandas", "scikit-learn", "distributed")
+PACKAGES = ("otbench", "torch", "POT", "numpy", "scipy", "pandas", "scikit-learn", "pillow", "distributed")
 
 
 def machine_facts(device: str) -> dict[str, str | int | None]:

@@ -136,10 +136,12 @@ def closed_forms(frame: pd.DataFrame) -> Iterator[Violation]:
     error = (frame["primal"] - frame["coupled_w1"]).abs()
     floor = frame["sampling_floor"] * (1 + TOLERANCE)
     yield from at_most("|primal - coupled W1| <= sampling floor", frame, error, floor + slack)
-    coupled = frame["sampling.mode"] != "independent"  # "population" reads its critics on coupled points
+    coupled = frame["sampling.mode"] != "independent"  # "population" reads its critics on coupled points, if it can
     sound = frame["status"] != "refused"
     known = frame[["coupled_w1", "coupled_stderr", "population_w1"]].notna()
-    there = (known.all(axis=1) & (frame["sampling_floor"].notna() | ~sound)) | (~known["coupled_w1"] & ~coupled)
+    whole_form = known.all(axis=1) & (frame["sampling_floor"].notna() | ~sound)
+    unpaired = ~coupled | ((frame["sampling.mode"] == "population") & ~known["population_w1"])
+    there = whole_form | (~known["coupled_w1"] & unpaired)
     yield from holds("closed form", frame, there, "missing in part", "whole, or absent")
     floor = frame["sampling_floor"].where(coupled)
     yield from at_most("floor is 0 when coupled", frame, floor.abs(), 0.0)

@@ -22,12 +22,14 @@ DRAWN_BOUNDS: Any = (
 def laws(table: pd.DataFrame) -> Figure | None:
     """Bounds over the points of a sample, one row of panels per dimension and one column per problem, with intervals.
 
-    They are over W1 of the laws, and in the data's unit where the laws are equal. There is a line per cell: of the
-    clipped critics one for every depth and clip value. None where no law was sampled in two sizes.
+    They are over W1 of the laws, and in the data's unit where the laws are equal; laws whose W1 is not known are left
+    out. There is a line per cell: of the clipped critics one for every depth and clip value. None where no law was
+    sampled in two sizes.
 
     Args:
         table: the table of laws (``otbench.results.tables.laws``).
     """
+    table = table[table["population_w1"].notna()]
     if table["sampling.n"].nunique() < 2:
         return None
     table = table.assign(title=table["problem.name"].where(table["population_w1"] > 0, "equal laws"))

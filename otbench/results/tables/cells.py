@@ -33,6 +33,9 @@ SUMMARISED = (*(f"{rung}_over_w1" for rung in RUNGS), "skill", *COSINES, *OF_LAW
 #: Columns that the agreement table shows whether the experiment varies them or not.
 KEYS_ALWAYS = ("problem.name", "problem.dim", "population_overlap", "sampling.mode", "critic", "method.clip")
 
+#: Problems that are data without a law: samples of several seeds are drawn from the same rows.
+WITHOUT_LAW = frozenset({"arrays", "digits", "mnist"})
+
 
 def frame_of(rows: Sequence[Row]) -> pd.DataFrame:
     """Rows as a frame with cell columns, measured columns and derived columns, sorted by the cells."""
@@ -44,6 +47,11 @@ def frame_of(rows: Sequence[Row]) -> pd.DataFrame:
     if order:
         frame = frame.sort_values(order, key=_sortable, kind="stable", ignore_index=True)
     return pd.concat([frame, _derived(frame)], axis=1)
+
+
+def of_laws(rows: pd.DataFrame) -> "pd.Series[bool]":
+    """Whether each row's sample was drawn from laws, so that samples of several seeds are independent of each other."""
+    return ~rows["problem.name"].isin(WITHOUT_LAW)
 
 
 def most_frequent(rows: pd.DataFrame) -> pd.DataFrame:

@@ -5,7 +5,7 @@ import pandas as pd
 
 from otbench.confidence import upper_confidence
 from otbench.results.store import SEEDS
-from otbench.results.tables.cells import cell_columns
+from otbench.results.tables.cells import cell_columns, of_laws
 from otbench.results.tables.intervals import medians_over_seeds
 
 #: What is summarised over seeds: bounds of the samples' W1, then those of the laws'.
@@ -34,7 +34,7 @@ def laws(frame: pd.DataFrame) -> pd.DataFrame | None:
     below = (rows["held_out_lower"] <= rows["population_w1"]).astype("float64")
     known = rows["population_w1"].notna() & rows["held_out_lower"].notna()
     parts["covered"] = below.where(known).groupby([rows[name] for name in keys], dropna=False, sort=False).mean()
-    of_law = rows[rows["coupled_w1"].notna()].drop_duplicates([*keys, "seed"]).groupby(keys, dropna=False, sort=False)
+    of_law = rows[of_laws(rows)].drop_duplicates([*keys, "seed"]).groupby(keys, dropna=False, sort=False)
     parts["upper"] = of_law["primal"].mean()
     parts["upper_bound"] = of_law["primal"].agg(lambda w1: upper_confidence(w1.to_numpy()) if len(w1) > 1 else np.nan)
     parts["upper_covered"] = (parts["upper_bound"] >= parts["population_w1"]).astype("float64").where(

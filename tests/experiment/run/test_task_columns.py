@@ -206,9 +206,13 @@ def test_where_y_is_the_images_of_x_there_is_no_floor_and_it_is_not_solved_for(m
     assert len(list(tmp_path.iterdir())) == 3
 
 
-def test_data_without_a_coupling_have_neither_a_closed_form_nor_a_floor(tmp_path: Path) -> None:
-    digits = Cell(problem("digits"), Sampling(n=5, m=7), method("zero"), 0, 0)
-    ((row, _),) = run_task([[digits]], tmp_path, "cpu")
+@pytest.mark.parametrize(("name", "sampling"), [
+    ("digits", Sampling(n=5, m=7)), ("patches", Sampling(n=5, m=7)), ("patches", Sampling(n=5, mode="population")),
+])  # fmt: skip
+def test_without_a_known_coupling_there_is_neither_a_closed_form_nor_a_floor(
+    name: str, sampling: Sampling, tmp_path: Path
+) -> None:
+    ((row, _),) = run_task([[Cell(problem(name), sampling, method("zero"), 0, 0)]], tmp_path, "cpu")
     assert [row[name] for name in ("coupled_w1", "coupled_stderr", "sampling_floor", "population_w1")] == [None] * 4
     assert row["primal"] > 0  # type: ignore[operator]
 

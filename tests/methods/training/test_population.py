@@ -3,11 +3,12 @@
 import numpy as np
 import pytest
 import torch
-from families import cases
+from families import ATOMS, OWN_DIMS, cases
 
 from otbench.errors import InputError
 from otbench.methods.training.population import PopulationSource
-from otbench.problems import problem
+from otbench.problems import PROBLEMS, problem
+from otbench.results.tables.cells import WITHOUT_LAW
 
 MIXTURES = {"shared_mass", "partial_move"}  # drawn with weights in half of their cases
 
@@ -41,7 +42,7 @@ def test_every_critic_is_shown_its_own_law_s_points_of_that_very_step(
             assert torch.equal(shown[:10], due)
 
 
-@cases(2, leave_out=MIXTURES)
+@cases(2, leave_out=MIXTURES | ATOMS)
 def test_no_point_is_drawn_twice(name, dim, fields):
     p = problem(name, dim=dim, **fields)
     steps = [p.fresh(20, 20, seed, step) for seed in (0, 1) for step in (0, 1, 2**40)]
@@ -64,15 +65,21 @@ def test_fresh_points_have_the_laws_of_samples(name, dim, fields):
             assert (np.abs(one.mean(axis=0) - other.mean(axis=0)) <= 5 * error + 1e-12).all()
 
 
-@pytest.mark.parametrize(("name", "text"), [("digits", "digits are data, with no law"), ("arrays", "arrays are data")])
-def test_data_have_no_fresh_points(name, text, tmp_path):
+@pytest.mark.parametrize("name", sorted(WITHOUT_LAW))
+def test_data_have_no_fresh_points(name, tmp_path):
     np.save(tmp_path / "z.npy", np.ones((3, 2)))
     files = {"x": "z.npy", "y": "z.npy", "folder": str(tmp_path)} if name == "arrays" else {}
     p = problem(name, **files)
     for ask in (lambda: p.fresh(2, 2, 0, 0), lambda: p.sample(2, mode="population")):
-        with pytest.raises(InputError, match=text) as caught:
+        with pytest.raises(InputError, match=f"{name} are data, with no law to draw fresh points from") as caught:
             ask()
         assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", sorted(set(PROBLEMS) - WITHOUT_LAW))
+def test_all_that_are_no_data_have_fresh_points(name):
+    p = problem(name, dim=OWN_DIMS.get(name, (2,))[0])
+    assert [z.shape for z in p.fresh(2, 3, 0, 0)] == [(2, p.dim), (3, p.dim)]
 
 
 def test_weighted_mixtures_have_no_fresh_points():

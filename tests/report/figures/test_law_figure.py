@@ -84,3 +84,12 @@ def test_laws_that_were_sampled_in_one_size_are_not_drawn() -> None:
     assert fewer is not None
     assert [axes.get_title() for axes in fewer.axes[:2]] == ["translation", "equal laws"]
     plt.close("all")
+
+
+def test_laws_whose_w1_is_not_known_are_not_drawn_as_equal_ones() -> None:
+    rows = table()
+    figure = laws(rows.assign(population_w1=rows["population_w1"].where(rows["problem.name"] != "spheres")))
+    assert figure is not None
+    assert [axes.get_title() for axes in figure.axes[:2]] == ["translation", "equal laws"]
+    assert laws(rows.assign(population_w1=np.nan)) is None
+    plt.close("all")

@@ -8,6 +8,7 @@ import pytest
 from scipy import stats
 
 from otbench.confidence import lower_confidence
+from otbench.results.tables.cells import WITHOUT_LAW
 from otbench.results.tables.laws import laws
 from otbench.results.tables.paired import paired
 
@@ -83,10 +84,12 @@ def test_a_difference_of_nothing_is_not_better() -> None:
     assert (table["difference_median"] == 0.0).all()
 
 
-def test_data_without_a_law_have_no_upper_bound_and_unknown_laws_no_coverage() -> None:
-    table = laws(frame(coupled_w1=np.nan, population_w1=np.nan))
+@pytest.mark.parametrize("name", ["patches", *sorted(WITHOUT_LAW)])
+def test_data_without_a_law_have_no_upper_bound_and_unknown_laws_no_coverage(name: str) -> None:
+    table = laws(frame(**{"problem.name": name, "coupled_w1": np.nan, "population_w1": np.nan}))
     assert table is not None
-    assert table[["upper", "upper_bound", "upper_covered", "covered"]].isna().all(axis=None)
+    assert table[["upper_covered", "covered"]].isna().all(axis=None)
+    assert (table[["upper", "upper_bound"]].isna() == (name in WITHOUT_LAW)).all(axis=None)
     assert table["held_out_median"].notna().all()
 
 
