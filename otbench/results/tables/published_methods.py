@@ -29,8 +29,8 @@ CLIPPED = "wgan"
 
 #: The ten critics of the benchmark. What it calls wgan-qp is the one-sided c-transform of a minibatch, and not the loss
 #: of Su 2018, which is our ``quadratic``. The scores of the reversed three-player method are of its mover, not of a
-#: gradient of its critic. What has no line here was not published: "dot" of the scores, the exact plan of 4096 points, goes to
-#: barycentres, which ``potential`` does not.
+#: gradient of its critic. What has no line here was not published: "dot" of the scores, the exact plan of 4096 points,
+#: goes to barycentres, which ``potential`` does not.
 #:
 #: Source: Korotin, Kolesov, Burnaev 2022; names and steps from notebooks/test_nd.ipynb of their repository.
 PUBLISHED_METHODS = (
