@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 from pydantic import Field
 
 from otbench.methods.mlp import Activation
-from otbench.methods.neural import Layers, Neural, Update
+from otbench.methods.neural import Layers, Neural
+from otbench.methods.training.recipes import Update
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -1,8 +1,7 @@
 """What methods have in common whose critics are networks that a loss trains on minibatches."""
 
 import itertools
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
@@ -11,6 +10,7 @@ from otbench.methods.base import Job, Method
 from otbench.methods.fitted import Fitted
 from otbench.methods.functions import Critic
 from otbench.methods.mlp import AnyActivation, Mlp
+from otbench.methods.training.recipes import Update
 
 if TYPE_CHECKING:  # torch loads when something is trained, not when an experiment is read
     from torch import Tensor
@@ -20,18 +20,6 @@ if TYPE_CHECKING:  # torch loads when something is trained, not when an experime
 
 #: (in, out) of every layer of a network.
 Layers = Sequence[tuple[int, ...]]
-
-
-@dataclass(frozen=True)
-class Update:
-    """One update of a training step: which networks descend which loss, so many times on the points of the step.
-
-    ``loss`` gives one number for every critic (E,), from the points, values and gradients of a ``Step``.
-    """
-
-    loss: "Callable[[Step], Tensor]"
-    networks: tuple[str, ...] = ("critic",)
-    times: int = 1
 
 
 class Neural(Method):

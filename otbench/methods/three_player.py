@@ -7,7 +7,8 @@ from pydantic import Field
 from otbench.methods.functions import Critic
 from otbench.methods.mlp import Activation, Mlp
 from otbench.methods.movers import RaysOfMover
-from otbench.methods.neural import Layers, Neural, Update
+from otbench.methods.neural import Layers, Neural
+from otbench.methods.training.recipes import Update
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -13,6 +13,7 @@ from otbench.results.store import Results, Row, keys_digest
 from otbench.results.tables.cells import agreement, clip, exact, frame_of, losses, timing
 from otbench.results.tables.clip_sweeps import exponents, is_sweep, worth
 from otbench.results.tables.convergence import CONVERGENCE_TABLES, convergence_frame
+from otbench.results.tables.critics import critics
 from otbench.results.tables.crossings import crossing_law, crossings
 from otbench.results.tables.gan import curve_frame
 from otbench.results.tables.gradients import gradients
@@ -146,6 +147,7 @@ TABLES: dict[str, Callable[[Stored], pd.DataFrame | None]] = {
     "clip": lambda stored: clip(stored.frame),
     "laws": lambda stored: laws(stored.frame),
     "paired": lambda stored: paired(stored.frame),
+    "critics": lambda stored: critics(stored.frame, stored.clock),
     "exact": lambda stored: exact(stored.frame),
     "timing": lambda stored: timing(stored.frame, stored.clock),
     "saturation": lambda stored: losses(stored.frame) if stored.frame["js"].notna().any() else None,

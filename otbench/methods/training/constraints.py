@@ -11,7 +11,7 @@ from otbench.methods.training.parameters import Shapes
 from otbench.types import Array
 
 #: Added to the length of a vector before it is divided by it.
-TINY = 1e-15
+SHORTEST = 1e-15
 
 
 class Constraint(Protocol):
@@ -95,5 +95,5 @@ def nearest_orthonormal(weight: Array) -> Array:
 
 
 def _unit(vectors: Tensor) -> Tensor:
-    unit: Tensor = vectors / (torch.linalg.vector_norm(vectors, dim=1, keepdim=True) + TINY)
+    unit: Tensor = vectors / (torch.linalg.vector_norm(vectors, dim=1, keepdim=True) + SHORTEST)
     return unit

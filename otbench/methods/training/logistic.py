@@ -9,15 +9,12 @@ from otbench.methods.fitted import Fitted
 from otbench.methods.training.clipped import check_device, one_thread
 from otbench.methods.training.minibatch import MinibatchSource
 from otbench.methods.training.network import Stack
-from otbench.methods.training.optimisers import Adam
+from otbench.methods.training.optimisers import ADAM_EPS, Adam
 from otbench.methods.training.parameters import initial_parameters
 from otbench.methods.training.population import PopulationSource
 from otbench.methods.training.recipes import LogisticRecipe
 from otbench.methods.training.source import PointSource
 from otbench.types import Law, SamplePair
-
-#: The eps of Adam.
-ADAM_EPS = 1e-8
 
 #: Discriminators that are trained together: enough that calls cost little, few enough for the cache.
 TOGETHER = 16

@@ -13,8 +13,9 @@ from otbench.deadline import check_deadline
 from otbench.methods.fitted import Fitted
 from otbench.methods.training.clipped import check_device, one_thread
 from otbench.methods.training.differentiable import Differentiable
+from otbench.methods.training.engine import DTYPES
 from otbench.methods.training.minibatch import MinibatchSource, stream_seed
-from otbench.methods.training.optimisers import Adam
+from otbench.methods.training.optimisers import ADAM_EPS, Adam
 from otbench.methods.training.parameters import Shapes, filled_shapes, initial_parameters
 from otbench.methods.training.population import PopulationSource
 from otbench.methods.training.recipes import NeuralRecipe
@@ -22,13 +23,8 @@ from otbench.methods.training.source import PointSource
 from otbench.methods.training.step import Chance, Step
 from otbench.types import Law, SamplePair
 
-#: The eps of Adam.
-ADAM_EPS = 1e-8
-
 #: Bytes of activations that the critics of one batch may have on a CPU, and critics in a batch.
-WORKING_SET, TOGETHER = 8 * 2**20, 64
-
-DTYPES = {"float32": torch.float32, "float64": torch.float64}
+ACTIVATIONS_AT_ONCE, MOST_TOGETHER = 8 * 2**20, 64
 
 
 def train_networks(
@@ -69,7 +65,7 @@ def batch_size(method: NeuralRecipe, dim: int, device: str) -> int:
     """How many critics share a batch: as many as have their activations in a CPU's cache."""
     width = sum(out for layers in method.networks(dim).values() for _, out in filled_shapes(layers))
     several = 1 if device == "cpu" else 64
-    return max(1, min(TOGETHER * several, several * WORKING_SET // (4 * 2 * method.batch * (width + dim))))
+    return max(1, min(MOST_TOGETHER * several, several * ACTIVATIONS_AT_ONCE // (4 * 2 * method.batch * (width + dim))))
 
 
 class NeuralEngine:
@@ -84,7 +80,7 @@ class NeuralEngine:
         laws: Sequence[Law] | None = None,
     ) -> None:
         self.method, dim = methods[0], pairs[0].dim
-        like = torch.empty(0, dtype=DTYPES[self.method.dtype], device=device)
+        like = torch.empty(0, dtype=DTYPES[self.method.dtype][0], device=device)
         self.networks = {
             name: self._network(name, layers, seeds, like) for name, layers in self.method.networks(dim).items()
         }

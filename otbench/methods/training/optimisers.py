@@ -4,6 +4,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+#: The eps of Adam where a method has no field for it.
+ADAM_EPS = 1e-8
+
 
 class RMSProp:
     """RMSProp: v ← alpha v + (1 - alpha) g², theta ← theta - lr g / (sqrt v + eps).

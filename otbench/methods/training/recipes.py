@@ -1,15 +1,18 @@
 """The fields of a recipe that training reads; as recipes import training, training knows recipes by these alone."""
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, Self
 
 from otbench.methods.mlp import Activation, AnyActivation, Mlp
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
+
+    from torch import Tensor
 
     from otbench.methods.functions import Critic
-    from otbench.methods.neural import Update
     from otbench.methods.training.constraints import Constraint
+    from otbench.methods.training.step import Step
 
 
 class Recipe(Protocol):
@@ -64,6 +67,18 @@ class LogisticRecipe(Recipe, Protocol):
     def batch(self) -> int: ...
 
 
+@dataclass(frozen=True)
+class Update:
+    """One update of a training step: which networks descend which loss, so many times on the points of the step.
+
+    ``loss`` gives one number for every critic (E,), from the points, values and gradients of a ``Step``.
+    """
+
+    loss: "Callable[[Step], Tensor]"
+    networks: tuple[str, ...] = ("critic",)
+    times: int = 1
+
+
 class NeuralRecipe(Protocol):
     """What ``Neural`` says of networks that any loss trains; its fields are explained there."""
 
@@ -86,6 +101,6 @@ class NeuralRecipe(Protocol):
         self, leaves: "Sequence[Any]", layers: "Sequence[tuple[int, ...]]", seeds: "Sequence[int]"
     ) -> "Constraint | None": ...
     def networks(self, dim: int) -> "dict[str, Sequence[tuple[int, ...]]]": ...
-    def updates(self) -> "tuple[Update, ...]": ...
+    def updates(self) -> tuple[Update, ...]: ...
     def critic(self, networks: dict[str, Mlp]) -> "Critic": ...
     def __hash__(self) -> int: ...

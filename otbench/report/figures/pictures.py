@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 
 from otbench.report.figures.clip import clip
 from otbench.report.figures.convergence import convergence
+from otbench.report.figures.critics import critics
 from otbench.report.figures.diagonal import diagonal
 from otbench.report.figures.edge import edge
 from otbench.report.figures.errors import errors
@@ -43,6 +44,7 @@ PICTURES: dict[str, Callable[[Stored], Figure | None]] = {
     "saturation": lambda stored: losses(stored.tables["saturation"]) if "saturation" in stored.tables else None,
     "laws": lambda stored: laws(stored.tables["laws"]) if "laws" in stored.tables else None,
     "published": lambda stored: published(stored.tables["methods"]) if "methods" in stored.tables else None,
+    "critics": lambda stored: critics(stored.tables["critics"]) if "critics" in stored.tables else None,
     "clip": lambda stored: None if stored.is_study else clip(stored.frame),
     "edge": lambda stored: None if stored.is_study else edge(stored.frame),
     "heat": lambda stored: None if stored.is_study else heat(stored.frame),
