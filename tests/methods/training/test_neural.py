@@ -1,0 +1,221 @@
+"""Laws of critics that a loss trains: neighbours, fields of one's own, chance, constraints, and what diverges."""
+
+import itertools
+
+import deel.torchlip as torchlip
+import numpy as np
+import pytest
+import torch
+
+from otbench.errors import InputError
+from otbench.methods import METHODS, method
+from otbench.methods.mlp import Mlp
+from otbench.methods.neural import Neural
+from otbench.methods.training.constraints import Orthonormal, Spectral
+from otbench.methods.training.differentiable import MaxMin
+from otbench.methods.training.neural import train_networks
+from otbench.methods.training.step import Chance
+from otbench.problems import problem
+from otbench.types import SamplePair
+
+TRAINED = [name for name, kind in METHODS.items() if issubclass(kind, Neural)]
+
+#: Odd widths and a batch that fills no lane, but for what sorts pairs.
+NETWORK = {"widths": (14, 10), "batch": 20, "steps": 12, "lr": 1e-3}
+
+
+@pytest.fixture(scope="module")
+def pairs():
+    rng, law = np.random.default_rng(0), problem("balls", dim=3)
+    samples = [law.sample(40, 30, seed=seed) for seed in range(3)]
+    weighted = SamplePair(samples[1].x, samples[1].y, rng.dirichlet(np.ones(40)), rng.dirichlet(np.ones(30)))
+    return [samples[0], weighted, samples[2]]
+
+
+def parameters(fit):
+    return np.concatenate([part.ravel() for part in (*fit.critic.weights, *fit.critic.biases)])
+
+
+@pytest.mark.parametrize("name", TRAINED)
+def test_no_bit_of_a_critic_depends_on_its_neighbours(name, pairs):
+    recipe = method(name, **NETWORK)
+    together = train_networks(pairs, [recipe] * 3, [5, 6, 7])
+    for k, seed in enumerate((5, 6, 7)):
+        alone = train_networks([pairs[k]], [recipe], [seed])[0]
+        assert np.array_equal(parameters(alone), parameters(together[k]))
+
+
+@pytest.mark.parametrize("name", TRAINED)
+def test_fields_of_one_s_own_are_the_critic_s_own(name, pairs):
+    kind = METHODS[name]
+    base = method(name, **NETWORK)
+    own = [base, *(base.model_copy(update={field: 0.5 * getattr(base, field) + 1e-3}) for field in kind.own_fields)]
+    together = train_networks([pairs[0]] * len(own), own, [3] * len(own))
+    for recipe, fit in zip(own, together, strict=True):
+        alone = train_networks([pairs[0]], [recipe], [3])[0]
+        assert np.array_equal(parameters(alone), parameters(fit))
+    at_once = len(own) - len(kind.own_fields & {"eps", "margin"})  # these two matter once a penalty is paid
+    assert len({parameters(fit).tobytes() for fit in together}) >= at_once
+
+
+@pytest.mark.parametrize("name", ["gradient_penalty", "three_player"])
+def test_a_critic_that_diverges_takes_no_neighbour_with_it(name, pairs):
+    sound = method(name, **NETWORK)
+    wild = sound.model_copy(update={"lr": 1e30})
+    first, second = train_networks([pairs[0]] * 2, [wild, sound], [3, 3])
+    assert (first.status, first.critic, second.status) == ("diverged", None, "ok")
+    assert "not finite after 12 steps" in first.reason
+    assert np.array_equal(parameters(second), parameters(train_networks([pairs[0]], [sound], [3])[0]))
+
+
+@pytest.mark.parametrize("name", TRAINED)
+def test_a_law_shows_fresh_points_and_the_sample_gives_the_dimension_alone(name, pairs):
+    recipe, law = method(name, **NETWORK), problem("balls", dim=3)
+    one, other = (train_networks([pair], [recipe], [3], laws=[law])[0] for pair in (pairs[0], pairs[2]))
+    on_sample = train_networks([pairs[0]], [recipe], [3])[0]
+    assert np.array_equal(parameters(one), parameters(other))
+    assert not np.array_equal(parameters(one), parameters(on_sample))
+
+
+def test_half_of_the_steps_are_halfway(pairs):
+    for name in ("quadratic", "group_sort"):
+        whole = train_networks([pairs[0]], [method(name, **{**NETWORK, "decay": "none"})], [3])[0]
+        half = train_networks([pairs[0]], [method(name, **{**NETWORK, "decay": "none", "steps": 6})], [3])[0]
+        z = pairs[0].y
+        assert np.array_equal(whole.halfway.values(z), half.values(z))
+
+
+def test_random_numbers_are_uniform_and_depend_on_seed_and_step_alone():
+    like = torch.empty(0, dtype=torch.float64)
+    three, one = Chance([4, 5, 6], like), Chance([5], like)
+    for step in (0, 1, 70):
+        three.begin(step)
+        one.begin(step)
+        first, second = three.uniform(200), three.uniform(3, 4)
+        assert torch.equal(first[1:2], one.uniform(200))
+        assert torch.equal(second[1:2], one.uniform(3, 4))
+    three.begin(1)
+    many = torch.cat([three.uniform(4000).flatten(), *(three.uniform(4000).flatten() for _ in range(2))]).numpy()
+    assert len(np.unique(many)) == len(many)
+    assert many.min() > 0
+    assert many.max() < 1
+    counts = np.histogram(many, bins=20, range=(0, 1))[0]
+    assert np.abs(counts / len(many) - 0.05).max() < 6 * np.sqrt(0.05 * 0.95 / len(many))
+
+
+@pytest.mark.parametrize("activation", ["maxmin", "full_sort"])
+def test_orthonormal_critics_are_1_lipschitz_and_as_steep_almost_everywhere(activation, pairs):
+    recipe = method("group_sort", activation=activation, **{**NETWORK, "steps": 60})
+    fit = train_networks([pairs[0]], [recipe], [3])[0]
+    _, constant = fit.constants()
+    assert constant == pytest.approx(1, abs=1e-5)
+    rng = np.random.default_rng(0)
+    z, moved = rng.standard_normal((2, 500, 3))
+    assert (np.abs(fit.values(z) - fit.values(moved)) <= constant * np.linalg.norm(z - moved, axis=1) + 1e-12).all()
+    # 14 units after 3, then 10: rows are orthonormal going back to the second layer, where length may be lost
+    lengths = np.linalg.norm(fit.gradients(z), axis=1)
+    assert lengths.max() <= constant + 1e-12
+    square = (
+        train_networks([pairs[0]], [method("group_sort", activation=activation, **{**NETWORK, "widths": (3, 3)})], [3])
+        if activation == "full_sort"
+        else []
+    )
+    for other in square:  # square layers keep every length, up to the first one's rows
+        assert np.linalg.norm(other.gradients(z), axis=1) == pytest.approx(np.ones(500), abs=1e-5)
+
+
+def test_spectral_layers_have_norms_of_about_1_and_the_constant_is_that_of_their_product(pairs):
+    fit = train_networks([pairs[0]], [method("spectral_norm", **{**NETWORK, "iterations": 20})], [3])[0]
+    norms = [np.linalg.norm(weight, 2) for weight in fit.critic.weights]
+    assert norms == pytest.approx(np.ones(3), abs=1e-3)
+    assert fit.constants()[1] == pytest.approx(np.prod(norms))
+
+
+def test_a_spectral_estimate_is_at_most_the_norm():
+    """The planted fault would be to sell it as a bound: after one iteration it is below the norm by percents."""
+    generator = torch.Generator().manual_seed(0)
+    leaf = torch.randn(4, 12, 9, generator=generator, dtype=torch.float64)
+    (used,) = Spectral([leaf], [(12, 9)], [0, 1, 2, 3], 1).weights([leaf])
+    norms = torch.linalg.matrix_norm(used, 2)
+    assert (norms >= 1 - 1e-12).all()
+    assert norms.max() > 1.02
+
+
+@pytest.mark.parametrize("shape", [(12, 7), (7, 12), (5, 5), (4, 1), (1, 6)])
+def test_bjorck_s_iteration_draws_back_to_orthonormal_weights(shape):
+    generator = torch.Generator().manual_seed(0)
+    leaf = torch.zeros(2, 32, 32, dtype=torch.float64)
+    leaf[:, : shape[0], : shape[1]] = torch.randn(2, *shape, generator=generator, dtype=torch.float64)
+    held = Orthonormal([leaf], [shape], 6)
+    start = leaf.clone()
+    leaf[:, : shape[0], : shape[1]] += 0.05 * torch.randn(2, *shape, generator=generator, dtype=torch.float64)
+    held.weights([leaf])
+    assert not torch.equal(leaf, start)
+    own = leaf[:, : shape[0], : shape[1]]
+    small = own.mT @ own if shape[0] >= shape[1] else own @ own.mT
+    assert torch.allclose(small, torch.eye(min(shape), dtype=torch.float64).expand_as(small), atol=1e-9)
+    leaf[:, : shape[0], : shape[1]] = 0  # what fills up has stayed 0
+    assert not leaf.any()
+
+
+def test_maxmin_is_the_sorting_of_pairs_forwards_and_backwards():
+    z = torch.randn(3, 5, 8, dtype=torch.float64, generator=torch.Generator().manual_seed(1), requires_grad=True)
+    weights = torch.linspace(1, 2, 120, dtype=torch.float64).view(3, 5, 8)
+    ours = MaxMin.apply(z)
+    (ours * weights).sum().backward()
+    found, z.grad = z.grad, None
+    sorted_pairs = z.view(3, 5, 4, 2).sort(dim=3, descending=True).values.view(3, 5, 8)
+    (sorted_pairs * weights).sum().backward()
+    assert torch.equal(ours, sorted_pairs)
+    assert torch.equal(found, z.grad)
+    of_torchlip = torchlip.GroupSort2()(z.detach().view(15, 8)).view(3, 5, 4, 2)
+    assert torch.equal(of_torchlip.sort(dim=3, descending=True).values.view(3, 5, 8), ours.detach())
+
+
+@pytest.mark.parametrize("activation", ["maxmin", "full_sort"])
+def test_gradients_of_networks_that_sort_are_those_of_autograd(activation):
+    rng = np.random.default_rng(0)
+    sizes = (4, 6, 8, 1)
+    weights = tuple(rng.standard_normal((i, o)) for i, o in itertools.pairwise(sizes))
+    biases = tuple(rng.standard_normal(o) for o in sizes[1:])
+    z = rng.standard_normal((50, 4))
+    points = torch.from_numpy(z).requires_grad_()
+    out = points
+    for k, (weight, bias) in enumerate(zip(weights, biases, strict=True)):
+        out = out @ torch.from_numpy(weight) + torch.from_numpy(bias)
+        if k < 2:
+            group = 2 if activation == "maxmin" else out.shape[1]
+            out = out.view(50, -1, group).sort(dim=2, descending=True).values.view(50, -1)
+    out.sum().backward()
+    critic = Mlp(weights, biases, activation)
+    assert critic.values(z) == pytest.approx(out.detach().numpy()[:, 0])
+    assert critic.gradients(z) == pytest.approx(points.grad.numpy())
+
+
+def test_a_mover_gives_the_direction_where_it_is_asked_for(pairs):
+    recipe = method("three_player", rays="mover", reverse=True, **NETWORK)
+    fit = train_networks([pairs[0]], [recipe], [3])[0]
+    way = pairs[0].x - fit.critic.mover.outputs(pairs[0].x)
+    assert fit.gradients(pairs[0].x) == pytest.approx(way / np.linalg.norm(way, axis=1, keepdims=True))
+    by_critic = train_networks([pairs[0]], [recipe.model_copy(update={"rays": "critic"})], [3])[0]
+    assert np.array_equal(fit.values(pairs[0].x), by_critic.values(pairs[0].x))
+    forward = train_networks([pairs[0]], [recipe.model_copy(update={"reverse": False})], [3])[0]
+    back = forward.critic.mover.outputs(pairs[0].y) - pairs[0].y
+    assert forward.gradients(pairs[0].y) == pytest.approx(back / np.linalg.norm(back, axis=1, keepdims=True))
+
+
+@pytest.mark.parametrize(
+    ("name", "fields", "said"),
+    [
+        ("group_sort", {"widths": [5], "activation": "maxmin"}, "widths must be even"),
+        ("gradient_penalty", {"widths": [0]}, "widths must be at least 1; got [0]"),
+        ("gradient_penalty", {"betas": [0.0, 1.0]}, "betas must lie in [0, 1)"),
+        ("spectral_norm", {"activation": "maxmin"}, "activation"),
+        ("consistency", {"dropout": 1.0}, "dropout"),
+    ],
+)
+def test_fields_that_make_no_sense_are_refused_in_one_line(name, fields, said):
+    with pytest.raises(InputError) as refused:
+        method(name, **fields)
+    assert said in str(refused.value)
+    assert "\n" not in str(refused.value)
