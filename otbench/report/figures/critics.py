@@ -23,20 +23,26 @@ def critics(table: pd.DataFrame) -> Figure:
     Args:
         table: the table of critics (``otbench.results.tables.critics``).
     """
-    steps = table["budget"].str.endswith("steps")
-    budget = max(table[steps]["budget"], key=lambda text: int(text.split()[0]))
+    steps = table["budget"].str.endswith("_steps")
+    budget = max(table[steps]["budget"], key=lambda text: int(text.split("_")[0]))
     lines = table[(table["problem.name"] == "all") & (table["budget"] == budget)]
-    order = lines.groupby("label")["held_out_over_population_w1_mean"].mean().sort_values().index
+    order = lines.groupby("label")["held_out_over_population_w1"].mean().sort_values().index
     figure, panels = plt.subplots(1, 3, figsize=(9.5, 0.32 * len(order) + 1.4), sharey=True, layout="constrained")
     for axes, (name, title) in zip(panels, PANELS, strict=True):
         _panel(axes, lines, name, list(order))
         axes.set(title=title, xlim=(min(-0.02, lines[f"{name}_low"].min() - 0.02), 1.05))
         axes.axvline(1.0, color="black", linewidth=0.8)
-    panels[0].set_yticks(range(len(order)), [label.replace("_", " ") for label in order])
+    panels[0].set_yticks(range(len(order)), [_shown(label) for label in order])
     problems = ", ".join(sorted(set(table["problem.name"]) - {"all"}))
-    figure.suptitle(f"Equal training: {budget}; means over {problems}, with 95 % intervals", fontsize=9)
+    title = f"Equal training: {budget.replace('_', ' ')}; means over {problems}, with 95 % intervals"
+    figure.suptitle(title, fontsize=9)
     figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
     return figure
+
+
+def _shown(label: str) -> str:
+    """A critic's name in words: gradient_penalty[one_sided=True] is "gradient penalty, one sided=True"."""
+    return label.replace("[", ", ").removesuffix("]").replace("_", " ")
 
 
 def _panel(axes: Axes, lines: pd.DataFrame, name: str, order: list[str]) -> None:
@@ -45,5 +51,5 @@ def _panel(axes: Axes, lines: pd.DataFrame, name: str, order: list[str]) -> None
         rows = lines[lines["problem.dim"] == dim].set_index("label").reindex(order)
         height = [row + 0.6 * ((len(dims) - 1 - k) / max(1, len(dims) - 1) - 0.5) for row in range(len(order))]
         axes.hlines(height, rows[f"{name}_low"], rows[f"{name}_high"], color=COLOURS[k], linewidth=1.2)
-        axes.plot(rows[f"{name}_mean"], height, color=COLOURS[k], marker=MARKERS[k], markersize=4, linestyle="none",
+        axes.plot(rows[name], height, color=COLOURS[k], marker=MARKERS[k], markersize=4, linestyle="none",
                   label=f"d = {dim}")  # fmt: skip

@@ -31,8 +31,8 @@ def critics(frame: pd.DataFrame, timings: pd.DataFrame) -> pd.DataFrame | None:
     A critic is a method with all its fields but rate and steps; its ``rate`` is that with the largest mean certified
     share on the tuning seeds, per problem, dimension and number of steps. A ``budget`` is a number of steps, or of
     seconds: the most steps whose median time per critic, over problems, is within it on the machine that trained.
-    Columns of what is told end in ``_mean``, over problems and seeds, with the interval ``_low`` to ``_high``, and
-    for "all" problems ``_rank``, where the largest mean has rank 1, with ``_rank_low`` and ``_rank_high``. Intervals
+    What is told is a mean, over seeds and for "all" over problems, with its interval ``_low`` to ``_high``, and for
+    "all" its ``_rank``, where the largest mean has rank 1, with ``_rank_low`` and ``_rank_high``. Intervals
     and ranks are percentiles of a bootstrap that draws problems, and in each of them seeds, with replacement: critics
     whose ranks overlap are not told apart. ``seconds`` is the median time per critic, ``seconds_to_90`` that of the
     fewest steps at which the mean certified share of the samples is at least nine tenths, empty where it never is, and
@@ -67,11 +67,12 @@ def _labels(frame: pd.DataFrame) -> "pd.Series[str]":
     """Every critic in words: its method, and those of its fields but rate and steps that vary within the method."""
     labels = frame["critic"].astype(str).copy()
     fields = [name for name in cell_columns(frame, "method.") if name not in ("method.lr", "method.steps")]
-    for _, rows in frame.groupby("critic"):
-        for name in fields:
-            if rows[name].nunique(dropna=False) > 1:
-                told = rows[name].map(lambda value, name=name: f" {name.removeprefix('method.')}={value}")
-                labels[rows.index] += told
+    for critic, rows in frame.groupby("critic"):
+        varying = [name for name in fields if rows[name].nunique(dropna=False) > 1]
+        told = [[f"{name.removeprefix('method.')}={value}" for value in rows[name]] for name in varying]
+        if varying:
+            named = [f"{critic}[{';'.join(each)}]" for each in zip(*told, strict=True)]
+            labels.update(pd.Series(named, rows.index))
     return labels
 
 
@@ -87,11 +88,11 @@ def _budgets(read: pd.DataFrame) -> dict[str, pd.DataFrame]:
     """The rows of every budget by its name: critics whose steps do not vary are in all of them."""
     varies = read.groupby("label")["steps"].transform("nunique") > 1
     free, trained = read[~varies], read[varies]
-    found = {f"{int(steps)} steps": trained[trained["steps"] == steps] for steps in sorted(trained["steps"].unique())}
+    found = {f"{int(steps)}_steps": trained[trained["steps"] == steps] for steps in sorted(trained["steps"].unique())}
     time = trained.groupby(["label", "problem.dim", "steps"])["seconds_fit"].median().reset_index()
     for seconds in BUDGETS:
         within = time[time["seconds_fit"] <= seconds].groupby(["label", "problem.dim"])["steps"].max().reset_index()
-        found[f"{seconds:g} s"] = trained.merge(within, on=["label", "problem.dim", "steps"])
+        found[f"{seconds:g}_s"] = trained.merge(within, on=["label", "problem.dim", "steps"])
     return {name: pd.concat([rows, free], ignore_index=True) for name, rows in found.items()}
 
 
@@ -102,7 +103,7 @@ def _per_problem(rows: pd.DataFrame) -> pd.DataFrame:
         line |= _facts(group)
         for name in COMPETED_IN:
             line |= _interval(name, _resampled(group[name].to_numpy(np.float64)[None]))
-            line[f"{name}_mean"] = group[name].mean()
+            line[name] = group[name].mean()
         lines.append(line)
     return pd.DataFrame(lines)
 
@@ -121,8 +122,8 @@ def _overall(rows: pd.DataFrame) -> pd.DataFrame:
             ranks = 1 + (drawn[:, None] < drawn[None]).sum(axis=1)
             for k, (label, place) in enumerate(zip(labels, places, strict=True)):
                 place.update(_interval(name, drawn[k]) | _interval(f"{name}_rank", ranks[k]))
-                place[f"{name}_mean"] = _stacked(group[group["label"] == label], name).mean()
-            means = np.array([place[f"{name}_mean"] for place in places])
+                place[name] = _stacked(group[group["label"] == label], name).mean()
+            means = np.array([place[name] for place in places])
             for place, rank in zip(places, 1 + (means[:, None] < means[None]).sum(axis=1), strict=True):
                 place[f"{name}_rank"] = rank
         lines += places
@@ -132,7 +133,7 @@ def _overall(rows: pd.DataFrame) -> pd.DataFrame:
 def _reached(parts: list[pd.DataFrame]) -> pd.DataFrame:
     """The seconds of the fewest steps that reach nine tenths, per problem, dimension and critic."""
     lines = pd.concat(parts)
-    lines = lines[(lines[f"{TUNED_BY}_mean"] >= REACHED) & lines["budget"].str.endswith("steps")]
+    lines = lines[(lines[TUNED_BY] >= REACHED) & lines["budget"].str.endswith("_steps")]
     place = ["problem.name", "problem.dim", "label"]
     fewest = lines.sort_values("steps", kind="stable").drop_duplicates(place)
     return fewest[[*place, "seconds"]].rename(columns={"seconds": "seconds_to_90"})
