@@ -87,7 +87,8 @@ def test_every_published_method_is_known_by_its_recipe() -> None:
     assert len(set(published_names(rows))) == 10
     for known in PUBLISHED_METHODS:
         for field, value in known.recipe:
-            other = rows.assign(**{f"method.{field}": not value if isinstance(value, bool) else value * 1.01})
+            changed = {bool: lambda flag: not flag, float: lambda number: number * 1.01, str: lambda word: f"{word}x"}
+            other = rows.assign(**{f"method.{field}": changed[type(value)](value)})
             assert known.name not in set(published_names(other))
             assert known.name not in set(published_names(rows.drop(columns=f"method.{field}")))
 
