@@ -132,8 +132,12 @@ def verify_exact(solution: ExactSolution, x: Any, y: Any, a: Any = None, b: Any 
 
 
 def verify_pair(solution: ExactSolution, pair: SamplePair) -> ExactSolution:
-    """``verify_exact`` of validated samples."""
+    """``verify_exact`` of validated samples, or of a solution that is an interval, which is then proved again."""
     begun = time.perf_counter()
+    if not solution.is_exact:
+        below, above = prove(pair.x, pair.y, pair.a, pair.b, solution.u, solution.v, solution.plan)
+        assert above is not None, "an interval has a plan"
+        return interval_of(below, above, begun)
     if pair.dim == 1:
         with suppress(UncertifiedError):  # sums along the line round more than single differences do
             proof = _line_proof(pair, solution.u, solution.v, solution.plan)

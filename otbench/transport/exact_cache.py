@@ -29,27 +29,35 @@ UNREADABLE = (
 )  # fmt: skip
 
 
-def exact_solution(pair: SamplePair, key: str, folder: Path) -> ExactSolution:
+def exact_solution(pair: SamplePair, key: str, folder: Path, time_limit: float | None = None) -> ExactSolution:
     """The certified solution of ``pair``, read from ``folder``/``key``.npz where that still proves it.
 
     A stored solution is believed only for its proof: where a file is stale or damaged, the sample is solved again and
-    the file replaced.
+    the file replaced. With a ``time_limit`` in seconds the solution may be an interval. It is stored as well, so that
+    everybody who asks for it is told the same one: what is returned is what the file proves.
 
     Raises:
-        UncertifiedError: as ``solve_exact``.
+        UncertifiedError: as ``solve_exact``; without a time limit also where the solver gives up for memory.
     """
     file = folder / f"{key}.npz"
     stored = _load(file)
-    if stored is not None and (len(stored.u), len(stored.v)) == (len(pair.x), len(pair.y)):
+    if (
+        stored is not None
+        and (len(stored.u), len(stored.v)) == (len(pair.x), len(pair.y))
+        and (stored.is_exact or time_limit is not None)
+    ):
         try:
             return verify_pair(stored, pair)
         except UncertifiedError:
             pass  # it proves nothing about these points
-    solution = solve_pair(pair)
+    solution = solve_pair(pair, time_limit=time_limit)
+    if not solution.is_exact and time_limit is None:
+        seen = f"the interval [{solution.lower:.12g}, {solution.upper:.12g}], as the solver gave up"
+        raise UncertifiedError("W1", seen, "a number", "use smaller samples, or allow an interval by exact_seconds")
     with suppress(OSError):  # a full disk, a node that cannot write there: kept for speed, not for the result
         write_atomically(file, _dump(solution))
         _make_room(folder)
-    return solution
+    return solution if solution.is_exact else verify_pair(solution, pair)
 
 
 def _make_room(folder: Path) -> None:

@@ -191,11 +191,12 @@ def _largest(points: Array, others: Array, potential: Array) -> Array:
 
 
 def _scaled_below(below: Below, exponent: int) -> Below:
-    numbers = (_scaled(number, exponent) for number in (below.value, below.violation, below.largest))
+    value, violation, largest = (_scaled(part, exponent) for part in (below.value, below.violation, below.largest))
     lower = _scaled(below.lower, exponent)
     if 0 < lower < 2.0**-1000:
         lower = math.nextafter(lower, 0.0)
-    return Below(np.ldexp(below.u, exponent), np.ldexp(below.v, exponent), lower, *numbers)
+    u, v, excess = (np.ldexp(part, exponent) for part in (below.u, below.v, below.excess))
+    return Below(u, v, lower, value, violation, largest, excess)
 
 
 def _scaled_above(above: Above, exponent: int) -> Above:
