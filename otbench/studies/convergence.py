@@ -69,20 +69,20 @@ class ConvergencePlan(StudyPlan):
         return {key: list(job.records().values()) for key, job in self.jobs().items()}
 
 
-def measure(plan: ConvergencePlan, job: str) -> list[Row]:
-    """The records of the job of that key."""
+def measure(plan: ConvergencePlan, job: str, device: str = "cpu") -> list[Row]:
+    """The records of the job of that key; ``device`` is where large samples are looked through."""
     size = plan.jobs()[job]
-    return [_record(size, seed, key) for seed, key in size.records().items()]
+    return [_record(size, seed, key, device) for seed, key in size.records().items()]
 
 
-def _record(size: SampleSize, seed: int, key: str) -> Row:
+def _record(size: SampleSize, seed: int, key: str, device: str) -> Row:
     """One sample with its exact W1, the interval that proves it, and the error |W1(P_n, Q_n) - W1(P, Q)|."""
     pair, known = size.law.sample(size.n, seed=seed), size.law.population_w1
     assert known is not None
     start = time.perf_counter()
-    solved = _solved(pair)
+    solved = _solved(pair, device)
     return {
-        "schema": CONVERGENCE_SCHEMA, "key": key, "kind": "convergence", "device": "cpu",
+        "schema": CONVERGENCE_SCHEMA, "key": key, "kind": "convergence", "device": device,
         **size.law.columns("problem"), "sampling.n": size.n, "seed": seed,
         "status": "refused" if solved is None else "ok",
         "population_w1": known,
@@ -93,10 +93,10 @@ def _record(size: SampleSize, seed: int, key: str) -> Row:
     }  # fmt: skip
 
 
-def _solved(pair: SamplePair) -> ExactSolution | None:
+def _solved(pair: SamplePair, device: str) -> ExactSolution | None:
     """The exact solution; None where there is no proof of one, or memory is enough for an interval alone."""
     try:
-        found = solve_pair(pair)
+        found = solve_pair(pair, device=device)
     except UncertifiedError:
         return None
     return found if found.is_exact else None

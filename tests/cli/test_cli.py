@@ -94,7 +94,7 @@ def test_check_writes_junit_and_a_page_for_ci(
     assert "cosine <= 1: " in str(failed["ranges"])
     page = Path("page.md").read_text()
     assert page.startswith("before\n## otbench check\n")
-    assert "| small | 17 | 4 |" in page
+    assert "| small | 18 | 4 |" in page
     assert "cosine &lt;= 1" in page
 
 

@@ -113,7 +113,7 @@ def run_task(task: Task, solutions: Path, device: str) -> list[tuple[Row, Row]]:
     is read sample by sample, so that there is one cost matrix at a time. ``solutions`` is the folder in which exact
     solutions are kept.
     """
-    samples = [_draw(group[0], solutions) for group in task]
+    samples = [_draw(group[0], solutions, device) for group in task]
     fitted = _fit(task, samples, device)
     done = []
     for group, sample in zip(task, samples, strict=True):
@@ -130,24 +130,26 @@ def run_task(task: Task, solutions: Path, device: str) -> list[tuple[Row, Row]]:
     return done
 
 
-def _draw(cell: Cell, solutions: Path) -> Sample:
-    """The sample of a cell, drawn and solved."""
+def _draw(cell: Cell, solutions: Path, device: str) -> Sample:
+    """The sample of a cell, drawn, and solved with the help of a device."""
     start = time.perf_counter()
     pair, fresh, limit = cell.sample(), cell.held_out(), cell.sampling.exact_seconds
     drawn = time.perf_counter()
     floor = None
     try:
-        exact, unproved = exact_solution(pair, cell.sample_key, solutions, limit), ""
+        exact, unproved = exact_solution(pair, cell.sample_key, solutions, limit, device), ""
         if not exact.is_exact:
             unproved = f"W1 is an interval alone: its solver was stopped, after {limit:g} s or for memory"
         if pair.images is not None:
-            floor = _sampling_floor(pair, cell, solutions, exact)
+            floor = _sampling_floor(pair, cell, solutions, exact, device)
     except UncertifiedError as error:
         exact, unproved = None, str(error)
     return Sample(pair, fresh, exact, unproved, floor, drawn - start, time.perf_counter() - drawn)
 
 
-def _sampling_floor(pair: SamplePair, cell: Cell, solutions: Path, exact: ExactSolution) -> float | None:
+def _sampling_floor(
+    pair: SamplePair, cell: Cell, solutions: Path, exact: ExactSolution, device: str
+) -> float | None:
     """W1 of two independent samples of Q, which are y and the images of x; 0 where y is the images of x.
 
     By the triangle inequality |W1(x, y) - W1(x, images)| is no larger, and W1(x, images) is known in closed form. None
@@ -159,7 +161,7 @@ def _sampling_floor(pair: SamplePair, cell: Cell, solutions: Path, exact: ExactS
     if not exact.is_exact:
         return None
     images = SamplePair(pair.images, pair.y, pair.a, pair.b)
-    floor = exact_solution(images, f"{cell.sample_key}-floor", solutions, cell.sampling.exact_seconds)
+    floor = exact_solution(images, f"{cell.sample_key}-floor", solutions, cell.sampling.exact_seconds, device)
     return floor.w1 if floor.is_exact else None
 
 

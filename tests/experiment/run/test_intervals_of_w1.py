@@ -174,7 +174,7 @@ def test_a_solver_that_gives_up_without_a_limit_is_refused(tmp_path: Path, monke
         found += lines(tmp_path / "results" / f"tiny{memory}" / "rows.jsonl")
     refused, allowed = found
     assert (refused["status"], refused["primal_upper"]) == ("refused", None)
-    assert refused["reason"].startswith("exact solution refused: W1 is the interval [")
+    assert refused["reason"].startswith("exact solution refused: W1 is in [")
     assert (allowed["status"], allowed["primal"]) == ("ok", None)
     assert 0 < allowed["primal_lower"] < allowed["primal_upper"]
 
