@@ -11,6 +11,7 @@ from otbench.errors import UncertifiedError
 from otbench.problems import Problem, problem
 from otbench.results.schema import CONVERGENCE_SCHEMA, as_columns
 from otbench.results.store import Row
+from otbench.spec import Spec
 from otbench.studies.plan import StudyPlan
 from otbench.transport.exact import solve_pair
 from otbench.types import ExactSolution, Proof, SamplePair
@@ -35,14 +36,14 @@ class SampleSize:
         return {seed: f"{self.key} seed={seed}" for seed in self.seeds}
 
 
-class ConvergencePlan(StudyPlan):
-    """What to solve: every pair of laws at every size, with as many seeds as the size has.
+class LawsAtSizes(Spec):
+    """Every pair of laws at every size, with as many seeds as the size has.
 
     A list in a table of ``problem`` is an axis, as in a block of cells. ``samples`` are pairs [n, seeds]: points of
     either side, and how many independent samples are drawn.
     """
 
-    kind: ClassVar[str] = "convergence table"
+    kind: ClassVar[str] = "extra table of convergence"
 
     problem: list[dict[str, Any]] = Field(min_length=1)
     samples: list[Annotated[list[Annotated[int, Field(ge=1)]], Field(min_length=2, max_length=2)]] = Field(min_length=1)
@@ -60,10 +61,22 @@ class ConvergencePlan(StudyPlan):
         tables = [dict(zip(each, values, strict=True)) for each in axes for values in itertools.product(*each.values())]
         return list(dict.fromkeys(problem(**{"name": "", **table}) for table in tables))
 
+    def sizes(self) -> list[SampleSize]:
+        """Every pair of laws at every size."""
+        return [SampleSize(law, n, range(seeds)) for n, seeds in sorted(self.samples) for law in self.laws()]
+
+
+class ConvergencePlan(LawsAtSizes, StudyPlan):
+    """What to solve: every pair of laws at every size, and some at sizes that all of them would take too long at."""
+
+    kind: ClassVar[str] = "convergence table"
+
+    extra: list[LawsAtSizes] = Field(default_factory=list)
+
     def jobs(self) -> dict[str, SampleSize]:
-        """Every job by its key, small samples first."""
-        jobs = [SampleSize(law, n, range(seeds)) for n, seeds in sorted(self.samples) for law in self.laws()]
-        return {job.key: job for job in jobs}
+        """Every job by its key, small samples first; of one that is declared twice that with more seeds."""
+        found = [job for part in (self, *self.extra) for job in part.sizes()]
+        return {job.key: job for job in sorted(found, key=lambda job: (job.n, len(job.seeds)))}
 
     def records(self, device: str) -> dict[str, list[str]]:
         return {key: list(job.records().values()) for key, job in self.jobs().items()}
