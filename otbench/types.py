@@ -200,7 +200,8 @@ class ExactSolution(Proof):
     together.
 
     Where a time limit or memory stopped the solver, ``w1`` is NaN and ``is_exact`` false: what is proved is the
-    interval alone, which is then as wide as it is.
+    interval alone, which is then as wide as it is. The potentials are then feasible and not optimal, a.u + b.v =
+    ``lower`` up to rounding, and the plan costs ``upper`` at most.
 
     Source: Villani 2009, Thm 5.10.
     """

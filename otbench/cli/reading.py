@@ -121,11 +121,14 @@ def _draw_headline(stored: "Stored", columns: list[str], most: int) -> None:
     """A title, the table, and what of it is not shown."""
     from otbench.cli.drawn import draw
     from otbench.report.headline import constants, identity, labelled
+    from otbench.results.tables.bracketed import is_interval
 
     name, table = stored.results.folder.name, _headline(stored, columns)
     texts = labelled(table)
     of = f"{same}; " if (same := constants(stored.frame)) else ""
-    print(f"{name}: {of}medians over {many(stored.frame['seed'].nunique(), 'seed')}; W1 is exact")
+    some = int(is_interval(stored.frame).sum())
+    truth = f"an interval in {some} of {many(len(stored.frame), 'cell')}" if some else "exact"
+    print(f"{name}: {of}medians over {many(stored.frame['seed'].nunique(), 'seed')}; W1 is {truth}")
     told = set(identity(stored.frame)) - {"method.lr_unit"}
     out = draw(texts.head(most), len(told))
     if len(texts) > most:

@@ -91,7 +91,7 @@ def run(
         int | None, typer.Option(min=1, help="Processes at most; as many as there are cores when left out.")
     ] = None,
     device: Annotated[
-        str | None, typer.Option(help="Where critics train: cpu, cuda, cuda:1; cpu when left out.")
+        str | None, typer.Option(help="Where critics train and exact solvers look for pairs: cpu, cuda, cuda:1.")
     ] = None,
     engine: Annotated[str, typer.Option(help="inline, local, tcp://HOST:PORT, or a cluster's FILE.toml.")] = "local",
     gpus: Annotated[

@@ -11,17 +11,21 @@ from otbench.files import dump
 from otbench.methods import Method
 from otbench.problems import Problem
 from otbench.results.store import Row, cell_key
-from otbench.spec import Spec
+from otbench.spec import Scalar, Spec
 from otbench.types import SamplePair
 
 
 class Sampling(Spec):
-    """How points are drawn: n of P and m of Q, in a mode; without n and m 1024 of a law, and all rows of data.
+    """How points are drawn and solved: n of P and m of Q, in a mode; without n and m 1024 of a law, and all rows of
+    data.
 
     "coupled" and "independent" say how y is drawn. With "population" critics train on fresh draws at every step, and
     are read on n points, coupled where an optimal coupling is known. ``fresh`` points of each law are held out: every
     critic is read on them once more, so that it says something of the laws. They are drawn independently of the sample,
     or are rows of data that the sample leaves over; without ``fresh`` there are none.
+
+    ``exact_seconds`` stop the exact solver, as ``time_limit`` of ``otbench.solve_exact`` does: what it has proved by
+    then, an interval that holds W1, takes the place of the value. Without them W1 is exact, or the cell is refused.
     """
 
     kind: ClassVar[str] = "sampling"
@@ -30,6 +34,15 @@ class Sampling(Spec):
     m: int | None = Field(None, ge=1, le=2**31 - 1)
     mode: Literal["coupled", "independent", "population"] = "independent"
     fresh: int | None = Field(None, ge=2, le=2**31 - 1)
+    exact_seconds: float | None = Field(None, gt=0)
+
+    def columns(self, prefix: str) -> dict[str, Scalar]:
+        """As of any description, but for ``exact_seconds``, a column only where it is set: other rows keep the keys
+        that they had before it was known."""
+        found = super().columns(prefix)
+        if self.exact_seconds is None:
+            del found[f"{prefix}.exact_seconds"]
+        return found
 
 
 @dataclass(frozen=True)
@@ -62,7 +75,8 @@ class Cell:
 
     @cached_property
     def sample_key(self) -> str:
-        """The hash of what decides the points, which are the same for every method of a problem, sampling and seed."""
+        """The hash of what decides the points and how long they may be solved, which is the same for every method of a
+        problem, sampling and seed."""
         points = [self.problem.columns("problem"), self.sampling.columns("sampling"), self.seed]
         return hashlib.sha256(dump(points)).hexdigest()
 

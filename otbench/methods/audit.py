@@ -9,7 +9,7 @@ import numpy as np
 from otbench.methods.claims import refuse_steeper
 from otbench.methods.reading import read_critic
 from otbench.transport.alignment import alignment
-from otbench.transport.exact import solve_pair
+from otbench.transport.exact import refuse_interval, solve_pair
 from otbench.transport.point_ladder import ladder_of
 from otbench.types import Bounds
 
@@ -53,6 +53,7 @@ def audit(
     pair, fx, fy, gx, gy = read.pair, read.fx, read.fy, read.gx, read.gy
     clip_constant, spectral_constant = read.constants
     exact = solve_pair(pair)
+    refuse_interval(exact)
     bounds = ladder_of(pair.x, pair.y, pair.a, pair.b).bounds(
         fx,
         fy,

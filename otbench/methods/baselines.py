@@ -45,6 +45,9 @@ class Linear(Method):
 class Potential(Method):
     """The exact dual potential, extended to all of R^d (McShane): every rung of its ladder is W1.
 
+    Where the solver was stopped it is the feasible potential that proves the lower end of the interval of W1, and every
+    rung lies in that interval.
+
     Source: Villani 2009, Thm 5.10 (optimal potentials are c-concave).
     """
 

@@ -29,6 +29,7 @@ def solve_exact(
     time_limit: float | None = None,
     potentials: tuple[Any, Any] | None = None,
     critic: Any = None,
+    device: object = "cpu",
 ) -> ExactSolution:
     """The exact W1 of two weighted samples, with its proof.
 
@@ -52,36 +53,45 @@ def solve_exact(
             array (n, d), or a critic that otbench trained, large on x and small on y. They are s f and its c-transform,
             with s >= 0 the best scale, found on at most 1000 points of either side. No critic changes the value; a good
             one saves time, a bad one costs some.
+        device: where the sparse route multiplies while it looks through all pairs: "cpu", "cuda" or "cuda:N". Its
+            verdicts, in float64, and POT are of the CPU wherever that is.
 
     Returns:
         The value in the data's unit, an interval that holds W1 whatever was rounded, the potentials and the plan. Its
         ``seconds`` include the reading of a critic.
 
     Raises:
-        InputError: malformed samples, weights or options, or samples that do not fit in memory by this route; a critic
-            beside potentials or the dense route, which has no start; a critic that has diverged, or that
-            ``otbench.audit`` would refuse.
+        InputError: malformed samples, weights or options, a device that is none, or samples that do not fit in memory
+            by this route; a critic beside potentials or the dense route, which has no start; a critic that has
+            diverged, or that ``otbench.audit`` would refuse.
         UncertifiedError: no interval was found that is at most 1e-9 W1 wide, or 16 units in the last place of the
             longest move.
 
     Source: Bonneel et al. 2011 (network simplex); Flamary et al. 2021 (POT); Villani 2009, Def. 5.2 (c-transforms).
     """
+    there = "cpu" if device == "cpu" else _checked(device)
     if critic is None:
-        return exact.solve_exact(x, y, a, b, route=route, time_limit=time_limit, potentials=potentials)
+        return exact.solve_exact(x, y, a, b, route=route, time_limit=time_limit, potentials=potentials, device=there)
     if potentials is not None:
         raise InputError("give potentials or a critic to start from, not both")
-    exact.check_options(route, time_limit)
+    exact.check_options(route, time_limit, there)
     if route == "dense":
         raise InputError('a critic needs the sparse route, as POT starts from no potentials: drop route="dense"')
     pair, begun = SamplePair(x, y, a, b), time.perf_counter()
-    start, _ = potentials_of(read_critic(critic, pair.x, pair.y, pair.a, pair.b, None, gradients=False))
-    solved = exact.solve_pair(pair, route, time_limit, start)
+    start, _ = potentials_of(read_critic(critic, pair.x, pair.y, pair.a, pair.b, None, gradients=False), there)
+    solved = exact.solve_pair(pair, route, time_limit, start, there)
     if not solved.is_exact and time_limit is None:
-        solved = exact.solve_pair(pair, route)  # no round came to an end from there
+        solved = exact.solve_pair(pair, route, device=there)  # no round came to an end from there
     return dataclasses.replace(solved, seconds=time.perf_counter() - begun)
 
 
-def potentials_of(read: Readings) -> tuple[tuple[Array, Array], float]:
+def _checked(device: object) -> str:
+    from otbench.methods.training.clipped import check_device  # loads torch, which numpy's looks do without
+
+    return check_device(device)
+
+
+def potentials_of(read: Readings, device: str = "cpu") -> tuple[tuple[Array, Array], float]:
     """The potentials (n,), (m,) that a critic gives to start from, and its best scale s.
 
     They are v, the c-transform of s f, and the c-transform of v, which is at least s f. The critic's values count from
@@ -90,7 +100,7 @@ def potentials_of(read: Readings) -> tuple[tuple[Array, Array], float]:
     scale = ladder_on_part(read, *some_points(read.pair, SCALE_POINTS)).scale
     with np.errstate(over="ignore"):
         u = scale * (read.fx - np.median(read.fx))
-    return transformed(read.pair, u if np.isfinite(u).all() else np.zeros(len(u))), scale
+    return transformed(read.pair, u if np.isfinite(u).all() else np.zeros(len(u)), device), scale
 
 
 def ladder_on_part(read: Readings, rows: Indices, cols: Indices) -> Bounds:

@@ -7,6 +7,7 @@ import pandas as pd
 from otbench.errors import UnknownNameError
 from otbench.report.markdown import short
 from otbench.results.store import SEEDS
+from otbench.results.tables.bracketed import RATIO_ENDS, counted, in_exact_lines, with_ends
 from otbench.results.tables.cells import cell_columns
 from otbench.results.tables.intervals import median_intervals
 
@@ -44,7 +45,9 @@ def headline(frame: pd.DataFrame, columns: Sequence[str] = (), intervals: bool =
 
     Returns:
         A line per cell but for its seed, those of the problem and sampling mode with the most cells first: the columns
-        of ``identity``, ``cells`` (how many seeds there are), ``ok`` (how many of them have numbers), and the medians.
+        of ``identity``, ``cells`` (how many seeds there are), ``ok`` (how many of them have numbers), ``intervals``
+        (how many of them have an interval in place of W1, where any has), and the medians. Of a line with any interval
+        a ratio to W1 has the medians of its two ends alone.
 
     Raises:
         UnknownNameError: a column the frame does not have, or that is no number.
@@ -53,9 +56,9 @@ def headline(frame: pd.DataFrame, columns: Sequence[str] = (), intervals: bool =
     ok = frame["status"] == "ok"
     cell = [name for name in cell_columns(frame) if name not in SEEDS]
     keys = list(dict.fromkeys([*cell, "critic"]))
-    numbers = frame[chosen].astype("float64").where(ok)
-    groups = frame[keys].assign(ok=ok).groupby(keys, dropna=False, sort=False)
-    counts = groups["ok"].agg(cells="size", ok="sum")
+    numbers = in_exact_lines(frame, keys)[chosen].astype("float64").where(ok)
+    groups = frame.assign(ok=ok).groupby(keys, dropna=False, sort=False)
+    counts = groups["ok"].agg(cells="size", ok="sum").assign(**counted(groups))
     medians = numbers.groupby([frame[name] for name in keys], dropna=False, sort=False).median()
     found = counts.join(medians)
     shown = chosen
@@ -63,7 +66,8 @@ def headline(frame: pd.DataFrame, columns: Sequence[str] = (), intervals: bool =
         known = frame.assign(**{name: numbers[name] for name in chosen})
         found = found.join(median_intervals(known, keys, chosen))
         shown = [f"{name}{end}" for name in chosen for end in ("", "_low", "_high")]
-    return _largest_first(found.reset_index())[[*identity(frame), "cells", "ok", *shown]]
+    told = [name for name in ("cells", "ok", "intervals") if name in found]
+    return _largest_first(found.reset_index())[[*identity(frame), *told, *shown]]
 
 
 def identity(frame: pd.DataFrame) -> list[str]:
@@ -114,7 +118,8 @@ def _measured(frame: pd.DataFrame, columns: Sequence[str]) -> list[str]:
     for name in chosen:
         if name not in numeric:
             raise UnknownNameError("column of numbers", name, numeric)
-    return list(dict.fromkeys(chosen)) or [name for name in MEASURED if frame[name].notna().any()]
+    chosen = chosen or [name for name in MEASURED if frame[with_ends(frame, [name])].notna().any(axis=None)]
+    return list(dict.fromkeys(with_ends(frame, chosen)))
 
 
 def constants(frame: pd.DataFrame) -> str:
@@ -123,9 +128,15 @@ def constants(frame: pd.DataFrame) -> str:
 
 
 def labelled(table: pd.DataFrame) -> pd.DataFrame:
-    """A headline as text cells with short headings: rates with their unit, numbers of three digits, and how many seeds
-    have numbers where some have none."""
+    """A headline as text cells with short headings: rates with their unit, numbers of three digits, in brackets both
+    ends where W1 is an interval, and how many seeds have numbers where some have none."""
     shown = table.copy()
+    for name in [name for name in table if f"{name}{RATIO_ENDS[0]}" in table]:
+        ends = [f"{name}{end}" for end in RATIO_ENDS]
+        least, most = (shown[end].map(short) for end in ends)
+        both = ("[" + least + ", " + most + "]").where(shown[ends].notna().all(axis=1), "")
+        shown[name] = shown[name].map(short).where(shown[name].notna(), both)
+        shown = shown.drop(columns=ends)
     if "method.lr_unit" in table:
         unit = table["method.lr_unit"].map({"clip": " c"}).fillna("")
         shown["method.lr"] = table["method.lr"].map(_exactly) + unit

@@ -10,6 +10,7 @@ import pandas as pd
 
 from otbench.errors import ResultsError
 from otbench.results.store import Results, Row, keys_digest
+from otbench.results.tables.bracketed import is_interval
 from otbench.results.tables.cells import agreement, clip, exact, frame_of, losses, timing
 from otbench.results.tables.clip_sweeps import exponents, is_sweep, worth
 from otbench.results.tables.convergence import CONVERGENCE_TABLES, convergence_frame
@@ -96,6 +97,12 @@ class Stored:
         return timing_frame(self.measurements, self.meta) if self.kind == "timing" else frame_of(self.rows)
 
     @cached_property
+    def valued(self) -> pd.DataFrame:
+        """The rows of a matrix but for those whose W1 is an interval, of which nothing tells how near a critic is to
+        it: what is fitted to ratios, and every picture, leaves them out."""
+        return self.frame[~is_interval(self.frame)]
+
+    @cached_property
     def clock(self) -> pd.DataFrame:
         """The timing lines, one or more per cell."""
         return pd.DataFrame.from_records(self.results.timings())
@@ -135,8 +142,8 @@ STUDY_TABLES: dict[Kind, dict[str, Callable[[pd.DataFrame], pd.DataFrame]]] = {
 
 def _transfer(stored: Stored) -> pd.DataFrame | None:
     """The rule that came with otbench, held against critics it was not fitted on; None where the folder has none."""
-    rules = None if is_sweep(stored.frame) else fitted_rule()
-    table = pd.DataFrame() if rules is None else transfer(stored.frame, rules)
+    rules = None if is_sweep(stored.valued) else fitted_rule()
+    table = pd.DataFrame() if rules is None else transfer(stored.valued, rules)
     return None if table.empty else table
 
 
@@ -151,12 +158,12 @@ TABLES: dict[str, Callable[[Stored], pd.DataFrame | None]] = {
     "exact": lambda stored: exact(stored.frame),
     "timing": lambda stored: timing(stored.frame, stored.clock),
     "saturation": lambda stored: losses(stored.frame) if stored.frame["js"].notna().any() else None,
-    "exponents": lambda stored: exponents(stored.frame) if is_sweep(stored.frame) else None,
-    "worth": lambda stored: worth(stored.frame) if is_sweep(stored.frame) else None,
-    "crossings": lambda stored: crossings(stored.frame) if is_sweep(stored.frame) else None,
-    "crossing_law": lambda stored: crossing_law(stored.frame) if is_sweep(stored.frame) else None,
-    "rule": lambda stored: rule_table(stored.frame) if is_sweep(stored.frame) else None,
-    "held_out": lambda stored: held_out(stored.frame) if is_sweep(stored.frame) else None,
+    "exponents": lambda stored: exponents(stored.valued) if is_sweep(stored.valued) else None,
+    "worth": lambda stored: worth(stored.valued) if is_sweep(stored.valued) else None,
+    "crossings": lambda stored: crossings(stored.valued) if is_sweep(stored.valued) else None,
+    "crossing_law": lambda stored: crossing_law(stored.valued) if is_sweep(stored.valued) else None,
+    "rule": lambda stored: rule_table(stored.valued) if is_sweep(stored.valued) else None,
+    "held_out": lambda stored: held_out(stored.valued) if is_sweep(stored.valued) else None,
     "transfer": lambda stored: _transfer(stored),
     "published": lambda stored: published(stored.frame, stored.scores) if stored.kind == "published" else None,
     "sweep": lambda stored: sweep(stored.frame) if stored.kind == "published" else None,
@@ -176,7 +183,8 @@ def load(path: str | Path) -> pd.DataFrame:
         (``otbench.results.tables.gan``); of other studies, one line per measurement. For cells follow from the stored
         columns: ``critic`` (the method, or "untrained"), the rungs ``clip_bound``, ``spectral`` and ``slope`` in
         the data's unit, every rung ``_over_w1``, ``k_eff``, ``skill``, ``c_over_c_star``, ``slope_half_ratio``,
-        ``sampling_error``.
+        ``sampling_error``. Where a solver was stopped and W1 is an interval, ``truth`` says so, and the ends of a ratio
+        are ``_least`` and ``_most``.
 
     Raises:
         InputError: no path.

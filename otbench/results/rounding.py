@@ -3,9 +3,10 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from otbench.results.schema import SampleColumns
+from otbench.results.schema import SampleColumns, stored_fields
 from otbench.results.store import Row
 from otbench.spec import Scalar
+from otbench.types import Proof
 
 #: The relative difference that another library's summation may make where nothing is trained; 1e-11 was seen at most.
 ROUNDING = 1e-6
@@ -22,6 +23,9 @@ LENGTHS = frozenset({
     "population_w1", "coupled_w1", "coupled_stderr", "sampling_floor", "shift", "shift_l1", "primal", "primal_lower",
     "primal_upper", "longest_move", "nearest", "c_transform",
 })  # fmt: skip
+
+#: What a solver has found of a sample: of two that may be stopped it is as good as their machines are fast.
+OF_THE_SOLVER = frozenset({*stored_fields(Proof), "sampling_floor", "plan_cosine", "coincident_atoms", "reason"})
 
 #: What cancellation leaves of numbers of size 1.
 ROUND_OFF = 1e-12
@@ -44,13 +48,19 @@ def differences(one: Row, other: Row, *, alike: bool) -> Iterator[str]:
     """Every column in which two rows of a cell differ by more than rounding explains, with both values.
 
     NOISE is never compared. Numbers of a trained critic may differ by ROUNDING where the machines round ``alike``.
-    Elsewhere only what it proves is compared, its slope and c_transform, which may differ by TRAINED times W1.
+    Elsewhere only what it proves is compared, its slope and c_transform, which may differ by TRAINED times W1. Of W1
+    whose solver may be stopped only that both intervals can hold it, and of the potential, which is the solver's own,
+    only the sample.
     """
-    amplified = not alike and _is_trained(one)
+    amplified, limited = not alike and _is_trained(one), one.get("sampling.exact_seconds") is not None
+    of_sample = amplified or (limited and one.get("method.name") == "potential")
     for name in dict.fromkeys([*one, *other]):
-        compared = not amplified or "." in name or name in SampleColumns.model_fields
+        compared = not of_sample or "." in name or name in SampleColumns.model_fields
+        compared &= not (limited and name in OF_THE_SOLVER)
         if compared and name not in NOISE and not _close(one.get(name), other.get(name), _floor(name, one)):
             yield f"{name} {one.get(name)!r} and {other.get(name)!r}"
+    if limited:
+        yield from _disjoint(one, other)
     if amplified and one.get("status") == other.get("status") == "ok":
         yield from _apart(one, other)
 
@@ -76,9 +86,18 @@ def _is_trained(row: Row) -> bool:
     return isinstance(steps, int) and steps > 0
 
 
+def _disjoint(one: Row, other: Row) -> Iterator[str]:
+    """The intervals of W1 of two rows where they have no point in common, up to rounding."""
+    ends = [(row.get("primal_lower"), row.get("primal_upper")) for row in (one, other)]
+    known = [(low, high) for low, high in ends if isinstance(low, float) and isinstance(high, float)]
+    low, high = max((low for low, _ in known), default=0.0), min((high for _, high in known), default=0.0)
+    if low > high and not _close(low, high, _floor("primal", one)):
+        yield f"intervals of W1 {ends[0]} and {ends[1]}"
+
+
 def _apart(one: Row, other: Row) -> Iterator[str]:
     """The bounds that two trainings of one cell prove, where they differ by more than TRAINED times W1."""
-    primal = one.get("primal")
+    primal = one.get("primal_upper") if one.get("primal") is None else one.get("primal")
     for name, prove in (("slope", _slope), ("c_transform", lambda row: row.get("c_transform"))):
         left, right = prove(one), prove(other)
         if not (isinstance(left, float) and isinstance(right, float) and isinstance(primal, float)):

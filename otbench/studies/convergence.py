@@ -11,6 +11,7 @@ from otbench.errors import UncertifiedError
 from otbench.problems import Problem, problem
 from otbench.results.schema import CONVERGENCE_SCHEMA, as_columns
 from otbench.results.store import Row
+from otbench.spec import Spec
 from otbench.studies.plan import StudyPlan
 from otbench.transport.exact import solve_pair
 from otbench.types import ExactSolution, Proof, SamplePair
@@ -35,14 +36,14 @@ class SampleSize:
         return {seed: f"{self.key} seed={seed}" for seed in self.seeds}
 
 
-class ConvergencePlan(StudyPlan):
-    """What to solve: every pair of laws at every size, with as many seeds as the size has.
+class LawsAtSizes(Spec):
+    """Every pair of laws at every size, with as many seeds as the size has.
 
     A list in a table of ``problem`` is an axis, as in a block of cells. ``samples`` are pairs [n, seeds]: points of
     either side, and how many independent samples are drawn.
     """
 
-    kind: ClassVar[str] = "convergence table"
+    kind: ClassVar[str] = "extra table of convergence"
 
     problem: list[dict[str, Any]] = Field(min_length=1)
     samples: list[Annotated[list[Annotated[int, Field(ge=1)]], Field(min_length=2, max_length=2)]] = Field(min_length=1)
@@ -60,29 +61,41 @@ class ConvergencePlan(StudyPlan):
         tables = [dict(zip(each, values, strict=True)) for each in axes for values in itertools.product(*each.values())]
         return list(dict.fromkeys(problem(**{"name": "", **table}) for table in tables))
 
+    def sizes(self) -> list[SampleSize]:
+        """Every pair of laws at every size."""
+        return [SampleSize(law, n, range(seeds)) for n, seeds in sorted(self.samples) for law in self.laws()]
+
+
+class ConvergencePlan(LawsAtSizes, StudyPlan):
+    """What to solve: every pair of laws at every size, and some at sizes that all of them would take too long at."""
+
+    kind: ClassVar[str] = "convergence table"
+
+    extra: list[LawsAtSizes] = Field(default_factory=list)
+
     def jobs(self) -> dict[str, SampleSize]:
-        """Every job by its key, small samples first."""
-        jobs = [SampleSize(law, n, range(seeds)) for n, seeds in sorted(self.samples) for law in self.laws()]
-        return {job.key: job for job in jobs}
+        """Every job by its key, small samples first; of one that is declared twice that with more seeds."""
+        found = [job for part in (self, *self.extra) for job in part.sizes()]
+        return {job.key: job for job in sorted(found, key=lambda job: (job.n, len(job.seeds)))}
 
     def records(self, device: str) -> dict[str, list[str]]:
         return {key: list(job.records().values()) for key, job in self.jobs().items()}
 
 
-def measure(plan: ConvergencePlan, job: str) -> list[Row]:
-    """The records of the job of that key."""
+def measure(plan: ConvergencePlan, job: str, device: str = "cpu") -> list[Row]:
+    """The records of the job of that key; ``device`` is where large samples are looked through."""
     size = plan.jobs()[job]
-    return [_record(size, seed, key) for seed, key in size.records().items()]
+    return [_record(size, seed, key, device) for seed, key in size.records().items()]
 
 
-def _record(size: SampleSize, seed: int, key: str) -> Row:
+def _record(size: SampleSize, seed: int, key: str, device: str) -> Row:
     """One sample with its exact W1, the interval that proves it, and the error |W1(P_n, Q_n) - W1(P, Q)|."""
     pair, known = size.law.sample(size.n, seed=seed), size.law.population_w1
     assert known is not None
     start = time.perf_counter()
-    solved = _solved(pair)
+    solved = _solved(pair, device)
     return {
-        "schema": CONVERGENCE_SCHEMA, "key": key, "kind": "convergence", "device": "cpu",
+        "schema": CONVERGENCE_SCHEMA, "key": key, "kind": "convergence", "device": device,
         **size.law.columns("problem"), "sampling.n": size.n, "seed": seed,
         "status": "refused" if solved is None else "ok",
         "population_w1": known,
@@ -93,10 +106,10 @@ def _record(size: SampleSize, seed: int, key: str) -> Row:
     }  # fmt: skip
 
 
-def _solved(pair: SamplePair) -> ExactSolution | None:
+def _solved(pair: SamplePair, device: str) -> ExactSolution | None:
     """The exact solution; None where there is no proof of one, or memory is enough for an interval alone."""
     try:
-        found = solve_pair(pair)
+        found = solve_pair(pair, device=device)
     except UncertifiedError:
         return None
     return found if found.is_exact else None

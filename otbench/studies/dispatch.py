@@ -15,7 +15,7 @@ def measure(plan: StudyPlan, job: str, device: str) -> list[Row]:
     if isinstance(plan, growth.GrowthPlan):
         return [growth.measure(plan, job)]
     if isinstance(plan, convergence.ConvergencePlan):
-        return convergence.measure(plan, job)
+        return convergence.measure(plan, job, device)
     if isinstance(plan, pricing.PricingPlan):
         return pricing.measure(plan, job, device)
     assert isinstance(plan, timing.TimingPlan)

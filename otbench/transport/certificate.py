@@ -37,7 +37,7 @@ class Below:
     """What potentials u (n,) and v (m,) prove: W1 >= ``lower``.
 
     ``value`` is a.u + b.v. ``violation`` is the most by which u_i + v_j may exceed M_ij, rounding included.
-    ``largest`` is the largest cost max_ij M_ij.
+    ``largest`` is the largest cost max_ij M_ij. ``excess`` (m,) is what v_j must fall by for all to be feasible.
     """
 
     u: Array
@@ -46,6 +46,7 @@ class Below:
     value: float
     violation: float
     largest: float
+    excess: Array | float = 0.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -166,7 +167,7 @@ def from_below(cost: Array | Costs, a: Array, b: Array, u: Array, v: Array) -> B
     over = _sum(np.concatenate([a, -b]))
     stays = max(0.0, over * float(u.max()) if over > 0 else -over * float(repaired.max()))
     lower = max(0.0, _sum(products) - rounding - stays)
-    return Below(u, v, lower, _sum(np.concatenate([a * u, b * v])), float(excess.max()), largest)
+    return Below(u, v, lower, _sum(np.concatenate([a * u, b * v])), float(excess.max()), largest, excess)
 
 
 def from_above(cost: Array | Costs, a: Array, b: Array, plan: Plan, largest: float) -> Above:

@@ -160,11 +160,11 @@ def solution_of(
 
 
 def interval_of(below: Below, above: Above, start: float) -> ExactSolution:
-    """What two bounds prove that do not meet: an interval, and no value."""
-    proof = Proof(math.nan, below.lower, above.upper, above.longest_move, math.nan, below.violation,
-                  above.marginal_error)  # fmt: skip
+    """What two bounds prove that do not meet: an interval and no value, with potentials that are feasible."""
+    proof = Proof(math.nan, below.lower, above.upper, above.longest_move, math.nan, 0.0, above.marginal_error)
     seconds = time.perf_counter() - start
-    return ExactSolution(**vars(proof), u=below.u, v=below.v, seconds=seconds, plan=above.plan, route="sparse")
+    v = below.v - below.excess
+    return ExactSolution(**vars(proof), u=below.u, v=v, seconds=seconds, plan=above.plan, route="sparse")
 
 
 def _solve(cost: Array, a: Array, b: Array) -> tuple[Below, Above]:

@@ -23,6 +23,7 @@ from otbench.transport.dense import (
     verify_cost,
 )
 from otbench.transport.line import LineCosts, solve_line
+from otbench.transport.products import multiplier
 from otbench.transport.sparse import Found, bytes_needed, prove, solve_sparse
 from otbench.types import Array, ExactSolution, Plan, SamplePair
 
@@ -50,6 +51,7 @@ def solve_exact(
     route: Route = "auto",
     time_limit: float | None = None,
     potentials: tuple[Any, Any] | None = None,
+    device: str = "cpu",
 ) -> ExactSolution:
     """``otbench.solve_exact`` without a critic, whose docstring says what its arguments, its value and its errors are.
 
@@ -58,14 +60,14 @@ def solve_exact(
     """
     pair = SamplePair(x, y, a, b)
     start = as_potentials(potentials, pair)
-    check_options(route, time_limit)
+    check_options(route, time_limit, device)
     if start is not None and route == "dense":
         raise InputError('potentials are for the sparse route to start from: drop route="dense"')
-    return solve_pair(pair, route, time_limit, start)
+    return solve_pair(pair, route, time_limit, start, device)
 
 
-def check_options(route: Any, time_limit: Any) -> None:
-    """InputError for a route or a time limit that ``solve_exact`` does not know, or for both where they exclude each
+def check_options(route: Any, time_limit: Any, device: str) -> None:
+    """InputError for a route or a time limit that ``solve_exact`` does not know, or for options that exclude each
     other."""
     if route not in get_args(Route):
         raise InputError(f"route must be one of {', '.join(get_args(Route))}; got {route!r}")
@@ -73,10 +75,16 @@ def check_options(route: Any, time_limit: Any) -> None:
         raise InputError(f"time_limit must be a number of seconds above 0, or None; got {time_limit!r}")
     if time_limit is not None and route == "dense":
         raise InputError('time_limit needs the sparse route, as POT cannot be stopped half-way: drop route="dense"')
+    if device != "cpu" and route == "dense":
+        raise InputError('a device is for the sparse route, which looks through all pairs on it: drop route="dense"')
 
 
 def solve_pair(
-    pair: SamplePair, route: Route = "auto", time_limit: float | None = None, start: tuple[Array, Array] | None = None
+    pair: SamplePair,
+    route: Route = "auto",
+    time_limit: float | None = None,
+    start: tuple[Array, Array] | None = None,
+    device: str = "cpu",
 ) -> ExactSolution:
     """``solve_exact`` of validated samples."""
     begun = time.perf_counter()
@@ -90,11 +98,18 @@ def solve_pair(
     check_sparse_memory(*_sizes(pair), pair.dim)
     with refused_when_full():
         until = math.inf if time_limit is None else time.monotonic() + time_limit
-        found = solve_sparse(pair.x, pair.y, pair.a, pair.b, until, start)
+        found = solve_sparse(pair.x, pair.y, pair.a, pair.b, until, start, multiplier(device))
     given_up = not is_exact(found.below, found.above) and time_limit is None
     if given_up and route == "auto" and fits(*_sizes(pair)):
         return solve_cost(cost_matrix(pair.x, pair.y), pair.a, pair.b)
     return _told(found, begun)
+
+
+def refuse_interval(solution: ExactSolution) -> None:
+    """UncertifiedError where the solver gave up, for memory or after its last round, and a value is needed."""
+    if not solution.is_exact:
+        seen = f"in [{solution.lower:.12g}, {solution.upper:.12g}], where the solver gave up"
+        raise UncertifiedError("W1", seen, "a number", "use smaller samples, or allow an interval by a time limit")
 
 
 def verify_exact(solution: ExactSolution, x: Any, y: Any, a: Any = None, b: Any = None) -> ExactSolution:
@@ -131,16 +146,21 @@ def verify_exact(solution: ExactSolution, x: Any, y: Any, a: Any = None, b: Any 
     return verify_pair(solution, pair)
 
 
-def verify_pair(solution: ExactSolution, pair: SamplePair) -> ExactSolution:
-    """``verify_exact`` of validated samples."""
+def verify_pair(solution: ExactSolution, pair: SamplePair, device: str = "cpu") -> ExactSolution:
+    """``verify_exact`` of validated samples, or of a solution that is an interval, which is then proved again."""
     begun = time.perf_counter()
+    stored, multiply = (solution.u, solution.v, solution.plan), multiplier(device)
+    if not solution.is_exact:
+        below, above = prove(pair.x, pair.y, pair.a, pair.b, *stored, multiply)
+        assert above is not None, "an interval has a plan"
+        return interval_of(below, above, begun)
     if pair.dim == 1:
         with suppress(UncertifiedError):  # sums along the line round more than single differences do
             proof = _line_proof(pair, solution.u, solution.v, solution.plan)
             return solution_of(*proof, solution.w1, begun, "line")
     if solution.route != "sparse" and not suits(pair):
         return verify_cost(solution, cost_matrix(pair.x, pair.y), pair.a, pair.b)
-    below, above = prove(pair.x, pair.y, pair.a, pair.b, solution.u, solution.v, solution.plan)
+    below, above = prove(pair.x, pair.y, pair.a, pair.b, *stored, multiply)
     return solution_of(below, above, solution.w1, begun, "sparse")
 
 

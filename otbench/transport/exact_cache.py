@@ -12,7 +12,7 @@ import numpy as np
 
 from otbench.errors import UncertifiedError
 from otbench.files import POINTS_BYTES, parse_npy, read_bounded, write_atomically
-from otbench.transport.exact import solve_pair, verify_pair
+from otbench.transport.exact import refuse_interval, solve_pair, verify_pair
 from otbench.types import ExactSolution, Plan, SamplePair
 
 #: The most that the stored solutions of a folder take, in bytes; the oldest go first. One of n and n points takes
@@ -29,27 +29,37 @@ UNREADABLE = (
 )  # fmt: skip
 
 
-def exact_solution(pair: SamplePair, key: str, folder: Path) -> ExactSolution:
+def exact_solution(
+    pair: SamplePair, key: str, folder: Path, time_limit: float | None = None, device: str = "cpu"
+) -> ExactSolution:
     """The certified solution of ``pair``, read from ``folder``/``key``.npz where that still proves it.
 
     A stored solution is believed only for its proof: where a file is stale or damaged, the sample is solved again and
-    the file replaced.
+    the file replaced. With a ``time_limit`` in seconds the solution may be an interval. It is stored as well, so that
+    everybody who asks for it is told the same one: what is returned is what the file proves. ``device`` is where the
+    sparse route looks through pairs.
 
     Raises:
-        UncertifiedError: as ``solve_exact``.
+        UncertifiedError: as ``solve_exact``; without a time limit also where the solver gives up for memory.
     """
     file = folder / f"{key}.npz"
     stored = _load(file)
-    if stored is not None and (len(stored.u), len(stored.v)) == (len(pair.x), len(pair.y)):
+    if (
+        stored is not None
+        and (len(stored.u), len(stored.v)) == (len(pair.x), len(pair.y))
+        and (stored.is_exact or time_limit is not None)
+    ):
         try:
-            return verify_pair(stored, pair)
+            return verify_pair(stored, pair, device)
         except UncertifiedError:
             pass  # it proves nothing about these points
-    solution = solve_pair(pair)
+    solution = solve_pair(pair, time_limit=time_limit, device=device)
+    if time_limit is None:
+        refuse_interval(solution)
     with suppress(OSError):  # a full disk, a node that cannot write there: kept for speed, not for the result
         write_atomically(file, _dump(solution))
         _make_room(folder)
-    return solution
+    return solution if solution.is_exact else verify_pair(solution, pair, device)
 
 
 def _make_room(folder: Path) -> None:

@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.distance import cdist
 
-from otbench.transport.pricing import BLOCK_COLS, BLOCK_ROWS, UNDERFLOW, PointCosts
+from otbench.transport.pricing import BLOCK_ROWS, UNDERFLOW, PointCosts
+from otbench.transport.products import BLOCK_COLS
 from otbench.types import Array, Indices
 
 #: The share of a block's pairs from which all of them are measured at once, which is then quicker than one by one.

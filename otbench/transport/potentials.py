@@ -6,18 +6,19 @@ import numpy as np
 
 from otbench.memory import free_memory
 from otbench.transport.pricing import PointCosts
+from otbench.transport.products import multiplier
 from otbench.transport.rounds import Limits
 from otbench.transport.sparse import BYTES_A_PAIR, power_of_two, prove, start_of
 from otbench.types import Array, SamplePair
 
 
-def transformed(pair: SamplePair, u: Array) -> tuple[Array, Array]:
+def transformed(pair: SamplePair, u: Array, device: str = "cpu") -> tuple[Array, Array]:
     """The potentials v = min_i |x_i - y_j| - u_i (m,) that u (n,) leaves room for, and those that v leaves room for.
 
-    The latter are at least u, up to the rounding of float32, in which both are computed.
+    The latter are at least u, up to the rounding of float32, in which both are computed on ``device``.
     """
     exponent = power_of_two(pair.x, pair.y)
-    costs = PointCosts(np.ldexp(pair.x, -exponent), np.ldexp(pair.y, -exponent))
+    costs = PointCosts(np.ldexp(pair.x, -exponent), np.ldexp(pair.y, -exponent), multiplier(device))
     v = costs.turned.c_transform(np.ldexp(u, -exponent))
     return np.ldexp(costs.c_transform(v), exponent), np.ldexp(v, exponent)
 

@@ -4,25 +4,27 @@ A pair (i, j) is within t of tight where M_ij <= w with w = u_i + v_j + t. For w
 
     |x - y|^2 - (p + q)^2 = (|x|^2 - p^2) + (|y|^2 - q^2) - 2 (<x, y> + p q)
 
-is one product of matrices with d + 3 columns, where p + q = w. It is computed in float32 with a bound of its rounding
-taken off, so that it can only err by keeping a pair. What is kept is judged in float64, differences formed first.
+is one product of matrices with d + 3 columns, where p + q = w. It is computed in float32 (``products``) with a bound of
+its rounding taken off, so that it can only err by keeping a pair. What is kept is judged in float64, differences formed
+first.
 """
 
 import os
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache, cached_property
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import ThreadpoolController
 
 from otbench.transport.costs import ULP
+from otbench.transport.products import Factor, Multiply, on_host
 from otbench.types import Array, Indices
 
-#: Rows and columns of a block: its float32 product, 1 MiB, stays in the second-level cache.
-BLOCK_ROWS, BLOCK_COLS = 256, 1024
+#: Rows of a block.
+BLOCK_ROWS = 256
 
 #: Pairs a row that are kept at most in a block of rows: where there are more, the tightest of each row and column.
 MOST_A_ROW = 64
@@ -67,11 +69,12 @@ def _libraries() -> ThreadpoolController:
 class PointCosts:
     """The distances of points x (n, d) and y (m, d), none of which is stored; see ``Costs``.
 
-    Coordinates must be at most about 1 in size, which a power of two achieves without changing a digit.
+    Coordinates must be at most about 1 in size, which a power of two achieves without changing a digit. ``multiply``
+    says who computes the products of a look.
     """
 
-    def __init__(self, x: Array, y: Array) -> None:
-        self.x, self.y = x, y
+    def __init__(self, x: Array, y: Array, multiply: Multiply = on_host) -> None:
+        self.x, self.y, self.multiply = x, y, multiply
         self.shape = (len(x), len(y))
         self.dim = x.shape[1]
         centre = np.median(np.concatenate([x[:: max(1, len(x) // 4096)], y[:: max(1, len(y) // 4096)]]), axis=0)
@@ -149,20 +152,13 @@ class PointCosts:
         left, right = _factor(self._x, self._xx, p, self.dim), _factor(self._y, self._yy, q, self.dim)
         left[:, : self.dim + 1] *= -2
         left = left[:, [*range(self.dim + 1), self.dim + 2, self.dim + 1]]  # its squares meet the other side's ones
-        turned = np.ascontiguousarray(right.T)
+        with self.multiply(left, right.T) as product:
 
-        def one(k: int) -> T | None:
-            rows, cols = [], []
-            for c in range(0, self.shape[1], BLOCK_COLS):
-                product = left[k : k + BLOCK_ROWS] @ turned[:, c : c + BLOCK_COLS]
-                found = np.flatnonzero(~(product > 0))  # what is not a number is kept
-                if len(found):
-                    row, col = np.divmod(found, product.shape[1])
-                    rows.append(row + k)
-                    cols.append(col + c)
-            return judge(np.concatenate(rows), np.concatenate(cols)) if rows else None
+            def one(k: int) -> T | None:
+                rows, cols = product.near(_block(k))
+                return judge(rows, cols) if len(rows) else None
 
-        return [found for found in self.over_rows(one) if found is not None]
+            return [found for found in self.over_rows(one) if found is not None]
 
     def over_rows(self, one: Callable[[int], T | None]) -> list[T | None]:
         """What ``one`` says of every block of ``BLOCK_ROWS`` rows, told by its first row; several threads ask, and BLAS
@@ -181,44 +177,43 @@ class PointCosts:
 
     def c_transform(self, v: Array) -> Array:
         """About min_j M_ij - v_j (n,), in float32."""
-        left = np.column_stack([-2 * self._x, self._xx, np.ones(self.shape[0])]).astype(np.float32)
-        right = np.column_stack([self._y, np.ones(self.shape[1]), self._yy]).astype(np.float32).T.copy()
         potentials = v.astype(np.float32)
-
-        def one(k: int) -> NDArray[np.float32]:
-            lowest = np.full(len(left[k : k + BLOCK_ROWS]), np.inf, np.float32)
-            for c in range(0, self.shape[1], BLOCK_COLS):
-                block = _distances(left[k : k + BLOCK_ROWS], right[:, c : c + BLOCK_COLS])
-                block -= potentials[c : c + BLOCK_COLS]
-                np.minimum(lowest, block.min(axis=1), out=lowest)
-            return lowest
-
-        return np.concatenate([part for part in self.over_rows(one) if part is not None]).astype(np.float64)
+        with self.multiply(self._left, self._right(slice(None))) as product:
+            found = self.over_rows(lambda k: product.lowest(_block(k), potentials))
+        return np.concatenate([part for part in found if part is not None]).astype(np.float64)
 
     def room(self, u: Array, v: Array, wanted: int, rng: np.random.Generator, most: int = 4096) -> Array:
         """How far from tight about ``wanted`` pairs of each row are at most, (n,), estimated from some columns."""
         m = self.shape[1]
         some = rng.choice(m, min(m, most, max(512, m // 8)), replace=False)
         rank = min(len(some) - 1, max(0, round(wanted * len(some) / m) - 1))
-        left = np.column_stack([-2 * self._x, self._xx, np.ones(self.shape[0])]).astype(np.float32)
-        right = np.column_stack([self._y[some], np.ones(len(some)), self._yy[some]]).astype(np.float32).T.copy()
         potentials = v[some].astype(np.float32)
+        with self.multiply(self._left, self._right(some)) as product:
+            found = self.over_rows(lambda k: product.ranked(_block(k), potentials, rank))
+        return np.concatenate([part for part in found if part is not None]) - u
 
-        def one(k: int) -> NDArray[np.float32]:
-            block = _distances(left[k : k + BLOCK_ROWS], right)
-            block -= potentials
-            block.partition(rank, axis=1)
-            return block[:, rank]
+    @property
+    def _left(self) -> Factor:
+        """The factor (n, d + 2) of |x - y|^2."""
+        return np.column_stack([-2 * self._x, self._xx, np.ones(self.shape[0])]).astype(np.float32)
 
-        return np.concatenate([part for part in self.over_rows(one) if part is not None]) - u
+    def _right(self, some: Any) -> Factor:
+        """The other factor, (d + 2, k), of some of the columns."""
+        y, yy = self._y[some], self._yy[some]
+        return np.column_stack([y, np.ones(len(y)), yy]).astype(np.float32).T
 
     @property
     def turned(self) -> "PointCosts":
         """The same distances with the samples in the other order."""
         other = object.__new__(PointCosts)
         other.x, other.y, other.dim, other.shape = self.y, self.x, self.dim, self.shape[::-1]
+        other.multiply = self.multiply
         other._x, other._y, other._xx, other._yy = self._y, self._x, self._yy, self._xx
         return other
+
+
+def _block(first: int) -> slice:
+    return slice(first, first + BLOCK_ROWS)
 
 
 def _factor(points: Array, squares: Array, p: Array, dim: int) -> NDArray[np.float32]:
@@ -232,13 +227,6 @@ def _factor(points: Array, squares: Array, p: Array, dim: int) -> NDArray[np.flo
         rounding = (dim + 8) * 2.0**-24
         paid = 2 * rounding / (1 - rounding) * own + UNDERFLOW
         return np.column_stack([points, p, np.ones(len(points)), squares - p * p - paid]).astype(np.float32)
-
-
-def _distances(left: NDArray[np.float32], right: NDArray[np.float32]) -> NDArray[np.float32]:
-    block = left @ right
-    np.maximum(block, 0, out=block)
-    np.sqrt(block, out=block)
-    return block
 
 
 def _tightest(rows: Indices, cols: Indices, room: Array) -> NDArray[np.bool_]:

@@ -13,6 +13,7 @@ from otbench.transport.certificate import Above, Below, from_above, from_below, 
 from otbench.transport.dense import BYTES_BESIDES
 from otbench.transport.line import solve_line
 from otbench.transport.pricing import PointCosts
+from otbench.transport.products import Multiply, on_host
 from otbench.transport.rounds import COARSE_ENOUGH, Limits, Rounds, Standing
 from otbench.transport.start import SMALL_PROBLEM, coarser, dense_potentials, extended
 from otbench.types import Array, Plan
@@ -43,26 +44,32 @@ def bytes_needed(n: int, m: int, d: int) -> int:
 
 
 def solve_sparse(
-    x: Array, y: Array, a: Array, b: Array, until: float = math.inf, start: tuple[Array, Array] | None = None
+    x: Array,
+    y: Array,
+    a: Array,
+    b: Array,
+    until: float = math.inf,
+    start: tuple[Array, Array] | None = None,
+    multiply: Multiply = on_host,
 ) -> Found:
     """Bounds of W1 of points x (n, d), y (m, d) with weights a (n,), b (m,), O(n) in memory.
 
     ``until`` is a time on the monotonic clock at which it stops with what it has. ``start`` are potentials (n,), (m,)
-    to start from in place of those of a coarser problem.
+    to start from in place of those of a coarser problem. ``multiply`` says who looks through all pairs.
     """
     exponent = power_of_two(x, y)
     x, y = np.ldexp(x, -exponent), np.ldexp(y, -exponent)
     of_x, of_y = atoms(x, a), atoms(y, b)
     if start is not None:
         start = _of_atoms(np.ldexp(start[0], -exponent), of_x), _of_atoms(np.ldexp(start[1], -exponent), of_y)
-    costs = PointCosts(of_x.points, of_y.points)
+    costs = PointCosts(of_x.points, of_y.points, multiply)
     limits = Limits(until, free_memory() // (2 * BYTES_A_PAIR))
     rounds = Rounds(costs, of_x.weights, of_y.weights, limits)
     if costs.shape == (1, 1):
         standing = _of_two_atoms(costs, of_x.weights)
     else:
         standing = rounds.run(*(start_of(costs, of_x.weights, of_y.weights, limits) if start is None else start))
-    whole = PointCosts(x, y)
+    whole = PointCosts(x, y, multiply)
     below, above = _bounds(whole, of_x, of_y, a, b, costs, standing)
     if standing.done and not is_exact(below, above):
         standing = rounds.sharpened(standing)
@@ -80,11 +87,11 @@ def _of_two_atoms(costs: PointCosts, weight: Array) -> Standing:
 
 
 def prove(
-    x: Array, y: Array, a: Array, b: Array, u: Array, v: Array, plan: Plan | None
+    x: Array, y: Array, a: Array, b: Array, u: Array, v: Array, plan: Plan | None, multiply: Multiply = on_host
 ) -> tuple[Below, Above | None]:
     """What potentials u (n,), v (m,) and a plan prove of W1 of points x (n, d), y (m, d), O(n) in memory."""
     exponent = power_of_two(x, y)
-    costs = PointCosts(np.ldexp(x, -exponent), np.ldexp(y, -exponent))
+    costs = PointCosts(np.ldexp(x, -exponent), np.ldexp(y, -exponent), multiply)
     below = from_below(costs, a, b, np.ldexp(u, -exponent), np.ldexp(v, -exponent))
     above = None if plan is None else _scaled_above(from_above(costs, a, b, plan, below.largest), exponent)
     return _scaled_below(below, exponent), above
@@ -191,11 +198,12 @@ def _largest(points: Array, others: Array, potential: Array) -> Array:
 
 
 def _scaled_below(below: Below, exponent: int) -> Below:
-    numbers = (_scaled(number, exponent) for number in (below.value, below.violation, below.largest))
+    value, violation, largest = (_scaled(part, exponent) for part in (below.value, below.violation, below.largest))
     lower = _scaled(below.lower, exponent)
     if 0 < lower < 2.0**-1000:
         lower = math.nextafter(lower, 0.0)
-    return Below(np.ldexp(below.u, exponent), np.ldexp(below.v, exponent), lower, *numbers)
+    u, v, excess = (np.ldexp(part, exponent) for part in (below.u, below.v, below.excess))
+    return Below(u, v, lower, value, violation, largest, excess)
 
 
 def _scaled_above(above: Above, exponent: int) -> Above:

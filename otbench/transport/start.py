@@ -31,12 +31,12 @@ def coarser(costs: PointCosts, a: Array, b: Array) -> tuple[PointCosts, Array, A
     size = CELL_IN_THE_PLANE if costs.dim <= 2 else CELL
     x, ax = coarsened(costs.x, a, size, rng)
     y, by = coarsened(costs.y, b, size, rng)
-    return PointCosts(x, y), ax, by
+    return PointCosts(x, y, costs.multiply), ax, by
 
 
 def extended(costs: PointCosts, coarse: PointCosts, v: Array) -> tuple[Array, Array]:
     """Potentials u (n,), v (m,) of all points from those of the coarse problem's y, by c-transforms both ways."""
-    u = PointCosts(costs.x, coarse.y).c_transform(v)
+    u = PointCosts(costs.x, coarse.y, costs.multiply).c_transform(v)
     return u, costs.turned.c_transform(u)
 
 

@@ -69,11 +69,11 @@ def test_a_dry_run_counts_and_runs_nothing(otbench: Otbench, small_results: Path
 
 def test_check_says_yes_with_0_and_no_with_1(otbench: Otbench, copy: Results) -> None:
     done = otbench("check", "small", "--results", copy.folder.parent)
-    assert done == (0, "small: 17 rules, 0 violations\n", "")
+    assert done == (0, "small: 18 rules, 0 violations\n", "")
     change(copy, lambda row: row["method.name"] == "potential", cosine=1.5)
     done = otbench("check", "small", "--results", copy.folder.parent)
     assert done.code == 1
-    assert done.out.startswith("small: 17 rules, 4 violations\n  cosine <= 1: problem shared_mass, dim 2, method pot")
+    assert done.out.startswith("small: 18 rules, 4 violations\n  cosine <= 1: problem shared_mass, dim 2, method pot")
     assert ", column cosine: observed 1.5, must be <= 1" in done.out
     assert "  tables re-derive: matrix.csv, line " in done.out
 
@@ -94,7 +94,7 @@ def test_check_writes_junit_and_a_page_for_ci(
     assert "cosine <= 1: " in str(failed["ranges"])
     page = Path("page.md").read_text()
     assert page.startswith("before\n## otbench check\n")
-    assert "| small | 17 | 4 |" in page
+    assert "| small | 18 | 4 |" in page
     assert "cosine &lt;= 1" in page
 
 

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 import otbench
-from otbench.errors import InputError
+from otbench.errors import InputError, UncertifiedError
 from otbench.methods import WeightClip, method
 from otbench.methods.audit import audit
 from otbench.methods.mlp import Mlp
@@ -220,3 +220,13 @@ def test_a_public_name_is_the_same_object_every_time_and_no_module(name):
     first = getattr(otbench, name)
     assert callable(first)
     assert getattr(otbench, name) is first
+
+
+def test_an_audit_without_a_value_of_w1_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A solver that gives up where all pairs do not fit has an interval, which is no W1 to be held against."""
+    monkeypatch.setattr("otbench.transport.rounds.MOST_ROUNDS", 0)
+    monkeypatch.setattr("otbench.transport.exact.DENSE_PAIRS", 1)
+    monkeypatch.setattr("otbench.transport.exact.fits", lambda n, m: False)
+    pair = otbench.problem("balls", dim=3).sample(40)
+    with pytest.raises(UncertifiedError, match=r"^exact solution refused: W1 is in \[.*, must be a number"):
+        audit(lambda z: z[:, 0], pair.x, pair.y)

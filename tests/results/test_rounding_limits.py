@@ -128,3 +128,44 @@ def test_what_equals_a_limit_keeps_it_and_what_is_empty_breaks_none() -> None:
     assert (found.cell, found.column) == (f" [{'b' * 12}]", "raw")
     assert not list(at_least("rule", frame, frame["raw"], 1.0))
     assert len(list(at_least("rule", frame, frame["raw"], np.nextafter(1.0, 2.0)))) == 1
+
+
+STOPPED = UNTRAINED | {
+    "sampling.exact_seconds": 5.0, "primal": None, "primal_lower": 1.0, "primal_upper": 2.0, "gap": None,
+    "plan_cosine": None, "sampling_floor": None, "method.name": "linear",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "proved",
+    [
+        {"primal_lower": 1.4, "primal_upper": 1.5},
+        {"primal_lower": 2.0 * (1 + 0.99e-6), "primal_upper": 3.0},
+        {"primal": 1.5, "primal_lower": 1.5, "primal_upper": 1.5, "gap": 0.0, "plan_cosine": 0.5, "reason": "",
+         "sampling_floor": 0.25},
+    ],
+)  # fmt: skip
+def test_solvers_that_may_be_stopped_agree_where_their_intervals_meet(proved: Line) -> None:
+    assert not named(STOPPED, STOPPED | proved)
+    assert not named(STOPPED | proved, STOPPED)
+    assert named(STOPPED | {"sampling.exact_seconds": None}, STOPPED | proved | {"sampling.exact_seconds": None})
+
+
+def test_intervals_of_one_sample_that_do_not_meet_are_a_conflict() -> None:
+    apart = STOPPED | {"primal_lower": 2.0 * (1 + 1.01e-6), "primal_upper": 3.0}
+    assert named(STOPPED, apart) == named(apart, STOPPED) == {"intervals"}
+    assert named(STOPPED, STOPPED | {"c_transform": 1.6}) == {"c_transform"}
+    assert named(STOPPED, STOPPED | {"coincident": 0.6}) == {"coincident"}
+
+
+def test_the_potential_of_a_solver_that_may_be_stopped_is_as_good_as_its_machine() -> None:
+    one, other = STOPPED | {"method.name": "potential"}, STOPPED | {"method.name": "potential", "c_transform": 1.9}
+    assert not named(one, other)
+    assert named(one, other | {"coincident": 0.6}) == {"coincident"}
+    assert named(one, other | {"primal_lower": 2.5, "primal_upper": 3.0}) == {"intervals"}
+
+
+def test_critics_trained_on_two_machines_are_compared_in_units_of_the_upper_end() -> None:
+    one = STOPPED | {"method.steps": 40}
+    for share, differ in ((0.99, False), (1.01, True)):
+        assert (named(one, one | {"c_transform": 1.5 + share * 0.2}, alike=False) == {"c_transform"}) == differ

@@ -86,11 +86,45 @@ def test_the_declared_study_is_of_known_laws_equal_ones_among_them() -> None:
     plan = load_experiment("convergence").plan
     assert isinstance(plan, ConvergencePlan)
     assert not plan.timed
-    assert {n for n, _ in plan.samples} == {2**k for k in range(6, 14)}
+    assert {n for n, _ in plan.samples} == {2**k for k in range(6, 15)}
     known = [each.population_w1 for each in plan.laws()]
     assert 0.0 in known
     assert {each.dim for each in plan.laws()} == {1, 2, 3, 4, 8, 16, 32}
-    assert len({key for keys in plan.records("cpu").values() for key in keys}) == len(known) * (6 * 10 + 5 + 3)
+    assert {each.name for each in plan.laws() if each.dim == 2} == {"translation", "balls", "spheres", "segments"}
+    (extra,) = plan.extra
+    assert extra.samples == [[2**15, 2]]
+    assert set(extra.laws()) == {each for each in plan.laws() if each.dim != 2}
+    counts = len(known) * (6 * 10 + 5 + 3 + 2) + len(extra.laws()) * 2
+    assert len({key for keys in plan.records("cpu").values() for key in keys}) == counts
+    # seeds are what an exponent's interval is drawn from
+    assert min(len(job.seeds) for job in plan.jobs().values()) >= 2
+
+
+def test_extra_sizes_are_of_their_own_laws_and_a_size_that_is_declared_twice_has_its_larger_number_of_seeds() -> None:
+    balls = {"name": "balls", "dim": [2, 3]}
+    extra = [
+        {"problem": [{"name": "balls", "dim": 3}], "samples": [[7, 2], [5, 1]]},
+        {"problem": [{"name": "balls", "dim": 2}], "samples": [[6, 9]]},
+    ]
+    plan = ConvergencePlan(problem=[balls], samples=[[5, 4], [6, 1]], extra=extra)
+    jobs = [(job.n, job.law.dim, len(job.seeds)) for job in plan.jobs().values()]
+    assert sorted(jobs) == [(5, 2, 4), (5, 3, 4), (6, 2, 9), (6, 3, 1), (7, 3, 2)]
+    assert [n for n, _, _ in jobs] == sorted(n for n, _, _ in jobs), "small samples first"
+    assert {key for keys in plan.records("cpu").values() for key in keys} == {
+        key for job in plan.jobs().values() for key in job.records().values()
+    }
+
+
+@pytest.mark.parametrize(("extra", "told"), [
+    ({"problem": [{"name": "digits"}], "samples": [[4, 1]]}, "W1 of the laws of 'digits' has no closed form"),
+    ({"problem": [{"name": "balls"}], "samples": [[4]]}, "samples"),
+    ({"problem": [{"name": "balls"}], "samples": [[4, 1]], "seeds": 3}, "seeds"),
+    ({"samples": [[4, 1]]}, "problem"),
+])  # fmt: skip
+def test_an_extra_table_is_checked_as_the_plan_is(extra: dict, told: str) -> None:
+    with pytest.raises(InputError, match=told) as error:
+        ConvergencePlan(problem=[{"name": "balls"}], samples=[[4, 1]], extra=[extra])
+    assert "\n" not in str(error.value)
 
 
 def test_two_folders_are_compared_sample_by_sample(solved: Results, tmp_path: Path) -> None:

@@ -164,3 +164,38 @@ def test_a_solution_that_another_worker_removes_meanwhile_does_no_harm(tmp_path,
     monkeypatch.setattr(exact_cache.os, "scandir", gone)
     monkeypatch.setattr(exact_cache, "MOST_BYTES", 0)
     assert exact_solution(a_pair(seed=5), "other", tmp_path).is_exact
+
+
+def test_an_interval_is_stored_and_everybody_is_told_the_same_one(tmp_path):
+    pair = a_pair(60, 50)
+    first, second = (exact_solution(pair, "key", tmp_path, 1e-9) for _ in range(2))
+    assert not first.is_exact
+    assert (first.lower, first.upper, first.longest_move) == (second.lower, second.upper, second.longest_move)
+    assert np.array_equal(first.v, second.v)
+    assert np.array_equal(first.plan.mass, second.plan.mass)
+    whole = solve_exact(pair.x, pair.y)
+    assert first.lower <= whole.w1 <= first.upper
+    assert same(exact_solution(pair, "key", tmp_path), whole), "without a limit no interval will do"
+    assert exact_solution(pair, "key", tmp_path, 1e-9).w1 == whole.w1
+
+
+@pytest.mark.parametrize("parts", [{"u": np.full(60, np.nan)}, {"mass": np.full(3, -1.0)}, {"rows": np.full(2, 99)}])
+def test_a_damaged_interval_is_solved_again(parts, tmp_path):
+    pair = a_pair(60, 50)
+    first = exact_solution(pair, "key", tmp_path, 1e-9)
+    tamper(tmp_path, **parts)
+    again = exact_solution(pair, "key", tmp_path, 1e-9)
+    assert (first.lower, first.upper) == (again.lower, again.upper)
+    assert same(again, exact_solution(pair, "key", tmp_path, 1e-9)) or np.isnan(again.w1)
+
+
+def test_a_forged_interval_holds_w1_all_the_same(tmp_path):
+    """What is stored may be false: what is returned is what it proves of these points."""
+    pair = a_pair(60, 50)
+    whole = solve_exact(pair.x, pair.y)
+    exact_solution(pair, "key", tmp_path, 1e-9)
+    rng = np.random.default_rng(1)
+    for forged in ({"u": 9 + rng.standard_normal(60)}, {"v": 9 + rng.standard_normal(50)}, {"mass": np.zeros(3)}):
+        tamper(tmp_path, **({"rows": np.zeros(3, int), "cols": np.zeros(3, int)} if "mass" in forged else {}), **forged)
+        found = exact_solution(pair, "key", tmp_path, 1e-9)
+        assert found.lower <= whole.w1 <= found.upper

@@ -8,6 +8,7 @@ from scipy.spatial.distance import cdist
 from scipy.stats import wasserstein_distance
 
 import otbench.transport.pricing as pricing
+import otbench.transport.products as products
 from otbench.errors import UncertifiedError
 from otbench.transport.arcs import solve_on
 from otbench.transport.atoms import atoms, spread_rows
@@ -24,7 +25,7 @@ from otbench.types import Plan
 @pytest.fixture
 def small_blocks(monkeypatch):
     monkeypatch.setattr(pricing, "BLOCK_ROWS", 16)
-    monkeypatch.setattr(pricing, "BLOCK_COLS", 32)
+    monkeypatch.setattr(products, "BLOCK_COLS", 32)
 
 
 def a_sample(n, m, d, seed, far=0.0):

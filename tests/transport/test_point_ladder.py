@@ -10,7 +10,7 @@ from random_ladders import breaks, instances
 from scipy.spatial.distance import cdist
 from streamed_samples import CRITICS, SHAPES, streamed_sample
 
-from otbench.transport import best_scale, lines, point_ladder, pricing
+from otbench.transport import best_scale, lines, point_ladder, pricing, products
 from otbench.transport.bounds import Ladder, lower_bounds
 from otbench.transport.dense import cost_matrix
 from otbench.transport.exact import solve_exact
@@ -28,6 +28,7 @@ def small_blocks(monkeypatch):
     """Blocks, pilots and draws so small that samples of a few dozen points have several of each."""
     for module in (lines, pricing):
         monkeypatch.setattr(module, "BLOCK_ROWS", 8)
+    for module in (lines, products):
         monkeypatch.setattr(module, "BLOCK_COLS", 16)
     monkeypatch.setattr(best_scale, "PILOT", 64)
     monkeypatch.setattr(lines, "PAIRS_DRAWN", 4)
@@ -61,7 +62,7 @@ def test_both_ladders_give_the_same_numbers(shape, critic):
 
 
 @pytest.mark.parametrize("n", [pricing.BLOCK_ROWS - 1, pricing.BLOCK_ROWS, pricing.BLOCK_ROWS + 1])
-@pytest.mark.parametrize("m", [pricing.BLOCK_COLS - 1, pricing.BLOCK_COLS, pricing.BLOCK_COLS + 1])
+@pytest.mark.parametrize("m", [products.BLOCK_COLS - 1, products.BLOCK_COLS, products.BLOCK_COLS + 1])
 def test_samples_that_end_beside_the_end_of_a_block(n, m):
     assert_same_numbers(*streamed_sample("normal", "noisy", n, m, 0, weighted=False))
 

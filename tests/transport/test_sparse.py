@@ -11,6 +11,7 @@ from scipy.spatial.distance import cdist
 import otbench
 import otbench.transport.exact as exact
 import otbench.transport.pricing as pricing
+import otbench.transport.products as products
 import otbench.transport.rounds as rounds
 import otbench.transport.sparse as sparse
 import otbench.transport.start as start
@@ -27,7 +28,7 @@ def small_levels(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(start, "SMALL_PROBLEM", 100)
     monkeypatch.setattr(sparse, "SMALL_PROBLEM", 100)
     monkeypatch.setattr(pricing, "BLOCK_ROWS", 16)
-    monkeypatch.setattr(pricing, "BLOCK_COLS", 32)
+    monkeypatch.setattr(products, "BLOCK_COLS", 32)
 
 
 def gaussians(n, m, d, rng, shift=2.0):
@@ -239,6 +240,20 @@ def test_options_that_make_no_sense_are_refused_in_one_line(options, said):
     with pytest.raises(InputError, match=said) as caught:
         solve_exact(np.zeros((3, 2)), np.ones((2, 2)), **options)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("most", [0, 1])
+def test_a_stopped_solve_has_feasible_potentials_that_prove_its_lower_end(most, monkeypatch):
+    """Weak duality, by the whole matrix of distances."""
+    x, y = gaussians(200, 150, 2, np.random.default_rng(15))
+    a, b = (weights / weights.sum() for weights in (np.arange(1.0, 201), np.arange(1.0, 151)))
+    monkeypatch.setattr(rounds, "MOST_ROUNDS", most)
+    found = solve_exact(x, y, a, b, route="sparse")
+    assert not found.is_exact
+    distances = cdist(x, y)
+    assert (found.u[:, None] + found.v - distances).max() <= 1e-14 * distances.max()
+    assert a @ found.u + b @ found.v == pytest.approx(found.lower, rel=1e-12)
+    assert found.plan.mass @ distances[found.plan.rows, found.plan.cols] <= found.upper * (1 + 1e-12)
 
 
 def test_an_interval_is_not_verified_as_a_value():

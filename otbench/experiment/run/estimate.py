@@ -48,8 +48,12 @@ def _probe(some: Sequence[Cell], kind: Sequence[Cell], folder: Path, device: str
     (n, m), (p, q) = some[0].sizes(), shortened[0].sizes()
     training = fit * steps / min(steps, PROBE_STEPS) if steps else fit * (n * m / (p * q))
     samples = len({cell.sample_key for cell in kind})
-    rest = max(0.0, wall - len(some) * fit) * (n * m / (p * q)) ** SOLVE_POWER
-    return [len(kind) * training, samples * rest]
+    larger, limit = (n * m / (p * q)) ** SOLVE_POWER, some[0].sampling.exact_seconds
+    solving = sum(float(t["seconds_exact"] or 0) for t in timings)
+    rest = max(0.0, wall - len(some) * fit - solving) * larger
+    # a limit is that of one solve: of the sample, and of its floor
+    solving = solving * larger if limit is None else min(solving * larger, 2 * limit)
+    return [len(kind) * training, samples * (rest + solving)]
 
 
 def _shorten(cell: Cell) -> Cell:

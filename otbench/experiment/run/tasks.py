@@ -42,12 +42,12 @@ Task = Sequence[Group]
 
 @dataclass(frozen=True)
 class Sample:
-    """Drawn samples with their exact solution, or the reason why there is none."""
+    """Drawn samples with their exact solution. ``unproved`` says why there is none, or no more than an interval."""
 
     pair: SamplePair
     fresh: SamplePair | None
     exact: ExactSolution | None
-    refusal: str
+    unproved: str
     sampling_floor: float | None
     seconds_draw: float
     seconds_exact: float
@@ -113,7 +113,7 @@ def run_task(task: Task, solutions: Path, device: str) -> list[tuple[Row, Row]]:
     is read sample by sample, so that there is one cost matrix at a time. ``solutions`` is the folder in which exact
     solutions are kept.
     """
-    samples = [_draw(group[0], solutions) for group in task]
+    samples = [_draw(group[0], solutions, device) for group in task]
     fitted = _fit(task, samples, device)
     done = []
     for group, sample in zip(task, samples, strict=True):
@@ -130,31 +130,39 @@ def run_task(task: Task, solutions: Path, device: str) -> list[tuple[Row, Row]]:
     return done
 
 
-def _draw(cell: Cell, solutions: Path) -> Sample:
-    """The sample of a cell, drawn and solved."""
+def _draw(cell: Cell, solutions: Path, device: str) -> Sample:
+    """The sample of a cell, drawn, and solved with the help of a device."""
     start = time.perf_counter()
-    pair, fresh = cell.sample(), cell.held_out()
+    pair, fresh, limit = cell.sample(), cell.held_out(), cell.sampling.exact_seconds
     drawn = time.perf_counter()
     floor = None
     try:
-        exact, refusal = exact_solution(pair, cell.sample_key, solutions), ""
+        exact, unproved = exact_solution(pair, cell.sample_key, solutions, limit, device), ""
+        if not exact.is_exact:
+            unproved = f"W1 is an interval alone: its solver was stopped, after {limit:g} s or for memory"
         if pair.images is not None:
-            floor = _sampling_floor(pair, cell, solutions)
+            floor = _sampling_floor(pair, cell, solutions, exact, device)
     except UncertifiedError as error:
-        exact, refusal = None, str(error)
-    return Sample(pair, fresh, exact, refusal, floor, drawn - start, time.perf_counter() - drawn)
+        exact, unproved = None, str(error)
+    return Sample(pair, fresh, exact, unproved, floor, drawn - start, time.perf_counter() - drawn)
 
 
-def _sampling_floor(pair: SamplePair, cell: Cell, solutions: Path) -> float:
+def _sampling_floor(
+    pair: SamplePair, cell: Cell, solutions: Path, exact: ExactSolution, device: str
+) -> float | None:
     """W1 of two independent samples of Q, which are y and the images of x; 0 where y is the images of x.
 
-    By the triangle inequality |W1(x, y) - W1(x, images)| is no larger, and W1(x, images) is known in closed form.
+    By the triangle inequality |W1(x, y) - W1(x, images)| is no larger, and W1(x, images) is known in closed form. None
+    where the solver was stopped on these or on those samples.
     """
     assert pair.images is not None
     if cell.sampling.mode != "independent":
         return 0.0
+    if not exact.is_exact:
+        return None
     images = SamplePair(pair.images, pair.y, pair.a, pair.b)
-    return exact_solution(images, f"{cell.sample_key}-floor", solutions).w1
+    floor = exact_solution(images, f"{cell.sample_key}-floor", solutions, cell.sampling.exact_seconds, device)
+    return floor.w1 if floor.is_exact else None
 
 
 def _fit(task: Task, samples: Sequence[Sample], device: str) -> dict[str, Fitted]:
@@ -188,8 +196,14 @@ def _sample_columns(sample: Sample) -> Row:
         "coupled_stderr": pair.coupled_stderr,
         "ray_cosine": pair.ray_cosine,
         "sampling_floor": sample.sampling_floor,
-        **as_columns(Proof, sample.exact),
+        **_proof_columns(sample.exact),
     }
+
+
+def _proof_columns(exact: ExactSolution | None) -> Row:
+    """The exact value with its proof; of an interval alone there is neither a value nor a gap to it."""
+    found = as_columns(Proof, exact)
+    return found if exact is None or exact.is_exact else found | {"primal": None, "gap": None}
 
 
 def _critic_columns(cell: Cell, sample: Sample, ladder: Ladder, fit: Fitted) -> Row:
@@ -201,7 +215,8 @@ def _critic_columns(cell: Cell, sample: Sample, ladder: Ladder, fit: Fitted) -> 
     fx, fy, gx, gy = on_union(fit.critic, pair.x, pair.y)
     clip_constant, spectral_constant = fit.critic.constants()
     bounds = ladder.bounds(fx, fy, clip_constant=clip_constant, spectral_constant=spectral_constant)
-    rays = alignment(pair, sample.exact.plan, gx, gy) if gx is not None and gy is not None else None
+    plan = sample.exact.plan if sample.exact.is_exact else None  # a plan that is not optimal has no transport rays
+    rays = alignment(pair, plan, gx, gy) if gx is not None and gy is not None else None
     return {
         **own,
         **as_columns(Bounds, bounds),
@@ -251,7 +266,7 @@ def _row(cell: Cell, measured: Row, sample: Sample, fit: Fitted | None) -> Row:
         "schema": SCHEMA,
         "key": cell.key,
         "status": "refused" if fit is None else fit.status,
-        "reason": sample.refusal if fit is None else fit.reason,
+        "reason": fit.reason if fit is not None and fit.reason else sample.unproved,
         "population_w1": cell.problem.population_w1,
         "population_stderr": cell.problem.population_stderr,
         "population_overlap": cell.problem.population_overlap,

@@ -10,6 +10,7 @@ from scipy.special import bdtrc, stdtrit
 from otbench.confidence import LEVEL
 from otbench.report.check.violation import Violation, at_least, at_most, holds, whole
 from otbench.results.store import SEEDS
+from otbench.results.tables.bracketed import roof
 from otbench.results.tables.cells import cell_columns, constant_everywhere, of_laws
 
 #: The chance with which an estimate may lie further beyond what it estimates than is allowed: that of six standard
@@ -46,10 +47,11 @@ def population(frame: pd.DataFrame) -> Iterator[Violation]:
 
 
 def _upper(ok: pd.DataFrame) -> "pd.Series[float]":
-    """The mean exact W1 of the independent samples of a row's laws and sizes, plus its allowance for chance."""
+    """The mean exact W1 of the independent samples of a row's laws and sizes, of an interval its upper end, plus its
+    allowance for chance."""
     law = ok.groupby(cell_columns(ok, "problem.", "sampling."), dropna=False).ngroup()
     independent = (ok["sampling.mode"] == "independent") & of_laws(ok)
-    once = ok.assign(law=law)[independent].drop_duplicates(["law", "seed"]).groupby("law")["primal"]
+    once = ok.assign(law=law, w1=roof(ok))[independent].drop_duplicates(["law", "seed"]).groupby("law")["w1"]
     margin = standard_errors(once.size() - 1) * once.std() / np.sqrt(once.size())
     return law.map(once.mean() + margin)
 

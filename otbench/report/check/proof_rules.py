@@ -7,6 +7,7 @@ import pandas as pd
 
 from otbench.report.check.violation import Violation, at_least, at_most, holds
 from otbench.results.schema import stored_fields
+from otbench.results.tables.bracketed import roof
 from otbench.transport.bounds import VALUE_ROUNDING
 from otbench.transport.certificate import TOLERANCE, ULPS
 from otbench.transport.costs import ULP
@@ -40,9 +41,9 @@ def proved(frame: pd.DataFrame) -> Iterator[Violation]:
 def rounding(frame: pd.DataFrame) -> "pd.Series[float]":
     """By how much rounding may lift one bound above another, in the data's unit.
 
-    It is 1e-9 W1, as in the certificate, and the rounding of critics' values, which are of the data's size: this
-    matters where W1 is small beside the data, as between identical samples.
+    It is 1e-9 W1, as in the certificate, or of the upper end where W1 is an interval, and the rounding of critics'
+    values, which are of the data's size: this matters where W1 is small beside the data, as between identical samples.
     """
     size = frame["spread"] if "spread" in frame else frame["longest_move"]
-    slack: pd.Series[float] = TOLERANCE * frame["primal"] + VALUE_ROUNDING * size.fillna(0.0)
+    slack: pd.Series[float] = TOLERANCE * roof(frame) + VALUE_ROUNDING * size.fillna(0.0)
     return slack

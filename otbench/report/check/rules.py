@@ -14,24 +14,23 @@ from otbench.files import read_toml
 from otbench.report.check.convergence_rules import CONVERGENCE_RULES
 from otbench.report.check.gan_rules import curve_certificates, curve_held_out, curve_ladder, curve_ranges
 from otbench.report.check.growth_rules import GROWTH_RULES
+from otbench.report.check.interval_rules import intervals
 from otbench.report.check.law_rules import one_cell_a_line, population
 from otbench.report.check.pricing_rules import one_w1, start_certificates, start_ranges
 from otbench.report.check.proof_rules import PROOF, proved, rounding
 from otbench.report.check.published_rules import near_published
 from otbench.report.check.ray_rules import rays
+from otbench.report.check.sample_rules import closed_forms, same_points
 from otbench.report.check.table_difference import table_difference
 from otbench.report.check.timing_rules import measurements
 from otbench.report.check.violation import Violation, at_least, at_most, holds, place, whole
 from otbench.results.folder import Kind, Stored, unplanned
-from otbench.results.rounding import NOISE, ROUND_OFF, ROUNDING
 from otbench.results.seal import SEAL, seal_holds
 from otbench.results.store import Results, Row, cell_key, keys_digest
 from otbench.results.table_files import read_table
-from otbench.results.tables.cells import COSINES, cell_columns, to_csv
+from otbench.results.tables.bracketed import RATIO_ENDS, is_interval
+from otbench.results.tables.cells import COSINES, to_csv
 from otbench.transport.certificate import TOLERANCE
-
-#: The standard errors by which a closed form on a sample may differ from the population's value.
-SIGMAS = 6.0
 
 #: A rule on the frame of a folder.
 Rule = Callable[[pd.DataFrame], Iterator[Violation]]
@@ -82,9 +81,11 @@ def _opened(results: Results | str | Path) -> Results:
 
 
 def certificates(frame: pd.DataFrame) -> Iterator[Violation]:
-    """Every sample has an exact value with the interval that proves it, and none was refused."""
-    yield from proved(frame)
-    yield from whole("certificate", frame[frame["status"] != "refused"], PROOF)
+    """Every sample has an exact value with the interval that proves it, or such an interval alone, for which there are
+    rules of its own, and none was refused."""
+    exact = frame[~is_interval(frame)]
+    yield from proved(exact)
+    yield from whole("certificate", exact[exact["status"] != "refused"], PROOF)
     yield from at_least("primal", frame, frame["primal"], 0.0)
 
 
@@ -129,30 +130,6 @@ def ranges(frame: pd.DataFrame) -> Iterator[Violation]:
     yield from at_most("slope at half budget <= primal", frame, frame["slope_half"], roof)
 
 
-def closed_forms(frame: pd.DataFrame) -> Iterator[Violation]:
-    """|W1 - coupled W1| is at most the sampling floor, which is 0 of coupled samples, and the coupled W1 is within 6
-    standard errors of the population's."""
-    slack = rounding(frame)
-    error = (frame["primal"] - frame["coupled_w1"]).abs()
-    floor = frame["sampling_floor"] * (1 + TOLERANCE)
-    yield from at_most("|primal - coupled W1| <= sampling floor", frame, error, floor + slack)
-    coupled = frame["sampling.mode"] != "independent"  # "population" reads its critics on coupled points, if it can
-    sound = frame["status"] != "refused"
-    known = frame[["coupled_w1", "coupled_stderr", "population_w1"]].notna()
-    whole_form = known.all(axis=1) & (frame["sampling_floor"].notna() | ~sound)
-    unpaired = ~coupled | ((frame["sampling.mode"] == "population") & ~known["population_w1"])
-    there = whole_form | (~known["coupled_w1"] & unpaired)
-    yield from holds("closed form", frame, there, "missing in part", "whole, or absent")
-    floor = frame["sampling_floor"].where(coupled)
-    yield from at_most("floor is 0 when coupled", frame, floor.abs(), 0.0)
-    told = (frame["coupled_w1"] > 0) | ~(frame["population_overlap"] > 0)  # where nothing moved, a sample tells nothing
-    error = (frame["coupled_w1"] - frame["population_w1"]).abs().where(told)
-    both = np.hypot(frame["coupled_stderr"], frame["population_stderr"].fillna(0.0))
-    tolerance = SIGMAS * both + slack
-    yield from at_most("|coupled W1 - population W1| <= 6 standard errors", frame, error, tolerance)
-    yield from at_least("standard error >= 0", frame, frame["coupled_stderr"], 0.0)
-
-
 def divergences(frame: pd.DataFrame) -> Iterator[Violation]:
     """JS <= TV log 2 for laws and for samples; JS >= TV^2/2 and KL >= 2 TV^2 (Pinsker) for laws.
 
@@ -167,24 +144,6 @@ def divergences(frame: pd.DataFrame) -> Iterator[Violation]:
     yield from whole("JS estimate", logits, ["js"])
     yield from holds("its gradient", logits, logits["js_gradient"].notna() == logits["raw_gradient"].notna(),
                      "missing", "there where raw's is", "js_gradient")  # fmt: skip
-
-
-def same_points(frame: pd.DataFrame) -> Iterator[Violation]:
-    """All methods of a sample saw the same points: what is known of those is equal, up to the rounding of machines."""
-    points = [*cell_columns(frame, "problem.", "sampling."), "seed"]
-    shared = [
-        "n", "m", *(name for name in PROOF if name not in NOISE), "coincident", "coupled_w1", "coupled_stderr",
-        "ray_cosine", "sampling_floor", "nearest", "population_w1", "population_overlap", "population_js",
-        "population_kl",
-    ]  # fmt: skip
-    groups = frame.assign(first=frame.index).groupby(points, dropna=False, sort=False)
-    least, most, known = (groups[shared].agg(how) for how in ("min", "max", "count"))
-    first, size, spread = groups["first"].first(), groups.size(), groups["spread"].max()
-    for name in shared:
-        room = np.maximum(ROUNDING * most[name].abs(), ROUND_OFF * spread)
-        equal = ((most[name] - least[name] <= room) & (known[name] == size)) | (known[name] == 0)
-        for index, low, high in zip(first[~equal], least.loc[~equal, name], most.loc[~equal, name], strict=True):
-            yield Violation(f"one {name} per sample", place(frame.loc[index]), f"{low} to {high}", "one value", name)
 
 
 def clip_constants(frame: pd.DataFrame) -> Iterator[Violation]:
@@ -222,6 +181,7 @@ def failures(frame: pd.DataFrame) -> Iterator[Violation]:
 #: Rules on the frame, by name, in the order they are reported.
 RULES: dict[str, Rule] = {
     "certificates": certificates,
+    "intervals": intervals,
     "ladder": ladder,
     "ranges": ranges,
     "closed forms": closed_forms,
@@ -315,7 +275,8 @@ def declaration(name: str, meta: dict[str, Any]) -> Iterator[Violation]:
 
 
 def promises_kept(frame: pd.DataFrame, promises: Any) -> Iterator[Violation]:
-    """The cells of each promise reach its ratio in the median; one that diverged or was refused counts 0."""
+    """The cells of each promise reach its ratio in the median; one that diverged or was refused counts 0, and one whose
+    W1 is an interval what it reaches of its upper end."""
     for promise in _promises(promises):
         where, ratio, least = promise.where, promise.ratio, promise.at_least
         cells = ", ".join(f"{name} = {value}" for name, value in where.items())
@@ -328,7 +289,8 @@ def promises_kept(frame: pd.DataFrame, promises: Any) -> Iterator[Violation]:
         for name, value in where.items():
             fits &= (frame[name] == value).fillna(False)
         rows = frame[fits]
-        median = rows[ratio].where(rows["status"] == "ok", 0.0).median()
+        reached = rows[ratio].fillna(rows.get(f"{ratio}{RATIO_ENDS[0]}", np.nan))
+        median = reached.where(rows["status"] == "ok", 0.0).median()
         if not median >= least:
             seen = f"{median:.6g} over {len(rows)} rows"
             yield Violation(f"{ratio} agreement", cells, seen, f">= {least:g} in the median", ratio)

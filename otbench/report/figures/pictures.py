@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import matplotlib as mpl
+import pandas as pd
 from matplotlib.figure import Figure
 
 from otbench.report.figures.clip import clip
@@ -34,6 +35,11 @@ def _convergence(stored: Stored) -> Figure:
     return convergence(stored.tables["convergence"], stored.tables["errors"])
 
 
+def _of_values(stored: Stored, draw: Callable[[pd.DataFrame], Figure | None]) -> Figure | None:
+    """A picture of cells whose W1 has a value; None where there are none."""
+    return None if stored.is_study or stored.valued.empty else draw(stored.valued)
+
+
 #: Every picture by its file name: it is drawn of a results folder, and None where the folder has not what it shows.
 PICTURES: dict[str, Callable[[Stored], Figure | None]] = {
     "generator": lambda stored: generator(stored.frame) if stored.kind == "generator" else None,
@@ -45,12 +51,12 @@ PICTURES: dict[str, Callable[[Stored], Figure | None]] = {
     "laws": lambda stored: laws(stored.tables["laws"]) if "laws" in stored.tables else None,
     "published": lambda stored: published(stored.tables["methods"]) if "methods" in stored.tables else None,
     "critics": lambda stored: critics(stored.tables["critics"]) if "critics" in stored.tables else None,
-    "clip": lambda stored: None if stored.is_study else clip(stored.frame),
-    "edge": lambda stored: None if stored.is_study else edge(stored.frame),
-    "heat": lambda stored: None if stored.is_study else heat(stored.frame),
-    "diagonal": lambda stored: None if stored.is_study else diagonal(stored.frame),
-    "errors": lambda stored: None if stored.is_study else errors(stored.frame),
-    "seconds": lambda stored: None if stored.is_study else seconds(stored.frame, stored.clock),
+    "clip": lambda stored: _of_values(stored, clip),
+    "edge": lambda stored: _of_values(stored, edge),
+    "heat": lambda stored: _of_values(stored, heat),
+    "diagonal": lambda stored: _of_values(stored, diagonal),
+    "errors": lambda stored: _of_values(stored, errors),
+    "seconds": lambda stored: _of_values(stored, lambda frame: seconds(frame, stored.clock)),
 }
 
 

@@ -11,6 +11,7 @@ import pandas as pd
 from otbench.confidence import lower_confidence
 from otbench.results.schema import RowColumns, names_of
 from otbench.results.store import SEEDS, Row, is_cell_column
+from otbench.results.tables.bracketed import counted, in_exact_lines, ratio_ends, with_ends
 from otbench.results.tables.intervals import median_intervals
 from otbench.types import skill
 
@@ -116,7 +117,8 @@ def _sortable(column: "pd.Series[Any]") -> "pd.Series[Any]":
 
 
 def _derived(frame: pd.DataFrame) -> pd.DataFrame:
-    """The columns that follow from others; a bound is 0 where raw <= 0 or its constant is infinite."""
+    """The columns that follow from others; a bound is 0 where raw <= 0 or its constant is infinite. Where W1 is an
+    interval alone, what takes its value is empty, and a rung over W1 has two ends (``ratio_ends``)."""
     ok, raw, primal = frame["status"] == "ok", frame["raw"], frame["primal"]
     rows = pd.DataFrame(index=frame.index)
     steps = frame.get("method.steps", pd.Series(np.nan, frame.index))
@@ -126,8 +128,8 @@ def _derived(frame: pd.DataFrame) -> pd.DataFrame:
     rows["clip_bound"] = _bound(sure, frame["clip_constant"])
     rows["spectral"] = _bound(sure, frame["spectral_constant"])
     rows["slope"] = _bound(raw, frame["slope_constant"].fillna(np.inf)).where(ok)
-    for rung in RUNGS:
-        value = rows[rung] if rung in rows else frame[rung]
+    rungs = pd.DataFrame({rung: rows[rung] if rung in rows else frame[rung] for rung in RUNGS})
+    for rung, value in rungs.items():
         rows[f"{rung}_over_w1"] = (value / primal).where(primal > 0)
     rows["k_eff"] = (1 / frame["scale"]).where(frame["scale"] > 0)
     rows["skill"] = skill(frame["c_transform"], frame["nearest"], primal)
@@ -147,7 +149,7 @@ def _derived(frame: pd.DataFrame) -> pd.DataFrame:
         rows[f"{name}_over_population_w1"] = (value / true).where(true > 0)
     alive = (frame["grad_norm_max"] > 0) & (raw > 0)  # without a gradient, or upside down, it drives no generator
     rows["dead"] = (~alive).astype("float64").where(frame["method.name"] == "weight_clip")
-    return rows
+    return pd.concat([rows, ratio_ends(frame, rungs)], axis=1)
 
 
 def constant_everywhere(frame: pd.DataFrame) -> "pd.Series[Any]":
@@ -260,15 +262,18 @@ def timing(frame: pd.DataFrame, timings: pd.DataFrame) -> pd.DataFrame:
 
 def _summary(frame: pd.DataFrame, keys: list[str], columns: Sequence[str]) -> pd.DataFrame:
     """Median, quartiles and the median's interval over seeds of each column for every combination of ``keys``, after
-    the number of cells, how many of them diverged or were refused, and, if any did, how many failed: those have no
-    number that could enter a median. Columns without any number are left out."""
-    columns = [name for name in columns if frame[name].notna().any()]
+    the number of cells, how many of them diverged or were refused, and, if any did, how many failed or have an interval
+    of W1: those have no number that could enter a median. Where any in a line has an interval, ratios to W1 have the
+    medians of their two ends alone. Columns without any number are left out."""
     if frame.empty:
         return pd.DataFrame(columns=[*keys, "cells", "diverged"])
+    frame = in_exact_lines(frame, keys)
+    columns = [name for name in with_ends(frame, columns) if frame[name].notna().any()]
     grouped = frame.groupby(keys, dropna=False, sort=False)
     counts = grouped["status"].agg(cells="size", diverged=lambda s: int(s.isin(["diverged", "refused"]).sum()))
     if (frame["status"] == "failed").any():
         counts["failed"] = grouped["status"].agg(lambda status: int((status == "failed").sum()))
+    counts = counts.assign(**counted(grouped))
     parts = {"median": 0.5, "q1": 0.25, "q3": 0.75}
     quantiles = [grouped[list(columns)].quantile(q).add_suffix(f"_{name}") for name, q in parts.items()]
     found = pd.concat([*quantiles, median_intervals(frame, keys, columns)], axis=1)

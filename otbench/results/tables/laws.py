@@ -5,6 +5,7 @@ import pandas as pd
 
 from otbench.confidence import upper_confidence
 from otbench.results.store import SEEDS
+from otbench.results.tables.bracketed import in_exact_lines, roof
 from otbench.results.tables.cells import cell_columns, of_laws
 from otbench.results.tables.intervals import medians_over_seeds
 
@@ -19,9 +20,9 @@ def laws(frame: pd.DataFrame) -> pd.DataFrame | None:
     medians with intervals (``otbench.results.tables.intervals``) of the exact W1 of the samples, ``primal``, of what a
     critic certifies of *them*, ``slope`` and ``c_transform``, and of what it certifies of the *laws*, ``held_out`` with
     its one-sided 95 % confidence bound ``held_out_lower``; and from the other side ``upper``, the mean of ``primal``
-    over seeds, with its one-sided 95 % bound ``upper_bound``. ``covered`` and ``upper_covered`` say in which share of
-    seeds the lower bound is at most the known W1, and whether the upper one is at least that. Data have no ``upper``:
-    samples drawn from the same rows are not independent.
+    over seeds, or where W1 is an interval of its upper end, with its one-sided 95 % bound ``upper_bound``. ``covered``
+    and ``upper_covered`` say in which share of seeds the lower bound is at most the known W1, and whether the upper one
+    is at least that. Data have no ``upper``: samples drawn from the same rows are not independent.
     """
     rows = frame[(frame["sampling.mode"] == "independent") & frame["fresh_raw"].notna()]
     if rows.empty:
@@ -30,13 +31,14 @@ def laws(frame: pd.DataFrame) -> pd.DataFrame | None:
     keys = [name for name in dict.fromkeys([*cell, "critic"]) if not name.endswith(".version")]
     grouped = rows.groupby(keys, dropna=False, sort=False)
     parts = pd.DataFrame({"population_w1": grouped["population_w1"].first(), "seeds": grouped["seed"].nunique()})
-    parts = parts.join(medians_over_seeds(rows, keys, BOUNDS))
+    parts = parts.join(medians_over_seeds(in_exact_lines(rows, keys), keys, BOUNDS))
     below = (rows["held_out_lower"] <= rows["population_w1"]).astype("float64")
     known = rows["population_w1"].notna() & rows["held_out_lower"].notna()
     parts["covered"] = below.where(known).groupby([rows[name] for name in keys], dropna=False, sort=False).mean()
-    of_law = rows[of_laws(rows)].drop_duplicates([*keys, "seed"]).groupby(keys, dropna=False, sort=False)
-    parts["upper"] = of_law["primal"].mean()
-    parts["upper_bound"] = of_law["primal"].agg(lambda w1: upper_confidence(w1.to_numpy()) if len(w1) > 1 else np.nan)
+    of_law = rows[of_laws(rows)].drop_duplicates([*keys, "seed"])
+    w1 = of_law.assign(w1=roof(of_law)).groupby(keys, dropna=False, sort=False)["w1"]
+    parts["upper"] = w1.mean()
+    parts["upper_bound"] = w1.agg(lambda values: upper_confidence(values.to_numpy()) if len(values) > 1 else np.nan)
     parts["upper_covered"] = (parts["upper_bound"] >= parts["population_w1"]).astype("float64").where(
         parts["upper_bound"].notna() & parts["population_w1"].notna()
     )

@@ -14,12 +14,14 @@ from otbench.experiment.run.estimate import expected_seconds
 from otbench.experiment.run.tasks import Group
 
 
+@pytest.mark.parametrize("limit", [None, 3.0, 1000.0])
 def test_training_grows_with_the_steps_the_rest_does_not_and_each_kind_is_probed_once(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    limit: float | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """On a machine on which a step takes 0.5 s in two dimensions and 2 s in three, and a probed sample 7 s.
 
-    The rest grows with the points as a solve does: with n m to the power 1.37.
+    The rest grows with the points as a solve does: with n m to the power 1.37. Of the 7 s solving takes 5; where it is
+    stopped, that of a sample and that of its floor take the limit at most.
     """
     clock, probed = HandClock(monkeypatch), []
 
@@ -28,7 +30,7 @@ def test_training_grows_with_the_steps_the_rest_does_not_and_each_kind_is_probed
         for cell in [cell for group in task for cell in group]:
             fit = getattr(cell.method, "steps", 0) * (0.5 if cell.problem.dim == 2 else 2.0)
             clock.spend(fit)
-            timings.append({"seconds_fit": fit})
+            timings.append({"seconds_fit": fit, "seconds_exact": 5.0 / sum(map(len, task))})
             probed.append(cell.key)
         clock.spend(7.0 * len(task))
         return [({}, timing) for timing in timings]
@@ -37,10 +39,11 @@ def test_training_grows_with_the_steps_the_rest_does_not_and_each_kind_is_probed
     steps, clips = 10 * 64, [0.1 * k for k in range(1, 11)]
     cells = declare(
         tmp_path, problem='{ name = "shared_mass", dim = [2, 3] }', seeds=str(list(range(12))),
-        sampling="{ n = 2048 }",
+        sampling="{ n = 2048 }" if limit is None else f"{{ n = 2048, exact_seconds = {limit} }}",
         method=f'[{{ name = "zero" }}, {{ name = "weight_clip", steps = {steps}, clip = {clips} }}]',
     ).cells  # fmt: skip
-    trained, rest = 12 * len(clips) * (0.5 + 2.0) * steps, 4 * 12 * 7.0 * 4**1.37
+    solving = 5.0 * 4**1.37 if limit is None else min(5.0 * 4**1.37, 2 * limit)
+    trained, rest = 12 * len(clips) * (0.5 + 2.0) * steps, 4 * 12 * (2.0 * 4**1.37 + solving)
     assert expected_seconds(cells, 1, "cpu") == pytest.approx(trained + rest)
     assert len(probed) == 2 * (8 + 1), "of each of four kinds the cells of one sample, at most eight"
     assert expected_seconds(cells, 5, "cpu") == pytest.approx((trained + rest) / 5)

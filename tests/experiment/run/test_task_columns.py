@@ -179,10 +179,10 @@ def test_a_sample_that_was_refused_trains_nothing_and_says_why_and_its_neighbour
     bad, good = cell(0), cell(1)
     solve = tasks_module.exact_solution
 
-    def some(pair: Any, key: str, folder: Path) -> Any:
+    def some(pair: Any, key: str, *rest: Any) -> Any:
         if key.startswith(bad.sample_key):
             raise UncertifiedError("the interval", "wide", "narrow", "another sample")
-        return solve(pair, key, folder)
+        return solve(pair, key, *rest)
 
     monkeypatch.setattr(tasks_module, "exact_solution", some)
     Counted.calls.clear()

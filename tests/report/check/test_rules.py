@@ -77,7 +77,7 @@ FAULTS: list[tuple[str, str, Where, dict[str, Any]]] = [
     ("certificates", "marginal error", anyone, {"marginal_error": 1.1e-9}),
     ("certificates", "marginal error", anyone, {"marginal_error": -1.1e-9}),
     ("certificates", "certificate", anyone, {"status": "refused"}),
-    ("certificates", "certificate", anyone, {"primal": None}),
+    ("intervals", "W1 is exact", anyone, {"primal": None}),
     *(
         ("certificates", "certificate", anyone, {name: None})
         for name in ("primal_lower", "primal_upper", "longest_move", "gap")
