@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from otbench.methods.audit import audit
     from otbench.methods.certify import Certified, certify
     from otbench.methods.estimate import Estimate, estimate
-    from otbench.methods.training.clipped import train, train_many
+    from otbench.methods.train import train, train_many
     from otbench.problems import problem
     from otbench.report.check.rules import check_results
     from otbench.results.folder import load
@@ -34,8 +34,8 @@ _HOME = {
     "estimate": "methods.estimate",
     "lower_bounds": "transport.bounds",
     "check_results": "report.check.rules",
-    "train": "methods.training.clipped",
-    "train_many": "methods.training.clipped",
+    "train": "methods.train",
+    "train_many": "methods.train",
     "InputError": "errors",
     "OtbenchError": "errors",
     "ResultsError": "errors",

@@ -13,13 +13,13 @@ from otbench.types import ExactSolution, Law, SamplePair
 class Job:
     """One critic to fit: on which samples, with which seed, and what else a method may use.
 
-    ``exact`` is the exact solution of the samples. ``law`` is the problem of which every training step sees fresh
-    draws; where it is None, training sees the points of the pair.
+    ``exact`` is the exact solution of the samples, None where a network is trained by hand. ``law`` is the problem of
+    which every training step sees fresh draws; where it is None, training sees the points of the pair.
     """
 
     pair: SamplePair
     seed: int
-    exact: ExactSolution
+    exact: ExactSolution | None
     law: Law | None = None
 
 

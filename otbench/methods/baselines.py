@@ -59,6 +59,7 @@ class Potential(Method):
     def fit(cls, methods: Sequence[Self], jobs: Sequence[Job], device: str) -> list[Fitted]:
         fitted = []
         for job in jobs:
+            assert job.exact is not None
             support = job.pair.b > 0
             fitted.append(Fitted(McShane(job.pair.y[support], job.exact.v[support])))
         return fitted

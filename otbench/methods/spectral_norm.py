@@ -18,8 +18,10 @@ if TYPE_CHECKING:
 class SpectralNorm(Neural):
     """A critic that minimises -mean f(x) + mean f(y), whose layers are W / s with s about |W|_2.
 
-    s comes of ``iterations`` power iterations a step, which go on from where those of the step before ended. As s is
-    an estimate, it bounds nothing: the constant of the critic is the product of its spectral norms in float64.
+    The derivative of the loss goes through s as well, as in the paper; with ``derivative`` "of_weights" it does not, as
+    in the code of Korotin, Kolesov, Burnaev 2022. s comes of ``iterations`` power iterations a step, which go on from
+    where those of the step before ended. As s is an estimate, it bounds nothing: the constant of the critic is the
+    product of its spectral norms in float64.
     """
 
     source: ClassVar[str] = "Miyato, Kataoka, Koyama, Yoshida 2018, Algorithm 1"
@@ -27,6 +29,7 @@ class SpectralNorm(Neural):
     name: Literal["spectral_norm"] = "spectral_norm"
     activation: Activation = "relu"
     iterations: int = Field(1, ge=1, description="power iterations a step")
+    derivative: Literal["whole", "of_weights"] = Field("whole", description="of_weights: as if s were a constant")
 
     def loss(self, step: "Step") -> "Tensor":
         return step.difference()
@@ -34,4 +37,4 @@ class SpectralNorm(Neural):
     def constraint(self, leaves: "Sequence[Tensor]", layers: Layers, seeds: Sequence[int]) -> "Constraint":
         from otbench.methods.training.constraints import Spectral
 
-        return Spectral(leaves, layers, seeds, self.iterations)
+        return Spectral(leaves, layers, seeds, self.iterations, self.derivative == "whole")

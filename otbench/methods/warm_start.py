@@ -86,7 +86,7 @@ def solve_exact(
 
 
 def _checked(device: object) -> str:
-    from otbench.methods.training.clipped import check_device  # loads torch, which numpy's looks do without
+    from otbench.methods.training.device import check_device  # loads torch, which numpy's looks do without
 
     return check_device(device)
 

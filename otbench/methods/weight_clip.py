@@ -133,7 +133,7 @@ class WeightClip(Method):
 
     @classmethod
     def fit(cls, methods: Sequence[Self], jobs: Sequence[Job], device: str) -> list[Fitted]:
-        from otbench.methods.training.clipped import train_many  # torch loads here, not when an experiment is read
+        from otbench.methods.training.clipped import train_clipped  # torch loads here, not when an experiment is read
 
         laws = None if jobs[0].law is None else [job.law for job in jobs if job.law is not None]
-        return train_many([j.pair for j in jobs], methods, [j.seed for j in jobs], device=device, laws=laws)
+        return train_clipped([j.pair for j in jobs], methods, [j.seed for j in jobs], device=device, laws=laws)

@@ -67,7 +67,7 @@ class Training:
         """The measured columns."""
         import torch
 
-        from otbench.methods.training.clipped import one_thread
+        from otbench.methods.training.device import one_thread
 
         side = PRODUCT_SIDE["cpu" if device == "cpu" else "cuda"]
         with one_thread():
@@ -119,7 +119,7 @@ def peak_memory(training: Training, device: str) -> int | None:
 
 def peak_memory_here(fields: str) -> int | None:
     """``peak_memory`` on the CPU of the training with the fields ``fields`` (JSON), in this process, a fresh one."""
-    from otbench.methods.training.clipped import one_thread
+    from otbench.methods.training.device import one_thread
 
     training = Training(**json.loads(fields))
     with one_thread():

@@ -136,7 +136,7 @@ class Arrival:
         return f"arrival {self.dim}"
 
     def measure(self, device: str) -> Row:
-        from otbench.methods.training.clipped import one_thread
+        from otbench.methods.training.device import one_thread
 
         steps, seconds, exact = [], [], []
         for seed in range(TIMED_SEEDS):

@@ -5,7 +5,8 @@ import torch
 from side_by_side import take_turns
 
 from otbench.methods import WeightClip
-from otbench.methods.training.clipped import batch_size, train
+from otbench.methods.train import train
+from otbench.methods.training.clipped import batch_size
 from otbench.methods.training.compiled_step import worth_compiling
 from otbench.methods.training.engine import Engine
 from otbench.methods.training.plain_loop import PlainLoop

@@ -6,7 +6,7 @@ from small import derive
 
 from otbench.methods import WeightClip
 from otbench.methods.functions import on_union
-from otbench.methods.training.clipped import train
+from otbench.methods.train import train
 from otbench.problems import problem
 from otbench.report.check.rules import check_results
 from otbench.results.store import Results

@@ -11,7 +11,7 @@ import numpy as np
 
 from otbench.methods import Discriminator, WeightClip
 from otbench.methods.fitted import Fitted
-from otbench.methods.training.clipped import train_many
+from otbench.methods.train import train_many
 from otbench.methods.training.logistic import train_discriminators
 from otbench.problems import problem
 from otbench.types import Array, SamplePair

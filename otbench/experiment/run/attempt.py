@@ -11,7 +11,7 @@ from otbench.experiment.cell import Cell
 from otbench.experiment.run.machine import machine_facts
 from otbench.experiment.run.tasks import Task, run_task
 from otbench.experiment.run.workers import Failure, first_line, too_long
-from otbench.methods.training.clipped import check_device
+from otbench.methods.training.device import check_device
 from otbench.results.schema import SCHEMA, RowColumns, names_of
 from otbench.results.store import Row
 

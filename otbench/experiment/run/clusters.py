@@ -15,7 +15,7 @@ from pydantic import Field
 from otbench.errors import InputError, ResultsError
 from otbench.experiment.run.workers import first_line
 from otbench.files import read_toml
-from otbench.methods.training.clipped import check_device
+from otbench.methods.training.device import check_device
 from otbench.results.schema import SCHEMA
 from otbench.spec import Spec
 

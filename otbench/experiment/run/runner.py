@@ -71,7 +71,7 @@ def missing_cells(experiment: Experiment, results: Results) -> list[Cell]:
 def preflight(cells: Sequence[Cell], place: Place) -> None:
     """InputError, before anything is drawn, for sizes a problem cannot give, memory this machine does not have, or a
     device that is not there."""
-    from otbench.methods.training.clipped import check_device
+    from otbench.methods.training.device import check_device
     from otbench.transport.exact import check_memory
 
     if place.here:

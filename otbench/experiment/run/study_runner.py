@@ -28,7 +28,7 @@ def run_plan(
     A timed plan's jobs are done one at a time, in this process: two at once would time each other; each machine
     does them all. A job that was interrupted is done again from its beginning.
     """
-    from otbench.methods.training.clipped import check_device
+    from otbench.methods.training.device import check_device
 
     plan = experiment.plan
     assert plan is not None
@@ -56,7 +56,7 @@ def run_plan(
 
 def missing_jobs(experiment: Experiment, results: Results, device: str) -> tuple[int, int]:
     """How many jobs of an experiment's plan ``run_plan`` would do here, and how many the plan has."""
-    from otbench.methods.training.clipped import check_device
+    from otbench.methods.training.device import check_device
 
     plan = experiment.plan
     assert plan is not None

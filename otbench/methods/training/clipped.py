@@ -1,29 +1,23 @@
 """Training of clipped critics: one, or many of one shape in batches that fit the cache or the GPU's memory."""
 
-import re
 import time
 from collections.abc import Sequence
-from contextlib import contextmanager
 from functools import cache
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
 from otbench.errors import InputError
-from otbench.inputs import as_whole
 from otbench.methods.fitted import Fitted
 from otbench.methods.mlp import Activation
 from otbench.methods.training.compiled_step import worth_compiling
+from otbench.methods.training.device import check_device, one_thread
 from otbench.methods.training.engine import DTYPES, Engine
 from otbench.methods.training.minibatch import STEPS_PER_BLOCK
 from otbench.methods.training.network import CPU_ROWS, Stack
 from otbench.methods.training.parameters import filled, filled_shapes, initial_parameters
 from otbench.methods.training.recipes import ClippedRecipe
 from otbench.types import Law, SamplePair
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 #: Bytes that parameters, optimiser state and activations of one batch may take on a CPU. Small critics spend their time
 #: in calls, so that many at once are fast; large ones in the second-level cache, so that few are.
@@ -33,33 +27,7 @@ CPU_WORKING_SET = 4 * 2**20
 GPU_SHARE = 0.5
 
 
-def train(
-    pair: SamplePair, method: ClippedRecipe, *, seed: int = 0, device: str = "cpu", law: Law | None = None
-) -> Fitted:
-    """Train one clipped critic f on one pair of samples; the same arguments give the same critic.
-
-    The loss is -mean f(x) + mean f(y), so that f becomes large on x and small on y.
-
-    Args:
-        pair: the samples x (n, d) and y (m, d).
-        method: the recipe, a ``WeightClip``.
-        seed: what first weights and minibatches follow from.
-        device: "cpu", "cuda" or "cuda:N".
-        law: a problem of which every step sees fresh draws; ``pair`` then gives the dimension alone.
-
-    Returns:
-        Fitted: a float64 function of points (k, d), with ``status`` "diverged" and no function where a parameter is
-        not finite.
-
-    Raises:
-        InputError: another recipe, a device that is not there, or a dtype that it does not have.
-
-    Source: Arjovsky, Chintala, Bottou 2017, Algorithm 1.
-    """
-    return train_many([pair], [method], [seed], device=device, laws=None if law is None else [law])[0]
-
-
-def train_many(
+def train_clipped(
     pairs: Sequence[SamplePair],
     methods: Sequence[ClippedRecipe],
     seeds: Sequence[int],
@@ -67,52 +35,25 @@ def train_many(
     device: str = "cpu",
     laws: Sequence[Law] | None = None,
 ) -> list[Fitted]:
-    """Train many clipped critics in batched calls: critic k on pairs[k] by methods[k] with seeds[k].
+    """Train clipped critics in batched calls: critic k on pairs[k] by methods[k] with seeds[k].
 
     On a CPU no bit of a critic's parameters depends on the critics with which it shares a batch.
 
     Args:
         pairs: the samples of each critic, all of the same sizes n and m and of one dimension d.
-        methods: the recipe of each critic; they may differ in clip value, learning rate and eps alone.
+        methods: the recipe of each critic on R^d; they may differ in clip value, learning rate and eps alone.
         seeds: the seed of each critic's first weights and minibatches.
         device: "cpu", "cuda" or "cuda:N".
         laws: the problem of which each critic sees fresh draws at every step; None trains on the samples.
 
-    Returns:
-        The critics in their order, as ``train`` returns them.
-
     Raises:
-        InputError: critics that cannot be trained together, another recipe, or a device that is not there.
+        InputError: fresh draws for a full batch, or a dtype that the device does not have.
 
     Source: Arjovsky, Chintala, Bottou 2017, Algorithm 1.
     """
-    parts = (pairs, methods, seeds, *([] if laws is None else [laws]))
-    if not all(hasattr(part, "__len__") for part in parts):
-        raise InputError("train_many takes lists, one pair, method, seed (and law) per critic; "
-                         f"got {', '.join(type(part).__name__ for part in parts)}")  # fmt: skip
-    counts = [len(part) for part in parts]
-    if len(set(counts)) > 1:
-        raise InputError(f"train_many takes one pair, method, seed (and law) per critic; got {counts}")
-    if not pairs:
-        return []
-    seeds = [as_whole("seed", seed, 0) for seed in seeds]
-    for method in methods:
-        if not hasattr(method, "clip"):
-            raise InputError(f"train takes a WeightClip; got {type(method).__name__}, which experiments run by name")
-    for pair in pairs:
-        if not isinstance(pair, SamplePair):
-            raise InputError(f"train takes a SamplePair(x, y); got {type(pair).__name__}")
-    for law in laws or []:
-        if not hasattr(law, "fresh"):
-            raise InputError(f"law must be a problem, of which fresh points are drawn; got {type(law).__name__}")
     methods = [method.at(pair.dim) for method, pair in zip(methods, pairs, strict=True)]
     if laws is not None and methods[0].batch == "full":
         raise InputError("fresh draws have no full batch: give batch a number, or train on a sample")
-    if len({(m.batch_key(), p.dim) for m, p in zip(methods, pairs, strict=True)}) > 1:
-        raise InputError(
-            "critics trained together must agree in dimension and in all but clip, lr, lr_unit and eps: "
-            "group them by batch_key()"
-        )
     device = check_device(device)
     if methods[0].dtype == "tf32" and not device.startswith("cuda"):
         raise InputError('dtype "tf32" is a CUDA device\'s; use "float32", or --device cuda')
@@ -167,31 +108,6 @@ def _rounds_alike(shapes: tuple[tuple[int, ...], ...], activation: Activation, r
         stack.backward(points.repeat(count, 1, 1), pull.repeat(count, 1, 1))
         found.append(stack.by_critic(stack.gradient)[0])
     return torch.equal(*found)
-
-
-def check_device(device: object) -> str:
-    """The name of a CPU or CUDA device that this torch can compute on, an InputError where it is none."""
-    device = str(device)  # a torch.device says its name
-    if not re.fullmatch(r"cpu|cuda(:\d+)?", device):
-        raise InputError(f"device {device!r} cannot be used: it is not cpu, cuda or cuda:N; use --device cpu")
-    try:
-        torch.zeros(1, device=device)
-    except (RuntimeError, AssertionError) as error:
-        reason = str(error).splitlines()[0]
-        raise InputError(f"device {device!r} cannot be used: {reason}; use --device cpu") from None
-    return device
-
-
-@contextmanager
-def one_thread() -> "Iterator[None]":
-    """Within this context torch has one thread: several can be a hundred times slower on a small shared machine, and
-    sum in another order."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def _train_batch(

@@ -32,13 +32,16 @@ class Free:
 class Spectral:
     """Spectral normalisation: every W is used as W / s, where s is an estimate of |W|_2 by power iterations.
 
-    Their vectors are kept from update to update. s is at most |W|_2: the norm of W / s is at least 1, about 1 only.
+    Their vectors are kept from update to update. ``whole`` says whether derivatives go through s. s is at most |W|_2:
+    the norm of W / s is at least 1, about 1 only.
 
     Source: Miyato, Kataoka, Koyama, Yoshida 2018, Algorithm 1.
     """
 
-    def __init__(self, leaves: Sequence[Tensor], shapes: Shapes, seeds: Sequence[int], iterations: int) -> None:
-        self.iterations = iterations
+    def __init__(
+        self, leaves: Sequence[Tensor], shapes: Shapes, seeds: Sequence[int], iterations: int, whole: bool = True
+    ) -> None:
+        self.iterations, self.whole = iterations, whole
         self.vectors = [torch.zeros_like(leaf[:, :1, :]).mT.contiguous() for leaf in leaves]  # (E, out, 1)
         for k, seed in enumerate(seeds):
             generator = torch.Generator().manual_seed(int(seed))
@@ -57,7 +60,7 @@ class Spectral:
             self.vectors[layer].copy_(right)
         # by rows and not by BLAS, whose matrix times a vector rounds differently for one critic than for several
         size = (left * weight * right.mT).sum(dim=(1, 2), keepdim=True)
-        return weight / size
+        return weight / (size if self.whole else size.detach())
 
 
 class Orthonormal:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import torch
 
 from otbench.methods.fitted import Fitted
-from otbench.methods.training.clipped import check_device, one_thread
+from otbench.methods.training.device import check_device, one_thread
 from otbench.methods.training.minibatch import MinibatchSource
 from otbench.methods.training.network import Stack
 from otbench.methods.training.optimisers import ADAM_EPS, Adam

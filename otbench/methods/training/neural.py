@@ -11,7 +11,7 @@ from torch import Tensor
 
 from otbench.deadline import check_deadline
 from otbench.methods.fitted import Fitted
-from otbench.methods.training.clipped import check_device, one_thread
+from otbench.methods.training.device import check_device, one_thread
 from otbench.methods.training.differentiable import Differentiable
 from otbench.methods.training.engine import DTYPES
 from otbench.methods.training.minibatch import MinibatchSource, stream_seed

@@ -8,7 +8,7 @@ import matplotlib as mpl
 import pandas as pd
 
 from otbench.methods import WeightClip
-from otbench.methods.training.clipped import train
+from otbench.methods.train import train
 from otbench.problems.funnels import Funnels
 from otbench.report.figures.funnels import surfaces
 from otbench.report.figures.style import STYLE, save

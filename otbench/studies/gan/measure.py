@@ -8,7 +8,7 @@ import numpy as np
 from otbench.errors import UncertifiedError
 from otbench.methods.functions import on_union
 from otbench.methods.mlp import Mlp
-from otbench.methods.training.clipped import check_device, one_thread
+from otbench.methods.training.device import check_device, one_thread
 from otbench.results.schema import CONVERGED, GENERATOR_SCHEMA, as_columns
 from otbench.results.store import Row
 from otbench.studies.gan.plan import GeneratorPlan, record_key

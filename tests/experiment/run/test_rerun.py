@@ -105,7 +105,7 @@ def test_a_long_loop_stops_itself_at_its_deadline(otbench: Otbench) -> None:
 
 def test_training_looks_at_its_deadline() -> None:
     from otbench.methods import WeightClip
-    from otbench.methods.training.clipped import train
+    from otbench.methods.train import train
     from otbench.methods.training.compiled_step import COMPILE_FROM
     from otbench.problems import problem
 

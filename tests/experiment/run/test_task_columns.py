@@ -22,7 +22,7 @@ from otbench.experiment.run.tasks import (
 from otbench.methods import Fitted, Job, method
 from otbench.methods.base import Method
 from otbench.methods.functions import Affine
-from otbench.methods.training.clipped import train
+from otbench.methods.train import train
 from otbench.problems import problem
 from otbench.results.schema import RowColumns, names_of
 from otbench.transport.exact import solve_exact

@@ -13,7 +13,7 @@ from otbench.experiment.cell import Cell, Sampling
 from otbench.experiment.run.tasks import run_task
 from otbench.methods import WeightClip, method
 from otbench.methods.base import Method
-from otbench.methods.training.clipped import train
+from otbench.methods.train import train
 from otbench.problems import problem
 from otbench.types import Array
 

@@ -14,7 +14,7 @@ from small import python
 
 from otbench.methods.fitted import Fitted
 from otbench.methods.mlp import Mlp
-from otbench.methods.training.clipped import train_many
+from otbench.methods.train import train_many
 from otbench.results.rounding import TRAINED
 
 SCRIPT = Path(__file__).parent.parent.parent / "support" / "bits_of_a_batch.py"

@@ -5,10 +5,10 @@ import pytest
 import torch
 
 from otbench.errors import InputError
-from otbench.methods import WeightClip
+from otbench.methods import WeightClip, method
 from otbench.methods.fitted import Fitted
 from otbench.methods.mlp import Mlp
-from otbench.methods.training.clipped import train, train_many
+from otbench.methods.train import train, train_many
 from otbench.types import Array, SamplePair
 
 
@@ -184,7 +184,8 @@ def test_a_device_that_is_not_there_is_refused_in_one_line(device: str) -> None:
         ({"pairs": 3}, "takes lists.*got int, list, list"),
         ({"seeds": None}, "takes lists.*got list, list, NoneType"),
         ({"pairs": [(1, 2)]}, r"takes a SamplePair\(x, y\); got tuple"),
-        ({"methods": ["weight_clip"]}, "takes a WeightClip; got str"),
+        ({"methods": ["weight_clip"]}, r"takes a recipe, as WeightClip\(\) .* make it; got str"),
+        ({"methods": [method("zero")]}, "takes a recipe that trains a network; zero has none"),
         ({"laws": [3]}, "law must be a problem.*got int"),
         ({"seeds": ["0"]}, "seed must be a whole number"),
         ({"device": None}, "device 'None' cannot be used"),

@@ -12,7 +12,7 @@ from otbench.errors import InputError
 from otbench.methods import WeightClip, method
 from otbench.methods.fitted import Fitted
 from otbench.methods.mlp import Mlp
-from otbench.methods.training.clipped import train, train_many
+from otbench.methods.train import train, train_many
 from otbench.methods.training.parameters import initial_parameters
 from otbench.types import Array, SamplePair
 

@@ -7,7 +7,7 @@ from reference_loop import reference_parameters
 from otbench.methods import WeightClip
 from otbench.methods.functions import Critic, on_union
 from otbench.methods.mlp import Mlp
-from otbench.methods.training.clipped import train_many
+from otbench.methods.train import train_many
 from otbench.methods.training.compiled_step import COMPILE_FROM
 from otbench.problems import problem
 from otbench.transport.bounds import Ladder

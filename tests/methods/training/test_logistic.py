@@ -13,7 +13,7 @@ from torch import nn
 from otbench.experiment.declaration import load_experiment
 from otbench.experiment.run.runner import run_experiment
 from otbench.methods import Discriminator, WeightClip, method
-from otbench.methods.training.clipped import train
+from otbench.methods.train import train
 from otbench.methods.training.logistic import TOGETHER, train_discriminators
 from otbench.methods.training.minibatch import STEPS_PER_BLOCK, MinibatchSource
 from otbench.methods.training.parameters import initial_parameters

@@ -9,8 +9,10 @@ import torch
 
 from otbench.errors import InputError
 from otbench.methods import METHODS, method
+from otbench.methods.audit import audit
 from otbench.methods.mlp import Mlp
 from otbench.methods.neural import Neural
+from otbench.methods.train import train
 from otbench.methods.training.constraints import Orthonormal, Spectral
 from otbench.methods.training.differentiable import MaxMin
 from otbench.methods.training.neural import train_networks
@@ -77,6 +79,14 @@ def test_a_law_shows_fresh_points_and_the_sample_gives_the_dimension_alone(name,
     assert not np.array_equal(parameters(one), parameters(on_sample))
 
 
+@pytest.mark.parametrize("name", TRAINED)
+def test_any_of_them_is_trained_by_hand_and_audited(name, pairs):
+    fit = train(pairs[1], method(name, **NETWORK), seed=5)
+    assert np.array_equal(parameters(fit), parameters(train_networks([pairs[1]], [method(name, **NETWORK)], [5])[0]))
+    bounds = audit(fit, pairs[1].x, pairs[1].y, pairs[1].a, pairs[1].b)
+    assert bounds.spectral <= bounds.slope <= bounds.c_transform <= bounds.primal
+
+
 def test_half_of_the_steps_are_halfway(pairs):
     for name in ("quadratic", "group_sort"):
         whole = train_networks([pairs[0]], [method(name, **{**NETWORK, "decay": "none"})], [3])[0]
@@ -135,7 +145,7 @@ def test_a_spectral_estimate_is_at_most_the_norm():
     """The planted fault would be to sell it as a bound: after one iteration it is below the norm by percents."""
     generator = torch.Generator().manual_seed(0)
     leaf = torch.randn(4, 12, 9, generator=generator, dtype=torch.float64)
-    (used,) = Spectral([leaf], [(12, 9)], [0, 1, 2, 3], 1).weights([leaf])
+    (used,) = Spectral([leaf], [(12, 9)], [0, 1, 2, 3], 1, True).weights([leaf])
     norms = torch.linalg.matrix_norm(used, 2)
     assert (norms >= 1 - 1e-12).all()
     assert norms.max() > 1.02

@@ -21,7 +21,7 @@ NETWORK = {"widths": WIDTHS, "batch": BATCH, "steps": STEPS, "dtype": "float64",
 #: What is tried of each method: fields away from their defaults as well.
 CASES = {
     "gradient_penalty": [{}, {"one_sided": True, "penalty": 3.0}, {"activation": "tanh"}, {"activation": "leaky_relu"}],
-    "spectral_norm": [{}, {"iterations": 3, "activation": "tanh"}],
+    "spectral_norm": [{}, {"iterations": 3, "activation": "tanh"}, {"derivative": "of_weights"}],
     "group_sort": [{}, {"activation": "maxmin", "iterations": 5, "decay": "none"}],
     "c_transform": [{}, {"sides": "y"}],
     "quadratic": [{}, {"slope": 2.5}],
@@ -161,10 +161,10 @@ class SpectralNorm(PlainLoop):
             self.scales.append((left, right))
 
     def f(self, z):
-        used = {
-            f"{2 * k}.weight": weight / (right @ weight @ left)
-            for k, (weight, (left, right)) in enumerate(zip(self.plain, self.scales, strict=True))
-        }
+        used = {}
+        for k, (weight, (left, right)) in enumerate(zip(self.plain, self.scales, strict=True)):
+            size = right @ weight @ left
+            used[f"{2 * k}.weight"] = weight / (size if self.recipe.derivative == "whole" else size.detach())
         return torch.func.functional_call(self.critic, used, (z,))[:, 0]
 
     def step(self, x, y):

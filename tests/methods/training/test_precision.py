@@ -6,7 +6,7 @@ from small import python
 
 from otbench.errors import InputError
 from otbench.methods import WeightClip
-from otbench.methods.training.clipped import train, train_many
+from otbench.methods.train import train, train_many
 from otbench.methods.training.compiled_step import COMPILE_FROM, worth_compiling
 from otbench.methods.training.engine import Engine
 from otbench.problems import problem

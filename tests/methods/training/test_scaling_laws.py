@@ -5,7 +5,7 @@ import pytest
 
 from otbench.methods import WeightClip
 from otbench.methods.functions import on_union
-from otbench.methods.training.clipped import train_many
+from otbench.methods.train import train_many
 from otbench.problems import problem
 from otbench.transport.bounds import Ladder
 from otbench.transport.dense import cost_matrix

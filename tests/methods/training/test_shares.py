@@ -5,7 +5,7 @@ import pytest
 from hand_clock import HandClock
 
 from otbench.methods import Discriminator, Job, WeightClip
-from otbench.methods.training.clipped import train_many
+from otbench.methods.train import train_many
 from otbench.methods.training.engine import Engine
 from otbench.methods.training.network import Stack
 from otbench.types import SamplePair

@@ -7,7 +7,7 @@ from reference_loop import reference_parameters
 from torch import Tensor
 
 from otbench.methods import WeightClip
-from otbench.methods.training.clipped import train
+from otbench.methods.train import train
 from otbench.methods.training.minibatch import sample_source
 from otbench.methods.training.population import PopulationSource
 from otbench.methods.training.source import equal_pull

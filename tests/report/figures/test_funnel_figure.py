@@ -7,7 +7,7 @@ import pytest
 from otbench.errors import InputError
 from otbench.methods import WeightClip
 from otbench.methods.functions import Affine, McShane, UserFunction
-from otbench.methods.training.clipped import train
+from otbench.methods.train import train
 from otbench.problems import problem
 from otbench.problems.funnels import Funnels
 from otbench.report.figures.funnels import surfaces

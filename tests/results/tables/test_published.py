@@ -11,7 +11,7 @@ from command_line import called as otbench
 
 from otbench.errors import InputError
 from otbench.methods import WeightClip
-from otbench.methods.training.clipped import train, train_many
+from otbench.methods.train import train, train_many
 from otbench.methods.training.engine import Engine
 from otbench.problems import problem
 from otbench.problems.funnels import Funnels, _geometry
