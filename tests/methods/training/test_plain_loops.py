@@ -14,7 +14,7 @@ from otbench.methods.training.neural import train_networks
 from otbench.methods.training.step import Chance
 from otbench.problems import problem
 
-STEPS, WIDTHS, BATCH, DIM, SEEDS = 50, (12, 10), 20, 3, (4, 7, 9)
+STEPS, WIDTHS, BATCH, DIM, SEEDS = 50, (12, 10), 20, 3, (4, 9)
 
 NETWORK = {"widths": WIDTHS, "batch": BATCH, "steps": STEPS, "dtype": "float64", "lr": 3e-3}
 
@@ -49,19 +49,12 @@ def test_the_engine_is_the_plain_loop(name, fields, pair):
     recipe = method(name, **NETWORK, **fields)
     fitted = train_networks([pair] * len(SEEDS), [recipe] * len(SEEDS), SEEDS)
     for fit, seed in zip(fitted, SEEDS, strict=True):
-        loop = LOOPS[name](recipe, pair, seed)
+        loop, y = LOOPS[name](recipe, pair, seed), torch.from_numpy(pair.y)
+        untrained = loop.f(y).detach().numpy()
         loop.run()
-        expected = loop.read(torch.from_numpy(pair.y)).detach().numpy()
+        expected = loop.f(y).detach().numpy()
+        assert np.abs(expected - untrained).max() > 1e-3  # or the law would hold of engines that do nothing
         assert fit.critic.values(pair.y) == pytest.approx(expected, rel=1e-8, abs=1e-9)
-
-
-@pytest.mark.parametrize(("name", "fields"), EVERY, ids=str)
-def test_training_changes_what_is_read(name, fields, pair):
-    """The laws above would hold of an engine that leaves its critics as they were, if the plain loops did too."""
-    trained, fresh = (
-        train_networks([pair], [method(name, **{**NETWORK, "steps": steps}, **fields)], [4])[0] for steps in (STEPS, 0)
-    )
-    assert np.abs(trained.values(pair.x) - fresh.values(pair.x)).max() > 1e-3
 
 
 class PlainLoop:
@@ -112,9 +105,6 @@ class PlainLoop:
 
     def f(self, z):
         return self.critic(z)[:, 0]
-
-    def read(self, z):
-        return self.f(z)
 
     def loss(self, x, y):
         return self.f(y).mean() - self.f(x).mean()
