@@ -44,7 +44,7 @@ def critics(frame: pd.DataFrame, timings: pd.DataFrame) -> pd.DataFrame | None:
     if frame["critic"].nunique() < 3 or not tuning.any() or tuning.all():
         return None
     rows = frame.assign(label=_labels(frame), rate=_column(frame, "lr"), steps=_column(frame, "steps"))
-    rows = rows.assign(**{name: rows[name].fillna(0.0) for name in COMPETED_IN})
+    rows = rows.assign(**{name: _told(rows, name) for name in COMPETED_IN})
     times = timings.reindex(columns=["key", "seconds_fit"]).drop_duplicates("key", keep="last")
     rows = rows.merge(times, on="key", how="left")
     read = _at_their_rates(rows, rows["seed"] >= TUNING_SEEDS_FROM)
@@ -55,6 +55,13 @@ def critics(frame: pd.DataFrame, timings: pd.DataFrame) -> pd.DataFrame | None:
     table = pd.concat(parts, ignore_index=True).merge(_reached(parts), how="left")
     first = ["problem.name", "problem.dim", "budget", "label", "rate", "steps", "seeds", "diverged", "seconds"]
     return table[[*first, *(name for name in table if name not in first)]]
+
+
+def _told(rows: pd.DataFrame, name: str) -> "pd.Series[float]":
+    """What is told of every critic, 0 where it tells nothing; empty for problems that do not know it of any critic, as
+    a direction where no potential is known."""
+    known = rows[name].notna().groupby([rows["problem.name"], rows["problem.dim"]]).transform("any")
+    return rows[name].astype("float64").fillna(0.0).where(known)
 
 
 def _column(frame: pd.DataFrame, field: str) -> "pd.Series[float]":
@@ -149,7 +156,7 @@ def _facts(group: pd.DataFrame) -> dict[str, Any]:
 
 
 def _stacked(group: pd.DataFrame, name: str) -> Array:
-    """The values (problems, seeds) of one critic at one dimension."""
+    """The values (problems, seeds) of one critic at one dimension, of the problems that know them."""
     values: Array = group.pivot_table(index="problem.name", columns="seed", values=name).to_numpy(np.float64)
     return values
 

@@ -76,6 +76,14 @@ def test_a_diverged_critic_tells_nothing_and_is_counted():
     assert (found["slope_over_w1"], found["diverged"]) == (pytest.approx(0.4), pytest.approx(1 / 3))
 
 
+def test_a_problem_that_knows_no_direction_is_in_no_average_of_it():
+    frame, times = made(lambda critic, rate, steps, problem, dim, seed: 0.6 if problem == "balls" else 0.8)
+    table = critics(frame.assign(fresh_cosine=frame["fresh_cosine"].where(frame["problem.name"] == "balls")), times)
+    found = line(table, problem="all", dim=2, label="a", budget="200_steps")
+    assert (found["fresh_cosine"], found["slope_over_w1"]) == (pytest.approx(0.6), pytest.approx(0.7))
+    assert np.isnan(line(table, problem="lift", dim=2, label="a", budget="200_steps")["fresh_cosine"])
+
+
 def test_equal_critics_share_their_ranks_and_a_better_one_is_first():
     better = {"a": 0.9, "b": 0.5, "c": 0.5}
     table = critics(*made(lambda critic, rate, steps, problem, dim, seed: better[critic] + seed / 100))
