@@ -46,7 +46,7 @@ def module(source: str, name: str, folder: Path):
 
 def test_the_example_of_the_readme_prints_a_ladder_in_order(tmp_path):
     (source,) = blocks(README, "python")
-    shorter = source.replace("clip=0.01", "clip=0.01, steps=200").replace("sample(1024", "sample(128")
+    shorter = source.replace('"group_sort")', '"group_sort", steps=200)').replace("sample(1024", "sample(128")
     done = subprocess.run([sys.executable, "-c", shorter], capture_output=True, text=True, cwd=tmp_path)
     assert done.stderr == ""
     ladder, of_the_batches, of_the_laws = done.stdout.splitlines()
@@ -54,7 +54,8 @@ def test_the_example_of_the_readme_prints_a_ladder_in_order(tmp_path):
     estimate, least = (float(word) for word in re.findall(r"-?[\d.]+(?:e-?\d+)?", of_the_laws)[:2])
     assert least < estimate < 1
     assert float(of_the_batches.split(",")[0]) == pytest.approx(slope, rel=1e-5)
-    assert 0 < slope <= c_transform <= primal
+    ulp = 1 + 1e-12  # of a shift a critic may have every rung exact, to rounding
+    assert 0 < slope <= c_transform * ulp <= primal * ulp**2
     assert raw < 1
     assert 0 <= skill <= 1
     assert -1 <= cosine <= 1

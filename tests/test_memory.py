@@ -31,7 +31,7 @@ LADDER = """
 limit, field = {"as": (resource.RLIMIT_AS, "vms"), "data": (resource.RLIMIT_DATA, "data")}[sys.argv[1]]
 most = getattr(psutil.Process().memory_info(), field) + 150 * 2**20
 resource.setrlimit(limit, (most, most))
-for n in (*range(200, 1700, 200), 4000):
+for n in (*range(200, 1700, 500), 4000):
     for m, weighted in ((n, False), (2 * n, True), (n // 3, False)):
         try:
             solve(n, m, weighted)
@@ -60,7 +60,7 @@ def lines_of(code: str, *arguments: str) -> list[str]:
 @pytest.mark.parametrize("limit", ["as", "data"])
 def test_what_is_accepted_under_a_limit_is_solved_and_never_ends_the_interpreter(limit: str) -> None:
     said = [line.split()[0] for line in lines_of(LADDER, limit)]
-    assert len(said) == 27
+    assert len(said) == 12
     assert said[0] == "solved"
     assert said[-3] == "refused"
     assert said.count("solved") > 8

@@ -49,7 +49,7 @@ TABLES = [
     ("sampling", '{ mode = "couple" }', "mode: .*'coupled', 'independent' or 'population'; got 'couple'"),
     ("sampling", "3", "sampling.*valid"),
     ("method", '{ name = "weight_clp" }', "unknown method 'weight_clp': did you mean 'weight_clip'"),
-    ("method", "{ clip = 1.0 }", "a method table needs a name; known: discriminator, linear"),
+    ("method", "{ clip = 1.0 }", "a method table needs a name; known: c_transform, consistency"),
     ("method", '{ name = "weight_clip", clp = 1.0 }', "method 'weight_clip' 'clp': did you mean 'clip'"),
     ("method", '{ name = "zero", clip = 1.0 }', "unknown field of method 'zero' 'clip'"),
     ("method", '{ name = "weight_clip", clip = 0.0 }', "clip: input should be greater than 0; got 0.0"),

@@ -12,7 +12,7 @@ from otbench.results.store import Results
 PACKAGE = Path(otbench.__file__).parent
 
 COMMITTED = {
-    "matrix": "matrix", "clip": "matrix", "funnels": "matrix", "saturation": "matrix",
+    "matrix": "matrix", "clip": "matrix", "critics": "matrix", "funnels": "matrix", "saturation": "matrix",
     "published": "published", "timing": "timing", "generator": "generator", "growth": "growth",
 }  # fmt: skip
 

@@ -34,7 +34,7 @@ def test_a_fit_without_steps_grows_with_the_pairs_of_points(tmp_path: Path, monk
     """With a machine that takes a second for 1024 x 1024 points, which are all that a probe is given."""
 
     def pretend(task: Sequence[Group], *_: Any) -> list[tuple[Any, Any]]:
-        return [({}, {"seconds_fit": 1.0}) for group in task for _ in group]
+        return [({}, {"seconds_fit": 1.0, "seconds_exact": 0.0}) for group in task for _ in group]
 
     monkeypatch.setattr(otbench.experiment.run.estimate, "run_task", pretend)
     cells = declare(tmp_path, sampling="{ n = 4096, m = 2048 }", method='{ name = "sinkhorn", reg = [0.1, 1.0] }').cells
