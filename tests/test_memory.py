@@ -42,7 +42,7 @@ for n in (*range(200, 1700, 500), 4000):
 
 PEAKS = """
 before = taken("VmSize")
-for n, m, weighted in ((700, 700, False), (1000, 1000, True), (100, 20_000, False)):  # each larger than the last
+for n, m, weighted in ((600, 600, False), (800, 800, True), (80, 16_000, False)):  # each larger than the last
     solve(n, m, weighted)
     print((taken("VmPeak") - before) / (8 * n * m * MATRICES_IN_A_SOLVE + BYTES_BESIDES))
 """
@@ -63,7 +63,7 @@ def test_what_is_accepted_under_a_limit_is_solved_and_never_ends_the_interpreter
     assert len(said) == 12
     assert said[0] == "solved"
     assert said[-3] == "refused"
-    assert said.count("solved") > 8
+    assert said.count("solved") > 5
 
 
 @on_linux

@@ -106,6 +106,7 @@ def test_every_measurement_has_a_key_that_says_all_it_depends_on():
     assert len(set(keys)) == len(keys)
 
 
+@pytest.mark.slow
 def test_peak_memory_grows_with_critics_and_width_by_their_parameters_at_least():
     few, more, wide = (
         Training("batched", width, critics, 16, 64, 3) for width, critics in ((64, 2), (64, 64), (512, 2))

@@ -88,6 +88,7 @@ def test_a_critic_trained_alone_by_a_compiled_step_has_the_bits_it_has_in_compan
         np.testing.assert_array_equal(here, there)
 
 
+@pytest.mark.slow
 def test_without_a_compiler_the_step_is_the_eager_one_and_the_log_says_so(tmp_path):
     script = """
 import logging, sys
