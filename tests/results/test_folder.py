@@ -14,7 +14,7 @@ PACKAGE = Path(otbench.__file__).parent
 COMMITTED = {
     "matrix": "matrix", "clip": "matrix", "critics": "matrix", "funnels": "matrix", "saturation": "matrix",
     "published": "published", "timing": "timing", "generator": "generator", "growth": "growth",
-    "convergence": "convergence",
+    "convergence": "convergence", "pricing": "pricing",
 }  # fmt: skip
 
 #: What only a study's records and published scores tell a folder by.
