@@ -32,9 +32,14 @@ class Spec(BaseModel):
             if name not in type(self).model_fields:
                 raise UnknownNameError(f"field of {label}", name, type(self).model_fields)
         try:
-            super().__init__(**{name: plain(value) for name, value in fields.items()})
+            super().__init__(**{name: self._given(name, plain(value)) for name, value in fields.items()})
         except ValidationError as error:
             raise InputError(f"{label}: {first_complaint(error)}") from None
+
+    @classmethod
+    def _given(cls, name: str, value: Any) -> Any:
+        """The value of a field; a list where the field is a tuple counts as one, as files have lists alone."""
+        return tuple(value) if isinstance(value, list) and is_sequence_field(cls.model_fields[name]) else value
 
     @classmethod
     def parse(cls, fields: Mapping[str, Any], folder: str) -> Self:

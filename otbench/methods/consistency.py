@@ -37,7 +37,5 @@ class Consistency(Neural):
         of_y = step.layers(step.y, dropout=self.dropout)[-1]
         apart = (first - again).square()[:, :, 0] + 0.1 * step.mean_square(hidden - other)
         disagreement = (step.each("consistency")[:, None] * apart - step.each("margin")[:, None]).clamp(min=0)
-        share = step.uniform(self.batch)[:, :, None]
-        slopes = step.lengths(step.slopes(share * step.x + (1 - share) * step.y))
-        penalty = step.each("penalty") * (slopes - 1).square().mean(1)
+        penalty = step.each("penalty") * step.excess_slopes().square().mean(1)
         return (of_y - first)[:, :, 0].mean(1) + penalty + disagreement.mean(1)

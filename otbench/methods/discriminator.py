@@ -2,9 +2,9 @@
 
 import itertools
 from collections.abc import Sequence
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import Field, field_validator
+from pydantic import Field
 
 from otbench.methods.base import Job, Method
 from otbench.methods.fitted import Fitted
@@ -27,11 +27,6 @@ class Discriminator(Method):
     steps: int = Field(2000, ge=1)
 
     source: ClassVar[str] = "Goodfellow et al. 2014, eq. 1; Adam: Kingma, Ba 2015"
-
-    @field_validator("widths", "betas", mode="before")
-    @classmethod
-    def _tuple_from_list(cls, value: Any) -> Any:
-        return tuple(value) if isinstance(value, list) else value
 
     def shapes(self, dim: int) -> list[tuple[int, ...]]:
         """(in, out) of every layer."""

@@ -30,7 +30,6 @@ class GradientPenalty(Neural):
     one_sided: bool = Field(False, description="whether slopes below 1 are free (WGAN-LP)")
 
     def loss(self, step: "Step") -> "Tensor":
-        share = step.uniform(self.batch)[:, :, None]
-        slopes = step.lengths(step.slopes(share * step.x + (1 - share) * step.y))
-        excess = (slopes - 1).clamp(min=0) if self.one_sided else slopes - 1
+        excess = step.excess_slopes()
+        excess = excess.clamp(min=0) if self.one_sided else excess
         return step.difference() + step.each("penalty") * excess.square().mean(1)

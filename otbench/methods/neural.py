@@ -1,10 +1,10 @@
-"""What methods have in common whose critics are networks that a loss trains on minibatches."""
+"""The base of methods that train a network by a loss on minibatches."""
 
 import itertools
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, ClassVar, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, model_validator
 
 from otbench.methods.base import Job, Method
 from otbench.methods.fitted import Fitted
@@ -44,11 +44,6 @@ class Neural(Method):
     batch: int = Field(64, ge=1, description="points of each sample a step")
     steps: int = Field(4000, ge=0, description="0: the untrained critic")
     dtype: Literal["float32", "float64"] = Field("float32", description="of training")
-
-    @field_validator("widths", "betas", mode="before")
-    @classmethod
-    def _tuple_from_list(cls, value: Any) -> Any:
-        return tuple(value) if isinstance(value, list) else value
 
     @model_validator(mode="after")
     def _in_range(self) -> Self:

@@ -4,7 +4,7 @@ import itertools
 from collections.abc import Sequence
 from typing import Any, ClassVar, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, model_validator
 
 from otbench.methods.base import Job, Method
 from otbench.methods.fitted import Fitted
@@ -74,11 +74,6 @@ class WeightClip(Method):
         if depth not in (None, len(widths)):
             raise ValueError(f"depth {depth} does not fit widths {list(widths)}; give one width, or leave depth out")
         return {**fields, "widths": tuple(widths), "depth": len(widths)}
-
-    @field_validator("betas", mode="before")
-    @classmethod
-    def _tuple_from_list(cls, value: Any) -> Any:
-        return tuple(value) if isinstance(value, list) else value
 
     @model_validator(mode="after")
     def _in_range(self) -> Self:

@@ -75,9 +75,14 @@ def write_block(
 
 def run_small(folder: Path) -> Path:
     """Run the small experiment below ``folder`` and write its tables; its results folder."""
-    (folder / "small.toml").write_text(SMALL)
-    results = folder / "results" / "small"
-    run_experiment(load_experiment(str(folder / "small.toml")), results)
+    return run_text(folder, "small", SMALL)
+
+
+def run_text(folder: Path, name: str, text: str) -> Path:
+    """Run an experiment, given as the text of its file, below ``folder`` and write its tables; its results folder."""
+    (folder / f"{name}.toml").write_text(text)
+    results = folder / "results" / name
+    run_experiment(load_experiment(str(folder / f"{name}.toml")), results)
     write_tables(Results(results), "csv")
     return results
 

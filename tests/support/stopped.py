@@ -2,12 +2,7 @@
 
 from pathlib import Path
 
-from small import Line
-
-from otbench.experiment.declaration import load_experiment
-from otbench.experiment.run.runner import run_experiment
-from otbench.report.markdown import write_tables
-from otbench.results.store import Results
+from small import Line, run_text
 
 STOPPED = """
 question = "What is left of W1 without time?"
@@ -25,11 +20,7 @@ method = [
 
 def run_stopped(folder: Path) -> Path:
     """Run the experiment below ``folder`` and write its tables; its results folder."""
-    (folder / "stopped.toml").write_text(STOPPED)
-    results = folder / "results" / "stopped"
-    run_experiment(load_experiment(str(folder / "stopped.toml")), results)
-    write_tables(Results(results), "csv")
-    return results
+    return run_text(folder, "stopped", STOPPED)
 
 
 def twins(rows: list[Line]) -> list[tuple[Line, Line]]:

@@ -35,16 +35,7 @@ def train_clipped(
     device: str = "cpu",
     laws: Sequence[Law] | None = None,
 ) -> list[Fitted]:
-    """Train clipped critics in batched calls: critic k on pairs[k] by methods[k] with seeds[k].
-
-    On a CPU no bit of a critic's parameters depends on the critics with which it shares a batch.
-
-    Args:
-        pairs: the samples of each critic, all of the same sizes n and m and of one dimension d.
-        methods: the recipe of each critic on R^d; they may differ in clip value, learning rate and eps alone.
-        seeds: the seed of each critic's first weights and minibatches.
-        device: "cpu", "cuda" or "cuda:N".
-        laws: the problem of which each critic sees fresh draws at every step; None trains on the samples.
+    """The critics of ``otbench.train_many`` by clipped recipes, with its arguments as it has checked them.
 
     Raises:
         InputError: fresh draws for a full batch, or a dtype that the device does not have.

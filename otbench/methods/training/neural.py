@@ -35,17 +35,8 @@ def train_networks(
     device: str = "cpu",
     laws: Sequence[Law] | None = None,
 ) -> list[Fitted]:
-    """One critic per pair of samples, by the loss and the updates of its method.
-
-    With ``laws`` every step sees fresh points of them, and the samples are not trained on. On a CPU no bit of a critic
-    depends on those with which it shares a batch.
-
-    Args:
-        pairs: the samples of each critic, all of the same sizes and of one dimension.
-        methods: the method of each critic; they may differ in their ``own_fields`` alone.
-        seeds: the seed of each critic's first weights, minibatches and chance.
-        device: "cpu", "cuda" or "cuda:N".
-        laws: the problem of which each critic sees fresh draws at every step.
+    """The critics of ``otbench.train_many`` by the loss and the updates of their methods, with its arguments as it has
+    checked them. On a CPU no bit of a critic depends on those with which it shares a batch.
 
     Raises:
         InputError: a device that is not there.
@@ -130,13 +121,14 @@ class NeuralEngine:
         self.chance.begin(number)
         x, y = points[:, :batch].contiguous(), points[:, batch : 2 * batch].contiguous()
         step = Step(x, y, self.networks, self.fields, self.chance)
-        left = 1.0 if self.method.decay == "none" else 1 - number / self.method.steps
+        if self.method.decay == "linear":
+            for name, rate in self.rates.items():
+                torch.mul(rate, number / self.method.steps - 1, out=self.optimisers[name].down)
         for update in self.method.updates():
             for _ in range(update.times):
                 moved = [self.networks[name] for name in update.networks]
                 self._descend(update.loss(step).sum(), moved)
                 for name in update.networks:
-                    torch.mul(self.rates[name], -left, out=self.optimisers[name].down)
                     self.optimisers[name](self.networks[name].gradient)
                     self.networks[name].renew()
 

@@ -86,6 +86,11 @@ class Step:
         """grad f (E, R, d) of the critics at points (E, R, d), a function of the parameters like the values."""
         return self.networks["critic"].slopes(points)
 
+    def excess_slopes(self) -> Tensor:
+        """|grad f(z)| - 1 (E, B) at z = t x + (1 - t) y, a point between each x and its y, with t uniform in (0, 1)."""
+        share = self.uniform(self.x.shape[1])[:, :, None]
+        return self.lengths(self.slopes(share * self.x + (1 - share) * self.y)) - 1
+
     def difference(self) -> Tensor:
         """-mean f(x) + mean f(y) (E,), which every critic wants small."""
         fx, fy = self.both()

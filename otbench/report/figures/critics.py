@@ -10,7 +10,7 @@ from otbench.report.figures.style import COLOURS, MARKERS
 #: The panels: a column of the table and what it is a share of.
 PANELS = (
     ("slope_over_w1", "certified of the samples\n(share of their W1)"),
-    ("held_out_over_population_w1", "certified of the laws, held out\n(share of their W1)"),
+    ("held_out_over_population_w1", "told of the laws, held out\n(share of their W1)"),
     ("fresh_cosine", "direction on fresh points\n(cosine with the true gradient)"),
 )
 
