@@ -2,6 +2,7 @@
 
 import ast
 from collections import Counter
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ SOURCES = [file.read_text() for file in sorted(Path(otbench.__file__).parent.rgl
 SHARED = {"__all__", "EPS"}
 
 
+@cache
 def named(source: str) -> set[str]:
     """The classes, types and constants that a module defines."""
     tree = ast.parse(source)

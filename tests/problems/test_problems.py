@@ -144,14 +144,14 @@ def test_laws_on_disjoint_supports_overlap_nowhere(name):
 
 
 @pytest.mark.parametrize("law", sorted(DISTRIBUTIONS))
-@pytest.mark.parametrize("location", [-1.0, 0.3, 50.0, 1000.0])
+@pytest.mark.parametrize("location", [-1.0, 1000.0])
 def test_the_w1_of_a_translated_law_on_the_line_is_the_translation(law, location):
     p = problem("lift", dim=2, left=law, right=law, location=location)
     assert p.population_w1 == pytest.approx(abs(location), rel=1e-8)
 
 
 @pytest.mark.parametrize("law", sorted(DISTRIBUTIONS))
-@pytest.mark.parametrize("scale", [1e-3, 0.1, 3.0, 30.0, 1000.0])
+@pytest.mark.parametrize("scale", [1e-3, 3.0, 1000.0])
 def test_the_w1_of_a_law_scaled_about_zero_is_its_first_absolute_moment(law, scale):
     p = problem("lift", dim=2, left=law, right=law, location=0.0, scale=scale)
     first = 2 * integrate.quad(DISTRIBUTIONS[law].sf, 0, np.inf)[0]  # a symmetric law has two such halves
@@ -168,7 +168,7 @@ def test_the_overlap_of_scaled_normals_is_that_of_the_scaling_problem(scale):
 
 
 @pytest.mark.parametrize("law", sorted(DISTRIBUTIONS))
-@pytest.mark.parametrize("location", [-0.3, 0.5, 1.0, 2.0, 50.0])
+@pytest.mark.parametrize("location", [-0.3, 1.0, 50.0])
 def test_the_overlap_of_a_translated_unimodal_law_on_the_line_is_two_tails(law, location):
     p = problem("lift", dim=1, left=law, right=law, location=location)
     shift, sf = abs(location), DISTRIBUTIONS[law].sf
@@ -182,9 +182,11 @@ def test_the_overlap_of_a_uniform_and_an_exponential_law_is_elementary(location,
     assert p.population_overlap == pytest.approx(overlap, abs=1e-8)
 
 
-@pytest.mark.parametrize("left", sorted(DISTRIBUTIONS))
-@pytest.mark.parametrize("right", sorted(DISTRIBUTIONS))
-def test_the_w1_of_any_two_laws_on_the_line_is_that_of_their_quantiles(left, right):
+@pytest.mark.parametrize("steps", [1, 2])
+@pytest.mark.parametrize("place", range(len(DISTRIBUTIONS)))
+def test_the_w1_of_any_two_laws_on_the_line_is_that_of_their_quantiles(place, steps):
+    laws = sorted(DISTRIBUTIONS)
+    left, right = laws[place], laws[(place + steps) % len(laws)]
     p = problem("lift", dim=1, left=left, right=right, location=0.4, scale=1.7)
     level = (np.arange(200_000) + 0.5) / 200_000
     observed = stats.wasserstein_distance(

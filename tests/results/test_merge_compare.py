@@ -181,7 +181,7 @@ COMMITTED = Path(__file__).parent.parent.parent / "results"
 def test_curves_are_compared_as_curves(otbench: Otbench, tmp_path: Path) -> None:
     a, b = tmp_path / "a", tmp_path / "b"
     every = Results(COMMITTED / "generator").measurements()
-    rows = [row for row in every if row["dataset"] == "ring" and row["seed"] == 0]
+    rows = [row for row in every if row["dataset"] == "ring" and row["seed"] == 0][:300]
     for folder, clock in ((a, 0.5), (b, 1.5)):
         folder.mkdir()
         (folder / "meta.json").write_bytes((COMMITTED / "generator" / "meta.json").read_bytes())
