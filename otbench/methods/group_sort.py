@@ -21,10 +21,12 @@ class GroupSort(Neural):
     Sorting only permutes, so that the gradient keeps its length through every layer whose rows are orthonormal, and
     no layer is steeper than 1: the constant of the critic is 1 up to rounding. "maxmin" sorts pairs of neighbouring
     units, the larger first; "full_sort" sorts a whole layer. After each step a layer W is drawn back to orthonormal
-    ones by ``iterations`` steps of Bjorck's iteration.
+    ones by ``iterations`` steps of Bjorck's iteration, shrunk before where the step went too far for it.
     """
 
     source: ClassVar[str] = "Anil, Lucas, Grosse 2019, sections 4.1 and 4.2"
+
+    version: ClassVar[int] = 2
 
     name: Literal["group_sort"] = "group_sort"
     activation: SortingActivation = "full_sort"

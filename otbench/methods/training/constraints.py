@@ -66,25 +66,47 @@ class Spectral:
 class Orthonormal:
     """Orthonormal layers: every W has orthonormal columns, or rows where there are fewer of them.
 
-    After each update W is drawn back by steps W ← W (3 I - W^T W) / 2, whose limit is the nearest such matrix.
+    After each update W is drawn back by steps W ← W (3 I - W^T W) / 2, whose limit is the nearest such matrix where
+    all singular values are below √3. An update that may have gone farther is shrunk first, which leaves the nearest
+    matrix as it is.
 
     Source: Anil, Lucas, Grosse 2019, section 4.2.1; the iteration: Bjorck, Bowie 1971, eq. 4.
     """
 
     def __init__(self, leaves: Sequence[Tensor], shapes: Shapes, iterations: int) -> None:
         self.iterations = iterations
+        self.shapes = shapes
         for leaf, (rows, cols) in zip(leaves, shapes, strict=True):
             for critic in leaf.detach()[:, :rows, :cols]:
                 critic.copy_(torch.from_numpy(nearest_orthonormal(critic.double().cpu().numpy())))
 
     def weights(self, leaves: Sequence[Tensor]) -> list[Tensor]:
         with torch.no_grad():
-            for leaf in leaves:
-                weight = leaf.detach() if leaf.shape[1] >= leaf.shape[2] else leaf.detach().mT
-                for _ in range(self.iterations):
+            for leaf, (rows, cols) in zip(leaves, self.shapes, strict=True):
+                weight = leaf.detach() if rows >= cols else leaf.detach().mT
+                for k in range(self.iterations):
                     gram = torch.bmm(weight.mT, weight)
+                    if k == 0:
+                        factor = within_reach(gram, min(rows, cols))
+                        weight.mul_(factor)
+                        gram.mul_(factor.square())
                     weight.copy_(torch.baddbmm(weight, weight, gram, beta=1.5, alpha=-0.5))
         return list(leaves)
+
+
+def within_reach(gram: Tensor, rank: int) -> Tensor:
+    """A factor (E, 1, 1) for every W of which ``gram`` is W^T W (E, k, k), to bring it where the iteration converges.
+
+    With A = W^T W - I, no singular value is above sqrt(1 + b), b = |A^2|_F^(1/2). Where b > 1/2 the factor brings that
+    bound to sqrt(1.2): beyond √3 the iteration diverges, and long before that it throws values far below 1. Elsewhere
+    it is 1. W has ``rank`` columns, the others fill
+    up with zeros.
+    """
+    off = gram.clone()
+    off.diagonal(dim1=1, dim2=2)[:, :rank] -= 1
+    bound = torch.linalg.matrix_norm(torch.bmm(off, off)).sqrt()
+    factor: Tensor = torch.where(bound > 0.5, (1.2 / (1 + bound)).sqrt(), 1.0)[:, None, None]
+    return factor
 
 
 def nearest_orthonormal(weight: Array) -> Array:

@@ -13,7 +13,7 @@ from otbench.methods.audit import audit
 from otbench.methods.mlp import Mlp
 from otbench.methods.neural import Neural
 from otbench.methods.train import train
-from otbench.methods.training.constraints import Orthonormal, Spectral
+from otbench.methods.training.constraints import Orthonormal, Spectral, nearest_orthonormal
 from otbench.methods.training.differentiable import MaxMin
 from otbench.methods.training.neural import train_networks
 from otbench.methods.training.step import Chance
@@ -166,6 +166,22 @@ def test_bjorck_s_iteration_draws_back_to_orthonormal_weights(shape):
     assert torch.allclose(small, torch.eye(min(shape), dtype=torch.float64).expand_as(small), atol=1e-9)
     leaf[:, : shape[0], : shape[1]] = 0  # what fills up has stayed 0
     assert not leaf.any()
+
+
+@pytest.mark.parametrize("shape", [(12, 7), (7, 12), (24, 24), (4, 1)])
+def test_an_update_that_went_too_far_is_drawn_back_to_the_nearest_orthonormal_weights_too(shape):
+    """Without shrinking it the iteration diverges: singular values are well above √3 here."""
+    generator = torch.Generator().manual_seed(0)
+    leaf = torch.zeros(2, 32, 32, dtype=torch.float64)
+    leaf[:, : shape[0], : shape[1]] = torch.randn(2, *shape, generator=generator, dtype=torch.float64)
+    held = Orthonormal([leaf], [shape], 60)
+    leaf[0, : shape[0], : shape[1]] += 3 * torch.randn(shape, generator=generator, dtype=torch.float64)
+    far, near = leaf[:, : shape[0], : shape[1]].clone()
+    assert torch.linalg.matrix_norm(far, 2) > 2
+    held.weights([leaf])
+    expected = torch.from_numpy(nearest_orthonormal(far.numpy()))
+    assert torch.allclose(leaf[0, : shape[0], : shape[1]], expected, atol=1e-9)
+    assert torch.allclose(leaf[1, : shape[0], : shape[1]], near, atol=1e-12)  # what has not moved stays
 
 
 def test_maxmin_is_the_sorting_of_pairs_forwards_and_backwards():
