@@ -92,7 +92,7 @@ class Ahead:
             self._write(self.turn, first, count)
         self.drawn[:count].copy_(self.rooms[self.turn][:count], non_blocking=True)
         if self.copied:
-            self.copied[self.turn].record()
+            self.copied[self.turn].record(torch.cuda.current_stream(self.drawn.device))
         self.turn = 1 - self.turn
         self.promised = range(first + count, first + count + min(then, len(self.drawn)))
         if self.promised:

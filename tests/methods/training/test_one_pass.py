@@ -107,6 +107,6 @@ def test_compiled_it_is_the_same(fields: dict[str, Any], device: str) -> None:
     assert at_once.single_pass is not None
     for made in (by_calls, at_once):
         made.run(0, 70)
-    assert apart(by_calls, at_once) <= 1e-13
+    assert apart(by_calls, at_once) <= 1e-10  # a compiler may round a product and its sum at once
     alone = WeightClip(widths=(4,), batch=8, **fields)
     assert Engine([PAIR], [alone], [0], device, single_pass=True).single_pass is not None
