@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from otbench.errors import InputError, OtbenchError, ResultsError, UncertifiedError
     from otbench.methods import WeightClip, method
-    from otbench.methods.audit import audit
+    from otbench.methods.audit import audit, audit_many
     from otbench.methods.certify import Certified, certify
     from otbench.methods.estimate import Estimate, estimate
     from otbench.methods.train import train, train_many
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 #: Public name → module. Loaded on first use (SPEC 1), so that reading results imports neither torch nor POT.
 _HOME = {
     "audit": "methods.audit",
+    "audit_many": "methods.audit",
     "Certified": "methods.certify",
     "certify": "methods.certify",
     "Estimate": "methods.estimate",
@@ -67,6 +68,7 @@ __all__ = [
     "UncertifiedError",
     "WeightClip",
     "audit",
+    "audit_many",
     "certify",
     "check_results",
     "cost_matrix",

@@ -1,17 +1,21 @@
-"""The audit of a critic of one's own: all that it proves of W1 of two samples, beside the exact W1."""
+"""The audit of critics of one's own: all that they prove of W1 of two samples, beside the exact W1."""
 
 import dataclasses
 import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 
+from otbench.errors import InputError
 from otbench.methods.claims import refuse_steeper
-from otbench.methods.reading import read_critic
+from otbench.methods.reading import Reader, Readings
 from otbench.transport.alignment import alignment
+from otbench.transport.bounds import CriticValues
 from otbench.transport.exact import refuse_interval, solve_pair
 from otbench.transport.point_ladder import ladder_of
-from otbench.types import Bounds
+from otbench.types import Bounds, SamplePair
 
 
 def audit(
@@ -49,24 +53,98 @@ def audit(
 
     Source: Villani 2009, Thm 5.10 (weak duality); Arjovsky, Chintala, Bottou 2017 (weight clipping).
     """
-    read = read_critic(critic, x, y, a, b, clip, lipschitz)
-    pair, fx, fy, gx, gy = read.pair, read.fx, read.fy, read.gx, read.gy
-    clip_constant, spectral_constant = read.constants
-    exact = solve_pair(pair)
-    refuse_interval(exact)
-    bounds = ladder_of(pair.x, pair.y, pair.a, pair.b).bounds(
-        fx,
-        fy,
-        clip_constant=clip_constant,
-        spectral_constant=spectral_constant,
-        primal=exact.w1,
-        alignment=alignment(pair, exact.plan, gx, gy) if gx is not None and gy is not None else None,
-        saturation=getattr(read.critic, "saturation", None),
-    )
-    error = float(read.rounding * max(np.abs(fx).max(), np.abs(fy).max()))
-    bounds = dataclasses.replace(bounds, raw_error=max(bounds.raw_error, error), unknown=read.unknown)
-    if lipschitz is not None and spectral_constant is not None:
-        refuse_steeper(spectral_constant, bounds.slope_constant)
+    reader = Reader(x, y, a, b)
+    (bounds,) = _ladders(reader.pair, [reader.read(critic, clip, lipschitz)], "cpu")
+    if lipschitz is not None and bounds.spectral_constant is not None:
+        refuse_steeper(bounds.spectral_constant, bounds.slope_constant)
     if bounds.raw < -bounds.raw_error:
         warnings.warn(f"otbench.audit: {bounds.reading}", stacklevel=2)
     return bounds
+
+
+def audit_many(
+    critics: Sequence[Any],
+    x: Any,
+    y: Any,
+    a: Any = None,
+    b: Any = None,
+    *,
+    clip: float | None = None,
+    lipschitz: Any = None,
+    device: str = "cpu",
+) -> list[Bounds]:
+    """What ``otbench.audit`` says of each of several critics on the same two samples, whose W1 is solved once.
+
+    On a CPU each answer is that of ``audit``, to the last bit. A GPU reads the ladders of all critics at once, in
+    float64, and rounds sums in another order.
+
+    Args:
+        critics: a list of what ``audit`` takes.
+        x: points (n, d), or images (n, c, h, w).
+        y: points (m, d) or images, of the same shape.
+        a: weights (n,) of x that sum to 1; uniform where they are None.
+        b: weights (m,) of y, likewise.
+        clip: as for ``audit``, of all critics.
+        lipschitz: as for ``audit``, of all critics.
+        device: "cpu", "cuda" or "cuda:N", where ladders are read; modules are evaluated where they are. Samples whose
+            distances are too many to be stored are read on the CPU.
+
+    Returns:
+        The ``Bounds`` of the critics in their order.
+
+    Raises:
+        InputError: as ``audit``, with the number of the critic; or a device that is not there.
+        UncertifiedError: the exact W1 could not be proved.
+
+    Source: that of ``audit``.
+    """
+    if not isinstance(critics, Sequence) or isinstance(critics, str):
+        raise InputError(f"audit_many takes a list of critics; got {type(critics).__name__}: audit takes one")
+    if str(device) != "cpu":
+        from otbench.methods.training.device import check_device  # loads torch, which other critics do without
+
+        device = check_device(device)
+    reader, read = Reader(x, y, a, b), []
+    for k, critic in enumerate(critics):
+        with _named(k):
+            read.append(reader.read(critic, clip, lipschitz))
+    found = _ladders(reader.pair, read, str(device)) if read else []
+    for k, bounds in enumerate(found):
+        if lipschitz is not None and bounds.spectral_constant is not None:
+            with _named(k):
+                refuse_steeper(bounds.spectral_constant, bounds.slope_constant)
+        if bounds.raw < -bounds.raw_error:
+            warnings.warn(f"otbench.audit: {bounds.reading} (critic {k})", stacklevel=2)
+    return found
+
+
+def _ladders(pair: SamplePair, read: Sequence[Readings], device: str) -> list[Bounds]:
+    """The bounds of critics from their readings at the points of ``pair``, whose exact W1 is solved here."""
+    exact = solve_pair(pair)
+    refuse_interval(exact)
+    critics = [
+        CriticValues(
+            each.fx,
+            each.fy,
+            *each.constants,
+            primal=exact.w1,
+            alignment=None if each.gx is None or each.gy is None else alignment(pair, exact.plan, each.gx, each.gy),
+            saturation=getattr(each.critic, "saturation", None),
+        )
+        for each in read
+    ]
+    found = ladder_of(pair.x, pair.y, pair.a, pair.b, device).bounds_of(critics)
+    errors = [each.rounding * max(np.abs(each.fx).max(), np.abs(each.fy).max()) for each in read]
+    return [
+        dataclasses.replace(bounds, raw_error=max(bounds.raw_error, float(error)), unknown=each.unknown)
+        for bounds, error, each in zip(found, errors, read, strict=True)
+    ]
+
+
+@contextmanager
+def _named(number: int) -> Iterator[None]:
+    """Say which of several critics is refused."""
+    try:
+        yield
+    except InputError as error:
+        raise InputError(f"critic {number}: {error}") from error

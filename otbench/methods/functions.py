@@ -11,7 +11,7 @@ from scipy.spatial.distance import cdist
 
 from otbench.errors import InputError
 from otbench.inputs import as_reals
-from otbench.types import Array
+from otbench.types import Array, Indices
 
 #: Units of rounding of the types that critics compute in.
 EPS = {"float64": 2.0**-52, "float32": 2.0**-23, "float16": 2.0**-10, "bfloat16": 2.0**-7}
@@ -180,35 +180,52 @@ def spectral_constant(weights: list[Array]) -> float:
     return float(np.prod([np.linalg.norm(w, 2) for w in weights]))
 
 
-def on_union(
-    critic: Critic, x: Array, y: Array
-) -> tuple[Array, Array, Array | None, Array | None]:
-    """f(x), f(y) and their gradients, each distinct point evaluated once.
+#: f(x), f(y), and the gradients there where there are any.
+OnBoth = tuple[Array, Array, Array | None, Array | None]
 
-    Rounding depends on where a row stands in a matrix product; were shared points evaluated twice, f would
-    seem to differ between coincident points, which no Lipschitz function does.
+
+class DistinctPoints:
+    """The distinct ``points`` of two samples x (n, d) and y (m, d), at which any number of critics are read.
+
+    ``first`` is where each of them first stands among the points of x and then those of y.
     """
-    points, where = np.unique(np.concatenate([x, y]), axis=0, return_inverse=True)
-    where = where.reshape(-1)
-    both = getattr(critic, "values_and_gradients", None)
-    values, gradients = both(points) if both else (critic.values(points), critic.gradients(points))
-    at_x, at_y = where[: len(x)], where[len(x) :]
-    if gradients is None:
-        return values[at_x], values[at_y], None, None
-    return values[at_x], values[at_y], gradients[at_x], gradients[at_y]
+
+    def __init__(self, x: Array, y: Array) -> None:
+        self.points, where = np.unique(np.concatenate([x, y]), axis=0, return_inverse=True)
+        self.at_x, self.at_y = np.split(where.reshape(-1), [len(x)])
+        self.first: Indices = np.unique(where, return_index=True)[1]
+
+    def read(self, critic: Critic) -> OnBoth:
+        """f(x), f(y) and their gradients, each distinct point evaluated once.
+
+        Rounding depends on where a row stands in a matrix product; were shared points evaluated twice, f would
+        seem to differ between coincident points, which no Lipschitz function does.
+        """
+        both = getattr(critic, "values_and_gradients", None)
+        values, gradients = both(self.points) if both else (critic.values(self.points), critic.gradients(self.points))
+        if gradients is None:
+            return values[self.at_x], values[self.at_y], None, None
+        return values[self.at_x], values[self.at_y], gradients[self.at_x], gradients[self.at_y]
 
 
-def check_company(critic: Critic, points: Array, values: Array) -> None:
+def on_union(critic: Critic, x: Array, y: Array) -> OnBoth:
+    """What ``DistinctPoints`` of x and y read of one critic."""
+    return DistinctPoints(x, y).read(critic)
+
+
+def check_company(critic: Critic, points: Array, values: Array, distinct: Indices | None = None) -> None:
     """Refuse a critic whose value at a point depends on the points it is evaluated with, or on chance.
 
     Two parts of the distinct ``points`` without a point in common, each of about 64 and at most half of them, are
     evaluated once more, in reversed order. A statistic of the batch that hangs on one point, as a maximum does, is
-    another one in at least one of them. For what rounding may do see ``_allowance``.
+    another one in at least one of them. For what rounding may do see ``_allowance``. ``distinct`` is where each
+    distinct point first stands, if that is known.
 
     Raises:
         InputError: a value that differs.
     """
-    distinct = np.unique(points, axis=0, return_index=True)[1]
+    if distinct is None:
+        distinct = np.unique(points, axis=0, return_index=True)[1]
     if len(distinct) < 2:
         return
     step = max(2, len(distinct) // 64)

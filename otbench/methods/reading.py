@@ -12,7 +12,7 @@ from otbench.errors import InputError, OtbenchError
 from otbench.inputs import as_reals
 from otbench.methods.accept import as_critic
 from otbench.methods.claims import check_claim
-from otbench.methods.functions import EPS, Critic, ValuesAlone, check_company, on_union
+from otbench.methods.functions import EPS, Critic, DistinctPoints, ValuesAlone, check_company
 from otbench.transport.bounds import VALUE_ROUNDING
 from otbench.types import Array, SamplePair
 
@@ -36,32 +36,47 @@ class Readings:
     unknown: str = ""
 
 
+class Reader:
+    """Two samples at whose points critics are read, with the arguments of ``otbench.audit``.
+
+    Raises:
+        InputError: malformed samples.
+    """
+
+    def __init__(self, x: Any, y: Any, a: Any, b: Any) -> None:
+        (x, self.shape), (y, other) = _flat("x", x), _flat("y", y)
+        if self.shape != other and max(len(self.shape), len(other)) > 1:
+            raise InputError(f"x and y must hold points of one shape; got {self.shape} and {other}")
+        self.pair = SamplePair(x, y, a, b)
+        self.distinct = DistinctPoints(self.pair.x, self.pair.y)
+
+    def read(self, critic: Any, clip: float | None, lipschitz: Any = None, gradients: bool = True) -> Readings:
+        """The readings of a critic; its gradients are left out where nobody asks for them.
+
+        Raises:
+            InputError: as ``otbench.audit``.
+        """
+        pair, shape = self.pair, self.shape
+        with _said_in_one_line(critic, shape), _chance_left_as_it_was():
+            function = as_critic(critic, clip, shape if len(shape) > 1 else None, lipschitz)
+            fx, fy, gx, gy = self.distinct.read(function if gradients else ValuesAlone(function))
+            values = np.concatenate([fx, fy])
+            if not np.isfinite(values).all():
+                raise InputError("the critic is NaN or infinite at some of the points: it has diverged")
+            check_company(function, np.concatenate([pair.x, pair.y]), values, self.distinct.first)
+            constants = function.constants()
+        rounding = VALUE_ROUNDING * getattr(function, "eps", EPS["float64"]) / EPS["float64"]
+        if lipschitz is not None and constants[1] is not None:
+            check_claim(constants[1], pair, (fx, fy), (gx, gy), rounding)
+        unknown = "" if constants[1] is not None else getattr(function, "unknown", "")
+        return Readings(pair, function, fx, fy, gx, gy, rounding, constants, unknown)
+
+
 def read_critic(
     critic: Any, x: Any, y: Any, a: Any, b: Any, clip: float | None, lipschitz: Any = None, gradients: bool = True
 ) -> Readings:
-    """The readings of a critic on two samples, whose arguments are those of ``otbench.audit``; its gradients are left
-    out where nobody asks for them.
-
-    Raises:
-        InputError: as ``otbench.audit``.
-    """
-    (x, shape), (y, other) = _flat("x", x), _flat("y", y)
-    if shape != other and max(len(shape), len(other)) > 1:
-        raise InputError(f"x and y must hold points of one shape; got {shape} and {other}")
-    pair = SamplePair(x, y, a, b)
-    with _said_in_one_line(critic, shape), _chance_left_as_it_was():
-        function = as_critic(critic, clip, shape if len(shape) > 1 else None, lipschitz)
-        fx, fy, gx, gy = on_union(function if gradients else ValuesAlone(function), pair.x, pair.y)
-        values = np.concatenate([fx, fy])
-        if not np.isfinite(values).all():
-            raise InputError("the critic is NaN or infinite at some of the points: it has diverged")
-        check_company(function, np.concatenate([pair.x, pair.y]), values)
-        constants = function.constants()
-    rounding = VALUE_ROUNDING * getattr(function, "eps", EPS["float64"]) / EPS["float64"]
-    if lipschitz is not None and constants[1] is not None:
-        check_claim(constants[1], pair, (fx, fy), (gx, gy), rounding)
-    unknown = "" if constants[1] is not None else getattr(function, "unknown", "")
-    return Readings(pair, function, fx, fy, gx, gy, rounding, constants, unknown)
+    """The readings of one critic on two samples, as a ``Reader`` of them gives them."""
+    return Reader(x, y, a, b).read(critic, clip, lipschitz, gradients)
 
 
 def _flat(name: str, value: Any) -> tuple[Array, tuple[int, ...]]:

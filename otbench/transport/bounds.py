@@ -1,5 +1,7 @@
 """The ladder: the lower bounds of W1 of two samples that the values of a critic on them prove."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -11,6 +13,20 @@ from otbench.types import Alignment, Array, Bounds
 
 #: The rounding of one float64 value of a critic relative to its size: it is a few hundred additions deep.
 VALUE_ROUNDING = 256 * np.finfo(np.float64).eps
+
+
+@dataclass(frozen=True, eq=False)
+class CriticValues:
+    """The values fx (n,) and fy (m,) of a critic at the points of two samples, with what else is known of it: the other
+    arguments of ``Ladder.bounds``."""
+
+    fx: Array
+    fy: Array
+    clip_constant: float | None = None
+    spectral_constant: float | None = None
+    primal: float | None = None
+    alignment: Alignment | None = None
+    saturation: float | None = None
 
 
 class Ladder:
@@ -99,15 +115,39 @@ class Ladder:
             alignment: what is known of the critic's gradients.
             saturation: the share of its clipped parameters that lie at the clip value.
         """
-        raw = self.raw(fx, fy)
-        raw_error = float(VALUE_ROUNDING * max(np.abs(fx).max(), np.abs(fy).max()))
-        slope_constant, slope = self.slope(fx, fy)
-        scale, c_transform = self.c_transform(fx, fy, _first_guess(slope_constant, fx, fy, self.largest))
+        known = (clip_constant, spectral_constant, primal, alignment, saturation)
+        return self.bounds_of([CriticValues(fx, fy, *known)])[0]
+
+    def bounds_of(self, critics: Sequence[CriticValues]) -> list[Bounds]:
+        """The whole ladder of each of several critics."""
+        if not critics:
+            return []
+        fxs, fys = [critic.fx for critic in critics], [critic.fy for critic in critics]
+        constants, largest = self.slope_constants(fxs, fys), self.largest
+        guesses = [_first_guess(*each, largest) for each in zip(constants, fxs, fys, strict=True)]
+        found = zip(critics, constants, self.c_transforms(fxs, fys, guesses), strict=True)
+        return [self._assembled(*each) for each in found]
+
+    def slope_constants(self, fxs: Sequence[Array], fys: Sequence[Array]) -> list[float]:
+        """S of each of several critics."""
+        return [self.slope_constant(*each) for each in zip(fxs, fys, strict=True)]
+
+    def c_transforms(
+        self, fxs: Sequence[Array], fys: Sequence[Array], guesses: Sequence[float]
+    ) -> list[tuple[float, float]]:
+        """``c_transform`` of each of several critics."""
+        return [self.c_transform(*each) for each in zip(fxs, fys, guesses, strict=True)]
+
+    def _assembled(self, critic: CriticValues, slope_constant: float, found: tuple[float, float]) -> Bounds:
+        """The bounds of a critic from its largest slope, and the best scale with its dual value."""
+        raw, (scale, c_transform) = self.raw(critic.fx, critic.fy), found
+        raw_error = float(VALUE_ROUNDING * max(np.abs(critic.fx).max(), np.abs(critic.fy).max()))
+        clip_constant, spectral_constant = critic.clip_constant, critic.spectral_constant
         return Bounds(
             raw=raw,
             raw_error=raw_error,
             slope_constant=slope_constant,
-            slope=slope,
+            slope=_divide(raw, slope_constant),
             scale=scale,
             c_transform=c_transform,
             nearest=self.nearest,
@@ -115,9 +155,9 @@ class Ladder:
             clip_bound=None if clip_constant is None else _divide(raw - raw_error, clip_constant),
             spectral_constant=spectral_constant,
             spectral=None if spectral_constant is None else _divide(raw - raw_error, spectral_constant),
-            primal=primal,
-            alignment=alignment,
-            saturation=saturation,
+            primal=critic.primal,
+            alignment=critic.alignment,
+            saturation=critic.saturation,
         )
 
 

@@ -5,6 +5,7 @@ import numpy as np
 from otbench.transport.best_scale import best_scale
 from otbench.transport.bounds import Ladder
 from otbench.transport.dense import cost_matrix
+from otbench.transport.device_ladder import DeviceLadder
 from otbench.transport.lines import Lines
 from otbench.transport.pricing import PointCosts
 from otbench.types import Array, Indices
@@ -14,11 +15,13 @@ from otbench.types import Array, Indices
 STREAMED_FROM = 2**24
 
 
-def ladder_of(x: Array, y: Array, a: Array, b: Array) -> Ladder:
-    """The ladder of points x (n, d), y (m, d) with weights a (n,), b (m,), by the quicker way."""
-    if len(x) * len(y) < STREAMED_FROM:
-        return Ladder(cost_matrix(x, y), a, b)
-    return PointLadder(x, y, a, b)
+def ladder_of(x: Array, y: Array, a: Array, b: Array, device: str = "cpu") -> Ladder:
+    """The ladder of points x (n, d), y (m, d) with weights a (n,), b (m,), by the quicker way: where distances are
+    stored, those of a device are, which reads many critics at once."""
+    if len(x) * len(y) >= STREAMED_FROM:
+        return PointLadder(x, y, a, b)
+    cost = cost_matrix(x, y)
+    return Ladder(cost, a, b) if device == "cpu" else DeviceLadder(cost, a, b, device)
 
 
 class PointLadder(Ladder):

@@ -3,10 +3,11 @@
 Whoever multiplies, a product has the rounding of float32 sums in any order, for which ``pricing`` pays.
 """
 
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from functools import partial
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -139,29 +140,45 @@ def on_device(left: Factor, right: Factor, device: str) -> Iterator[Product]:
         raise MemoryError(f"{device}: {str(error).splitlines()[0]}") from None
 
 
+def whole_float32() -> AbstractContextManager[None]:
+    """A context in which torch multiplies float32 by float32."""
+    return float32_products("highest")
+
+
 @contextmanager
-def whole_float32() -> Iterator[None]:
-    """Within this context torch multiplies float32 by float32: it may be set to round factors to ten bits, as
-    TensorFloat-32 on a GPU, or to seven. Afterwards it does as it did before.
+def float32_products(precision: Literal["highest", "high"]) -> Iterator[None]:
+    """Within this context torch multiplies float32 by float32, or, where "high" will do, rounds factors to ten bits on
+    a GPU that can, as TensorFloat-32. Afterwards it does as it did before, which may be either, or seven bits.
     """
     import torch
 
     backends: Any = torch.backends
     rooms = (backends.cuda, backends.mkldnn)
-    parts = [room.matmul for room in rooms if hasattr(getattr(room, "matmul", None), "fp32_precision")]
-    each = [part.fp32_precision for part in parts]
-    try:
-        all_of_them = torch.get_float32_matmul_precision()
-    except RuntimeError:  # it was set part by part, which the older name refuses to tell
-        all_of_them = None
-    torch.set_float32_matmul_precision("highest")
+    with _unwarned():
+        parts = [room.matmul for room in rooms if hasattr(getattr(room, "matmul", None), "fp32_precision")]
+        each = [part.fp32_precision for part in parts]
+        try:
+            all_of_them = torch.get_float32_matmul_precision()
+        except RuntimeError:  # it was set part by part, which the older name refuses to tell
+            all_of_them = None
+        torch.set_float32_matmul_precision(precision)
     try:
         yield
     finally:
-        if all_of_them is not None:
-            torch.set_float32_matmul_precision(all_of_them)
-        for part, precision in zip(parts, each, strict=True):
-            part.fp32_precision = precision
+        with _unwarned():
+            if all_of_them is not None:
+                torch.set_float32_matmul_precision(all_of_them)
+            for part, before in zip(parts, each, strict=True):
+                part.fp32_precision = before
+
+
+@contextmanager
+def _unwarned() -> Iterator[None]:
+    """Within this context torch 2.9 to 2.11 do not warn of the older name: a compiler of theirs refuses what is set by
+    the newer one alone."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Please use the new API settings to control TF32")
+        yield
 
 
 def multiplier(device: str) -> Multiply:

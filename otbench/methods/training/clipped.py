@@ -4,27 +4,32 @@ import time
 from collections.abc import Sequence
 from functools import cache
 
-import numpy as np
 import torch
 
 from otbench.errors import InputError
 from otbench.methods.fitted import Fitted
 from otbench.methods.mlp import Activation
+from otbench.methods.training.batches import in_batches
 from otbench.methods.training.compiled_step import worth_compiling
-from otbench.methods.training.device import check_device, one_thread
+from otbench.methods.training.device import check_device, gpu_room, one_thread
 from otbench.methods.training.engine import DTYPES, Engine
 from otbench.methods.training.minibatch import STEPS_PER_BLOCK
 from otbench.methods.training.network import CPU_ROWS, Stack
 from otbench.methods.training.parameters import filled, filled_shapes, initial_parameters
+from otbench.methods.training.population import STEPS_PER_DRAW
 from otbench.methods.training.recipes import ClippedRecipe
-from otbench.types import Law, SamplePair
+from otbench.types import Indices, Law, SamplePair
 
 #: Bytes that parameters, optimiser state and activations of one batch may take on a CPU. Small critics spend their time
 #: in calls, so that many at once are fast; large ones in the second-level cache, so that few are.
 CPU_WORKING_SET = 4 * 2**20
 
-#: The share of a GPU's memory that one batch may take.
-GPU_SHARE = 0.5
+#: Tensors of the size of the parameters that a GPU holds of a batch at most: parameters, gradient and two halves of
+#: Adam's state with two temporaries; rates, eps, walls and owners; the copies at a capture, and those halfway.
+TENSORS_ON_GPU = 16
+
+#: 64-bit numbers for every point drawn of a sample: what is drawn, and what makes it.
+NUMBERS_PER_DRAW = 8
 
 
 def train_clipped(
@@ -48,26 +53,32 @@ def train_clipped(
     device = check_device(device)
     if methods[0].dtype == "tf32" and not device.startswith("cuda"):
         raise InputError('dtype "tf32" is a CUDA device\'s; use "float32", or --device cuda')
-    size = batch_size(pairs[0], methods[0], device)
-    fitted: list[Fitted] = []
+    size = batch_size(pairs[0], methods[0], device, fresh=laws is not None)
+
+    def train(some: Indices) -> list[Fitted]:
+        chosen = [pairs[k] for k in some], [methods[k] for k in some], [seeds[k] for k in some]
+        return _train_batch(*chosen, None if laws is None else [laws[k] for k in some], device)
+
     with one_thread():
-        for some in np.array_split(np.arange(len(pairs)), -(-len(pairs) // size)):  # batches of almost equal size
-            chosen = [pairs[k] for k in some], [methods[k] for k in some], [seeds[k] for k in some]
-            fitted += _train_batch(*chosen, None if laws is None else [laws[k] for k in some], device)
-    return fitted
+        return in_batches(len(pairs), size, train)
 
 
-def batch_size(pair: SamplePair, method: ClippedRecipe, device: str) -> int:
-    """How many critics of one shape share a batch: as many as fit a CPU's cache, or a GPU's memory."""
+def batch_size(pair: SamplePair, method: ClippedRecipe, device: str, fresh: bool = False) -> int:
+    """How many critics of one shape share a batch: as many as fit a CPU's cache, or what a GPU has free.
+
+    ``fresh`` says whether steps see fresh draws and not the samples.
+    """
     rows = len(pair.x) + len(pair.y) if method.batch == "full" else 2 * method.batch
     shapes = filled_shapes(method.shapes(pair.dim))
     parameters = sum(i * o + o for i, o in shapes)
     widths = [out for _, out in shapes[:-1]]
     width = sum(widths) + max(widths, default=0)  # the outputs of every layer, and the spare buffer
     if device.startswith("cuda"):
-        _, total = torch.cuda.mem_get_info(device)  # all of it: what is free counts memory torch keeps for reuse
-        draws = 0 if method.batch == "full" else 8 * 8 * STEPS_PER_BLOCK * rows  # 64-bit numbers and what makes them
-        return max(1, int(GPU_SHARE * total) // (8 * (7 * parameters + rows * (pair.dim + width)) + draws))
+        number = 8 if method.dtype == "float64" else 4
+        drawn = number * STEPS_PER_DRAW * rows * pair.dim if fresh else 8 * NUMBERS_PER_DRAW * STEPS_PER_BLOCK * rows
+        # activations twice: a compiled step keeps the way back beside the way there
+        held = number * (TENSORS_ON_GPU * parameters + 2 * rows * (pair.dim + width))
+        return max(1, gpu_room(device) // (held + (0 if method.batch == "full" else drawn)))
     floats = 7 * parameters + min(rows, CPU_ROWS) * width  # 7: theta, g, v, a temporary, rate, both walls
     return max(1, min(64, CPU_WORKING_SET // (4 * floats)))
 

@@ -50,6 +50,8 @@ def compiled_step(
     """
     flats = (optimiser.parameters, optimiser.square, optimiser.down, optimiser.eps, *box)
     parts = [[view for part in views(flat) for view in part] for flat in flats]
+    for part in parts[2:]:  # one number for a layer of a critic: what is read of memory is the parameters alone
+        part[:] = [view[:, :1, :1].contiguous() for view in part]
     for tensor in [pull, *(view for part in parts for view in part)]:
         torch._dynamo.mark_dynamic(tensor, 0)
 
@@ -57,20 +59,29 @@ def compiled_step(
         _compiled()(points, pull, *parts, optimiser.smoothing)
 
     torch._dynamo.mark_dynamic(points, 0)
-    before = [(t, t.clone()) for t in (optimiser.parameters, optimiser.square)]
+    first = functools.partial(step, points)
+    return step if compiled_call(first, [optimiser.parameters, optimiser.square], "training step") else None
+
+
+def compiled_call(first: Callable[[], None], state: list[Tensor], what: str) -> bool:
+    """Whether the first call of a compiled function succeeds, which compiles it; the log says where it does not.
+
+    ``state`` are the tensors that the call changes: they are left as they were.
+    """
+    before = [tensor.clone() for tensor in state]
     for attempts_left in (1, 0):  # the compiler may fail by chance, and eager steps have other bits than other runs
         try:
             with torch._dynamo.config.patch(recompile_limit=SHAPES):
-                step(points)
+                first()
             break
-        except (torch._dynamo.exc.BackendCompilerFailed, torch._inductor.exc.InductorError) as error:
+        except torch._dynamo.exc.TorchDynamoException as error:  # a compiler, or Triton, that is missing among them
             if not attempts_left:
                 reason = " ".join(str(error).split())[:200]
-                logging.getLogger("otbench").warning("the training step is not compiled: %s", reason)
-                return None
-    for tensor, value in before:
+                logging.getLogger("otbench").warning("the %s is not compiled: %s", what, reason)
+                return False
+    for tensor, value in zip(state, before, strict=True):
         tensor.copy_(value)
-    return step
+    return True
 
 
 @functools.cache

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import torch
 
 from otbench.methods.fitted import Fitted
-from otbench.methods.training.device import check_device, one_thread
+from otbench.methods.training.device import Pace, check_device, one_thread
 from otbench.methods.training.minibatch import MinibatchSource
 from otbench.methods.training.network import Stack
 from otbench.methods.training.optimisers import ADAM_EPS, Adam
@@ -66,9 +66,11 @@ def _train_batch(
     rate, eps = torch.full_like(stack.parameters, method.lr), torch.full_like(stack.parameters, ADAM_EPS)
     optimise = Adam(stack.parameters, rate, eps, method.betas)
     side = source.pull * method.batch  # -1 at points of x, 1 at points of y: the loss is mean softplus(side f)
+    pace = Pace.of(initial.device)
     for first in range(0, method.steps, source.block):
+        pace.check()
         steps = min(source.block, method.steps - first)
-        source.draw(first, steps)
+        source.draw(first, steps, method.steps - first - steps)
         for k in range(steps):
             points = source.points(k)
             pull = side * torch.sigmoid(side * stack.values(points)) / method.batch

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from otbench.errors import InputError
-from otbench.methods.training.source import PointSource, equal_pull, filled_up
+from otbench.methods.training.source import PointSource, equal_pull, filled_up, step_of
 from otbench.types import SamplePair
 
 #: SplitMix64's increment and multipliers as signed 64-bit integers (Steele, Lea, Flood 2014, fig. 17).
@@ -74,10 +74,10 @@ class WholeSamples:
         rows[:, : atoms.n + atoms.m] += torch.arange(atoms.n + atoms.m, device=like.device)
         self.shown = atoms.take(rows, atoms.flat.new_empty(rows.numel(), atoms.flat.shape[1]))
 
-    def draw(self, first: int, count: int) -> None:
+    def draw(self, first: int, count: int, then: int = 0) -> None:
         """Nothing is drawn: every step sees the same points."""
 
-    def points(self, step: int) -> Tensor:
+    def points(self, step: int | Tensor) -> Tensor:
         """All points (E, R, d), the same at every step."""
         return self.shown
 
@@ -97,7 +97,7 @@ class MinibatchSource:
         self.rows = self.atoms.first[:, None].repeat(self.block, 1, self.points_per_step)
         self.chosen = self.atoms.flat.new_empty(len(pairs) * self.points_per_step, self.atoms.flat.shape[1])
 
-    def draw(self, first: int, count: int) -> None:
+    def draw(self, first: int, count: int, then: int = 0) -> None:
         """Draw the minibatches of steps first ... first + count - 1."""
         critics, size, atoms = len(self.seeds), self.batch, self.atoms
         bits = random_bits(self.seeds, first * 2 * size, count * 2 * size).view(critics, count, 2, size)
@@ -109,9 +109,9 @@ class MinibatchSource:
         rows += atoms.first[:, None, None, None]
         self.rows[:count, :, : 2 * size].copy_(rows.transpose(0, 1).flatten(2))
 
-    def points(self, step: int) -> Tensor:
+    def points(self, step: int | Tensor) -> Tensor:
         """The points (E, R, d) of one step of those last drawn; the next call overwrites them."""
-        return self.atoms.take(self.rows[step], self.chosen)
+        return self.atoms.take(step_of(self.rows, step), self.chosen)
 
 
 class _Weights:

@@ -9,9 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from otbench.deadline import check_deadline
 from otbench.methods.fitted import Fitted
-from otbench.methods.training.device import check_device, one_thread
+from otbench.methods.training.batches import in_batches
+from otbench.methods.training.device import Pace, check_device, gpu_room, one_thread
 from otbench.methods.training.differentiable import Differentiable
 from otbench.methods.training.engine import DTYPES
 from otbench.methods.training.minibatch import MinibatchSource, stream_seed
@@ -21,10 +21,14 @@ from otbench.methods.training.population import PopulationSource
 from otbench.methods.training.recipes import NeuralRecipe
 from otbench.methods.training.source import PointSource
 from otbench.methods.training.step import Chance, Step
-from otbench.types import Law, SamplePair
+from otbench.types import Indices, Law, SamplePair
 
 #: Bytes of activations that the critics of one batch may have on a CPU, and critics in a batch.
 ACTIVATIONS_AT_ONCE, MOST_TOGETHER = 8 * 2**20, 64
+
+#: How many times the bytes of its activations a critic's step takes of a GPU at most, in float64 and with slopes that
+#: are functions of the parameters: estimated, and a batch that does not fit is halved.
+KEPT_BY_AUTOGRAD = 16
 
 
 def train_networks(
@@ -44,19 +48,24 @@ def train_networks(
     device = check_device(device)
     methods = [method.at(pair.dim) for method, pair in zip(methods, pairs, strict=True)]
     size = batch_size(methods[0], pairs[0].dim, device)
-    fitted: list[Fitted] = []
+
+    def train(some: Indices) -> list[Fitted]:
+        chosen = [pairs[k] for k in some], [methods[k] for k in some], [seeds[k] for k in some]
+        return _train_batch(*chosen, None if laws is None else [laws[k] for k in some], device)
+
     with one_thread():
-        for some in np.array_split(np.arange(len(pairs)), -(-len(pairs) // size)):
-            chosen = [pairs[k] for k in some], [methods[k] for k in some], [seeds[k] for k in some]
-            fitted += _train_batch(*chosen, None if laws is None else [laws[k] for k in some], device)
-    return fitted
+        return in_batches(len(pairs), size, train)
 
 
 def batch_size(method: NeuralRecipe, dim: int, device: str) -> int:
-    """How many critics share a batch: as many as have their activations in a CPU's cache."""
+    """How many critics share a batch: as many as have their activations in a CPU's cache, or, with what autograd keeps
+    of them, in a share of a GPU's free memory."""
     width = sum(out for layers in method.networks(dim).values() for _, out in filled_shapes(layers))
-    several = 1 if device == "cpu" else 64
-    return max(1, min(MOST_TOGETHER * several, several * ACTIVATIONS_AT_ONCE // (4 * 2 * method.batch * (width + dim))))
+    activations = 4 * 2 * method.batch * (width + dim)
+    if device == "cpu":
+        return max(1, min(MOST_TOGETHER, ACTIVATIONS_AT_ONCE // activations))
+    most = min(64 * MOST_TOGETHER, 64 * ACTIVATIONS_AT_ONCE // activations)
+    return max(1, min(most, gpu_room(device) // (KEPT_BY_AUTOGRAD * activations)))
 
 
 class NeuralEngine:
@@ -72,6 +81,7 @@ class NeuralEngine:
     ) -> None:
         self.method, dim = methods[0], pairs[0].dim
         like = torch.empty(0, dtype=DTYPES[self.method.dtype][0], device=device)
+        self.pace = Pace.of(like.device)
         self.networks = {
             name: self._network(name, layers, seeds, like) for name, layers in self.method.networks(dim).items()
         }
@@ -107,10 +117,10 @@ class NeuralEngine:
         """Do steps first ... last - 1."""
         at = first
         while at < last:
-            check_deadline()
+            self.pace.check()
             block = at // self.source.block * self.source.block
             count = min(block + self.source.block, last) - at
-            self.source.draw(at, count)
+            self.source.draw(at, count, last - at - count)
             for k in range(count):
                 self.step(at + k, self.source.points(k))
             at += count

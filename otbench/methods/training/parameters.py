@@ -74,6 +74,15 @@ class Parameters:
             view.copy_(column[:, None, None].expand_as(view) if biases is None else torch.full_like(view, biases))
         return flat
 
+    def owners(self) -> Tensor:
+        """A flat int32 tensor that holds k at every weight of network k, and E + k at every bias."""
+        flat = torch.zeros_like(self.parameters, dtype=torch.int32)
+        each = torch.arange(self.critics, dtype=torch.int32, device=flat.device)[:, None, None]
+        for views, first in zip(self.views(flat), (0, self.critics), strict=True):
+            for view in views:
+                view.copy_((each + first).expand_as(view))
+        return flat
+
     def by_critic(self, flat: Tensor) -> Tensor:
         """A flat tensor as (E, P), one row per critic, without the units that fill up."""
         weights, biases = self._own(flat)

@@ -20,12 +20,18 @@ class PointSource(Protocol):
     points_per_step: int
     pull: Tensor
 
-    def draw(self, first: int, count: int) -> None:
-        """Draw the points of steps first ... first + count - 1, into buffers that stay where they are."""
+    def draw(self, first: int, count: int, then: int = 0) -> None:
+        """Draw the points of steps first ... first + count - 1, into buffers that stay where they are.
+
+        ``then`` more steps will be asked for after these: a source may begin with them.
+        """
         ...
 
-    def points(self, step: int) -> Tensor:
-        """The points (E, R, d) of one step of those last drawn, counted from 0; the next call may overwrite them."""
+    def points(self, step: int | Tensor) -> Tensor:
+        """The points (E, R, d) of one step of those last drawn, counted from 0; the next call may overwrite them.
+
+        The step is a number, or a tensor (1,) of int64 on the device of the points.
+        """
         ...
 
 
@@ -34,6 +40,11 @@ def equal_pull(critics: int, batch: int, like: Tensor) -> Tensor:
     pull = torch.full((critics, 2 * batch), 1 / batch, dtype=like.dtype)
     pull[:, :batch] *= -1
     return filled_up(pull, like)
+
+
+def step_of(drawn: Tensor, step: int | Tensor) -> Tensor:
+    """What was drawn for one step, of ``drawn`` (steps, ...): a view where the step is a number, else a copy."""
+    return drawn[step] if isinstance(step, int) else torch.index_select(drawn, 0, step)[0]
 
 
 def filled_up(pull: Tensor, like: Tensor) -> Tensor:

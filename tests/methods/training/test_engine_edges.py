@@ -1,6 +1,5 @@
 """The engine's parts at the ends of their blocks: gradients against autograd, walls, states, streams and indices."""
 
-import contextlib
 import itertools
 from typing import Any
 
@@ -12,7 +11,7 @@ from torch import Tensor, nn
 
 from otbench.methods import WeightClip
 from otbench.methods.mlp import Activation
-from otbench.methods.training.engine import Engine, _tf32
+from otbench.methods.training.engine import Engine
 from otbench.methods.training.minibatch import (
     sample_source,
 )
@@ -246,19 +245,24 @@ def test_what_is_not_clipped_has_no_wall_and_critics_have_their_own() -> None:
         assert made.uses_graphs is False
 
 
-@pytest.mark.parametrize("wanted", [True, False])
-def test_tensorfloat_is_used_within_the_steps_alone(wanted: bool) -> None:
-    matmul = torch.backends.cuda.matmul
-    before = matmul.allow_tf32
+@pytest.mark.parametrize(("dtype", "within"), [("tf32", "high"), ("float32", "highest"), ("bfloat16", "highest")])
+def test_tensorfloat_is_used_within_the_steps_alone(
+    dtype: str, within: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made, found = engine({}, dtype=dtype), []
+    monkeypatch.setattr(made, "step", lambda k: found.append(torch.get_float32_matmul_precision()))
     try:
-        for outside in (True, False):
-            matmul.allow_tf32 = outside
-            with contextlib.suppress(KeyError), _tf32(wanted):
-                assert matmul.allow_tf32 is wanted
-                raise KeyError
-            assert matmul.allow_tf32 is outside
+        for outside in ("high", "highest"):
+            torch.set_float32_matmul_precision(outside)
+            made.run(0, 1)
+            assert torch.get_float32_matmul_precision() == outside
+        monkeypatch.setattr(made, "step", lambda k: {}[k])
+        with pytest.raises(KeyError):
+            made.run(0, 1)
+        assert torch.get_float32_matmul_precision() == outside
     finally:
-        matmul.allow_tf32 = before
+        torch.set_float32_matmul_precision("highest")
+    assert found == [within] * 2
 
 
 @pytest.mark.parametrize("when", ["after", "before"])

@@ -1,14 +1,18 @@
 """Fresh draws, a batch a training step: reproducible, of the right laws, apart from samples, and cheap to start."""
 
+import threading
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
 from families import ATOMS, OWN_DIMS, cases
 
 from otbench.errors import InputError
-from otbench.methods.training.population import PopulationSource
+from otbench.methods.training.population import STEPS_PER_DRAW, PopulationSource
 from otbench.problems import PROBLEMS, problem
 from otbench.results.tables.cells import WITHOUT_LAW
+from otbench.types import Array
 
 MIXTURES = {"shared_mass", "partial_move"}  # drawn with weights in half of their cases
 
@@ -87,3 +91,68 @@ def test_weighted_mixtures_have_no_fresh_points():
     for ask in (lambda: p.fresh(4, 4, 0, 0), lambda: p.sample(4, mode="population")):
         with pytest.raises(InputError, match='fresh points are drawn without weights; use weights = "uniform"'):
             ask()
+
+
+class Watched:
+    """A law that says which steps were drawn, and by which thread, and can be told to fail at one of them."""
+
+    def __init__(self, fails_at: int = -1) -> None:
+        self.law, self.fails_at = problem("translation", dim=3), fails_at
+        self.drawn: list[tuple[int, bool]] = []
+        self.beyond = threading.Event()
+
+    def model_dump_json(self) -> str:
+        return self.law.model_dump_json()
+
+    def fresh(self, n: int, m: int, seed: int, step: int) -> tuple[Array, Array]:
+        if step == self.fails_at:
+            raise InputError("no such points")
+        self.drawn.append((step, threading.current_thread() is threading.main_thread()))
+        if step >= 2 * STEPS_PER_DRAW - 1:
+            self.beyond.set()
+        return self.law.fresh(n, m, seed, step)
+
+
+def ahead(law: Any, seeds: tuple[int, ...] = (4, 5, 4)) -> PopulationSource:
+    return PopulationSource([law] * len(seeds), seeds, 5, 3, torch.zeros(1), ahead=True)
+
+
+GOES = [(0, 16, 40), (0, 16, 0), (0, 16, 20), (16, 16, 4), (32, 4, 0), (36, 9, 16), (45, 3, 13), (50, 2, 5), (48, 5, 1)]
+
+
+def test_points_drawn_ahead_are_the_points_in_any_order_of_calls() -> None:
+    """Promised in whole, in part, not at all, or others than those then asked for."""
+    law = problem("spheres", dim=3)
+    early, late = ahead(law), PopulationSource([law] * 3, (4, 5, 4), 5, 3, torch.zeros(1))
+    assert late.ahead is None
+    for first, count, then in GOES:
+        for source in (early, late):
+            source.draw(first, count, then)
+        for k in range(count):
+            assert torch.equal(early.points(k), late.points(k).clone())
+
+
+def test_the_next_steps_are_drawn_by_a_thread_while_those_before_are_trained_on() -> None:
+    law = Watched()
+    source = ahead(law, (4,))
+    source.draw(0, STEPS_PER_DRAW, 2 * STEPS_PER_DRAW)
+    assert law.beyond.wait(10), "nobody asked for the second block yet"
+    source.draw(STEPS_PER_DRAW, STEPS_PER_DRAW, 0)
+    assert law.drawn == [(step, step < STEPS_PER_DRAW) for step in range(2 * STEPS_PER_DRAW)]
+
+
+def test_what_goes_wrong_ahead_is_told_when_the_points_are_asked_for() -> None:
+    source = ahead(Watched(fails_at=STEPS_PER_DRAW + 3), (4,))
+    source.draw(0, STEPS_PER_DRAW, STEPS_PER_DRAW)
+    with pytest.raises(InputError, match="no such points"):
+        source.draw(STEPS_PER_DRAW, STEPS_PER_DRAW, 0)
+
+
+@pytest.mark.gpu
+def test_points_reach_a_gpu_before_they_are_shown() -> None:
+    law = problem("spheres", dim=3)
+    there, here = (PopulationSource([law], (4,), 512, 3, torch.zeros(1, device=d)) for d in ("cuda", "cpu"))
+    for first in range(0, 320, 16):
+        there.draw(first, 16, 320 - first - 16)
+        here.draw(first, 16)
+        assert torch.equal(there.drawn.cpu(), here.drawn)

@@ -43,11 +43,11 @@ def test_the_precision_is_a_column_of_the_row():
 def test_tf32_products_are_named_and_leave_the_setting_as_it_was():
     import torch
 
-    before = torch.backends.cuda.matmul.allow_tf32
+    before = torch.get_float32_matmul_precision()
     method = WeightClip(widths=(64, 64), steps=64, clip=0.1, eps=1e-4)
     fine = train(PAIR, method, seed=1, device="cuda").critic.weights
     rough = train(PAIR, method.model_copy(update={"dtype": "tf32"}), seed=1, device="cuda").critic.weights
-    assert torch.backends.cuda.matmul.allow_tf32 == before
+    assert torch.get_float32_matmul_precision() == before
     assert any(not np.array_equal(a, b) for a, b in zip(fine, rough, strict=True))
 
 
