@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from otbench.errors import InputError, OtbenchError, ResultsError, UncertifiedError
+    from otbench.experiment.plugin import Plugin, plugin
     from otbench.methods import WeightClip, method
     from otbench.methods.audit import audit
     from otbench.methods.certify import Certified, certify
@@ -47,6 +48,8 @@ _HOME = {
     "method": "methods",
     "BatchBound": "transport.monitoring",
     "monitor": "transport.monitoring",
+    "Plugin": "experiment.plugin",
+    "plugin": "experiment.plugin",
     "problem": "problems",
     "load": "results.folder",
     "Bounds": "types",
@@ -62,6 +65,7 @@ __all__ = [
     "ExactSolution",
     "InputError",
     "OtbenchError",
+    "Plugin",
     "ResultsError",
     "SamplePair",
     "UncertifiedError",
@@ -75,6 +79,7 @@ __all__ = [
     "lower_bounds",
     "method",
     "monitor",
+    "plugin",
     "problem",
     "solve_exact",
     "train",

@@ -13,6 +13,7 @@ from otbench.cli.options import (
     ExperimentsArgument,
     Format,
     JsonOption,
+    PluginOption,
     ResultsOption,
     chosen,
     many,
@@ -162,12 +163,14 @@ def check(
         typer.Option(help="Text whose quotes are re-derived; README.md and docs/findings.md where no names are given."),
     ] = None,
     junit: Annotated[Path | None, typer.Option(help="Write the outcome as JUnit XML, into a folder there is.")] = None,
+    plugin: PluginOption = None,
     json_: JsonOption = False,
 ) -> None:
     """Re-check what is stored: certificates, the ladder, closed forms, tables, promises, quoted numbers.
 
     Exit status 0: all agree. 1: some disagree, each on a line. 2: some input cannot be read; the rest is checked.
     """
+    from otbench.experiment.plugin import identified
     from otbench.report.check.junit import summary, violations, write_junit
     from otbench.report.check.rules import check_results
     from otbench.report.quotes import check_quotes
@@ -176,6 +179,7 @@ def check(
 
     if junit and not junit.parent.is_dir():
         raise InputError(f"--junit {junit}: there is no folder {junit.parent}; make it, or name another file")
+    marks = [identified(each).mark for each in plugin or []]
     read = {name: Stored(Results(results / name)) for name in chosen(experiments, results)}
     texts = [readme] if readme else []
     if readme is None and experiments is None and results == RESULTS:
@@ -183,7 +187,9 @@ def check(
     verdict, unreadable = {}, {}
     for name, stored in read.items():
         try:
-            verdict[name] = check_results(stored)
+            verdict[name] = check_results(stored, marks)
+            if not marks:
+                _say_what_plugins_would_tell(stored)
         except OtbenchError as error:
             unreadable[name] = str(error)
     for text in texts:
@@ -200,6 +206,16 @@ def check(
         print(f"otbench: {reason}", file=sys.stderr)
     _print_verdict(verdict, unreadable, json_)
     raise typer.Exit(2 if unreadable else 1 if violations(verdict) else 0)
+
+
+def _say_what_plugins_would_tell(stored: "Stored") -> None:
+    """A line on standard error per plugin that rows are of: without it nothing says that they are of its source."""
+    from otbench.report.check.plugin_rules import marks_of
+
+    for mark, count in ({} if stored.is_study else marks_of(stored.frame)).items():
+        rows = many(count, "row")
+        print(f"{stored.results.folder.name}: {rows} of plugin {mark}, which was not given: whether they are of its "
+              "source was not checked, all else was; --plugin FILE.py checks it", file=sys.stderr)  # fmt: skip
 
 
 def _print_verdict(verdict: dict[str, Any], unreadable: dict[str, str], as_json: bool) -> None:

@@ -29,7 +29,7 @@ MEASURED = {
 HEADINGS = {"problem.name": "problem", "method.clip": "clip c", **MEASURED}
 
 #: Columns that follow from others as a rule: each is shown only where it tells two lines apart that look alike.
-DEPENDENT = ("depth", "version", "sha256")
+DEPENDENT = ("depth", "version", "sha256", "plugin", "has_law")
 
 #: Cell columns that are shown wherever some cell has a value, whether they vary or not.
 SHOWN_ALWAYS = ("problem.dim", "method.lr", "method.lr_unit", "method.clip")
