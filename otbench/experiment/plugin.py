@@ -4,7 +4,7 @@ import hashlib
 import importlib.abc
 import importlib.util
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache, cached_property
@@ -14,6 +14,7 @@ from types import ModuleType
 from typing import Any, cast
 
 from otbench.errors import InputError, UnknownNameError
+from otbench.experiment.cell import Cell
 from otbench.files import DECLARATION_BYTES, read_bounded
 from otbench.methods import METHODS, Method
 from otbench.problems import PROBLEMS, Problem
@@ -71,6 +72,10 @@ class Plugin:
         if name not in self.methods:
             raise UnknownNameError(f"method of plugin {self.name}", name, self.methods)
         return self.methods[name](name=name, **fields)
+
+    def load(self) -> None:
+        """Import it; InputError where that cannot be done here, or where it breaks a rule."""
+        _defined(self)
 
     def blank(self, kind: str, name: str) -> Spec:
         """A description whose fields are not set yet: where pickled ones begin, in whatever process."""
@@ -184,7 +189,7 @@ def plugin(name: str | Path) -> Plugin:
             or defines one twice.
     """
     found = identified(name)
-    _defined(found)
+    found.load()
     return found
 
 
@@ -215,6 +220,12 @@ def known(plugins: Sequence[Plugin] = ()) -> Known:
         problems |= each.problems
         methods |= each.methods
     return Known(problems, methods)
+
+
+def plugins_of(cells: Iterable[Cell]) -> list[Plugin]:
+    """The plugins that cells need."""
+    found = {described.plugin: None for cell in cells for described in (cell.problem, cell.method)}
+    return [each for each in found if isinstance(each, Plugin)]
 
 
 def blamed(error: BaseException) -> str | None:
