@@ -324,7 +324,8 @@ def _distribution(name: str) -> PluginDistribution:
         there = {entry.dist.name for group in GROUPS.values() for entry in metadata.entry_points(group=group)
                  if entry.dist is not None}  # fmt: skip
         raise UnknownNameError("plugin", name, there, "or pass a path ending in .py")
-    digest = hashlib.sha256()
+    offered = sorted(f"{entry.group} {entry.name} {entry.value}\n" for entry in _entries(found))
+    digest = hashlib.sha256("".join(offered).encode())
     for root in sorted(_roots(_entries(found))):
         for inside, file in _files_of(root):
             data = file.read_bytes()

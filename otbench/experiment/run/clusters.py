@@ -244,7 +244,8 @@ def check_workers(
     able = [w for w, facts in known.items() if all(facts["resources"].get(r, 0) >= k for r, k in resources.items())]
     if not able:
         raise InputError("no worker offers a GPU: start them with `dask worker ADDRESS --resources GPU=1 --nthreads 1`")
-    said = client.run(_ready, device, list(plugins), workers=able, on_error="return")  # one that died meanwhile is started again
+    # a worker that died meanwhile is started again
+    said = client.run(_ready, device, list(plugins), workers=able, on_error="return")
     for answer in said.values():
         if isinstance(answer, InputError | ImportError):
             raise InputError(f"a worker cannot be used: {first_line(answer)}")
