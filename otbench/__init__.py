@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from otbench.errors import InputError, OtbenchError, ResultsError, UncertifiedError
-    from otbench.experiment.plugin import Plugin, plugin
+    from otbench.experiment.known import plugin
+    from otbench.experiment.plugin import Plugin
     from otbench.methods import WeightClip, method
     from otbench.methods.audit import audit
     from otbench.methods.certify import Certified, certify
@@ -49,7 +50,7 @@ _HOME = {
     "BatchBound": "transport.monitoring",
     "monitor": "transport.monitoring",
     "Plugin": "experiment.plugin",
-    "plugin": "experiment.plugin",
+    "plugin": "experiment.known",
     "problem": "problems",
     "load": "results.folder",
     "Bounds": "types",

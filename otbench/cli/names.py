@@ -60,9 +60,9 @@ def advise(
 
 def list_(plugin: PluginOption = None, json_: JsonOption = False) -> None:
     """List the experiments, problems and methods by name, with the type, default and choices of every field."""
+    from otbench.experiment.known import known
+    from otbench.experiment.known import plugin as read_plugin
     from otbench.experiment.locate import experiments
-    from otbench.experiment.plugin import known
-    from otbench.experiment.plugin import plugin as read_plugin
 
     there = known([read_plugin(each) for each in plugin or []])
     named: dict[str, Mapping[str, type[Spec]]] = {"problem": there.problems, "method": there.methods}

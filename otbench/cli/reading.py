@@ -170,7 +170,7 @@ def check(
 
     Exit status 0: all agree. 1: some disagree, each on a line. 2: some input cannot be read; the rest is checked.
     """
-    from otbench.experiment.plugin import identified
+    from otbench.experiment.known import identified
     from otbench.report.check.junit import summary, violations, write_junit
     from otbench.report.check.rules import check_results
     from otbench.report.quotes import check_quotes

@@ -130,7 +130,7 @@ def run(
     3: a cell failed or was refused. 130: interrupted; the same command goes on.
     """
     from otbench.experiment.declaration import load_experiment
-    from otbench.experiment.plugin import plugin as read_plugin
+    from otbench.experiment.known import plugin as read_plugin
     from otbench.experiment.run.rerun import chosen_cells, set_aside
     from otbench.experiment.run.runner import missing_cells, preflight
     from otbench.results.store import Results

@@ -11,8 +11,9 @@ from pydantic import Field, model_validator
 
 from otbench.errors import InputError, UnknownNameError
 from otbench.experiment.cell import Cell, Sampling
+from otbench.experiment.known import Known, known
 from otbench.experiment.locate import declaration_digest, find_experiment
-from otbench.experiment.plugin import Known, Plugin, known
+from otbench.experiment.plugin import Plugin
 from otbench.experiment.promise import Promise
 from otbench.files import read_toml
 from otbench.methods import Method

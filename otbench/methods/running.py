@@ -70,8 +70,9 @@ class Totals:
                 "the held-out critic has changed between two updates: a bound of laws takes one fixed critic; call "
                 "reset() after it has been trained"
             )
-        both: dict[str, Any] = {name: getattr(self, name) + getattr(other, name) for name in MOMENTS}
-        return Totals(**both, **{name: max(getattr(self, name), getattr(other, name)) for name in LARGEST})
+        pairs = {name: (getattr(self, name), getattr(other, name)) for name in TOTALS_ORDER}
+        both: dict[str, Any] = {n: one + two if n in MOMENTS else max(one, two) for n, (one, two) in pairs.items()}
+        return Totals(**both)
 
     def numbers(self) -> list[float]:
         """All of it as a list of numbers, of which ``from_numbers`` is the way back."""
@@ -83,18 +84,20 @@ class Totals:
         """The totals of which ``numbers`` are the numbers; InputError where they are none's."""
         given = iter(numbers)
         try:
-            found = cls(**{name: Moments(*(next(given) for _ in range(3))) if name in MOMENTS else next(given)
-                           for name in ORDER})  # fmt: skip
+            parts: dict[str, Any] = {
+                name: Moments(next(given), next(given), next(given)) if name in MOMENTS else next(given)
+                for name in TOTALS_ORDER
+            }
         except (StopIteration, RuntimeError, TypeError):
             raise InputError(f"a state of this metric has {SIZE} numbers; got fewer") from None
         if any(True for _ in given):
             raise InputError(f"a state of this metric has {SIZE} numbers; got more")
-        return found
+        return cls(**parts)
 
 
-ORDER = tuple(each.name for each in fields(Totals))
+TOTALS_ORDER = tuple(each.name for each in fields(Totals))
 LARGEST = ("slope", "size", "rounding", "constant")
-MOMENTS = tuple(name for name in ORDER if name not in LARGEST)
+MOMENTS = tuple(name for name in TOTALS_ORDER if name not in LARGEST)
 
 #: How many numbers totals are.
 SIZE = len(Totals().numbers())

@@ -17,7 +17,7 @@ from small import lines, python, write_block
 import otbench as package
 from otbench.errors import InputError
 from otbench.experiment.declaration import load_experiment
-from otbench.experiment.plugin import identified, known, plugin
+from otbench.experiment.known import identified, known, plugin
 from otbench.methods import METHODS
 from otbench.problems import PROBLEMS
 from otbench.results.store import Results, is_cell_column
