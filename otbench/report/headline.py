@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from otbench.errors import UnknownNameError
-from otbench.report.markdown import short
+from otbench.report.short import short
 from otbench.results.store import SEEDS
 from otbench.results.tables.bracketed import RATIO_ENDS, counted, in_exact_lines, with_ends
 from otbench.results.tables.cells import cell_columns
