@@ -25,6 +25,11 @@ from otbench.report.markdown import write_tables
 from otbench.results.folder import TABLES, Stored
 
 ROOT = Path(__file__).parent.parent
+
+#: Tests whose laws are of all problems and methods, and which of them are of those that a recipe adds.
+TOLD_OF_ALL = ("problems/test_problems", "problems/test_problem_ranges", "problems/test_problem_errors",
+               "methods/test_methods", "methods/training/test_population", "test_words", "cli/test_cli")  # fmt: skip
+ABOUT = "shear or nearest or every or test_list or no_two or names"
 README, CONTRIBUTING = (ROOT / name for name in ("README.md", "CONTRIBUTING.md"))
 
 
@@ -133,10 +138,7 @@ def test_a_copy_to_which_both_recipes_were_applied_passes_as_written(tmp_path):
     for command in (
         ["ruff", "check", "--ignore", "I001", "."],  # where a line of imports goes is ruff's own business: --fix
         ["mypy", "otbench/problems/shear.py", "otbench/methods/nearest.py"],
-        ["pytest", "-q", "-p", "no:cacheprovider", "tests/problems/test_problems.py",
-         "tests/problems/test_problem_ranges.py", "tests/problems/test_problem_errors.py", "tests/methods/test_methods.py",
-         "tests/methods/training/test_population.py", "tests/test_words.py", "tests/cli/test_cli.py",
-         "-k", "shear or nearest or every or test_list or no_two or names"],
+        ["pytest", "-q", "-p", "no:cacheprovider", *(f"tests/{name}.py" for name in TOLD_OF_ALL), "-k", ABOUT],
     ):  # fmt: skip
         done = subprocess.run([sys.executable, "-m", *command], cwd=tmp_path, env=environment, capture_output=True,
                               text=True)  # fmt: skip
