@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from otbench.types import ExactSolution
 
 #: The limits where none are given: a dual estimate is a lower bound, and says something.
-LIMITS = (0.0, 1.0)
+LIMITS_OF_A_DUAL = (0.0, 1.0)
 
 MARKER = "otbench_agreement"
 
@@ -98,12 +98,12 @@ def otbench_agreement(request: pytest.FixtureRequest) -> Agree:
 def _limits(marked: pytest.Mark | None) -> tuple[float, float]:
     """The limits of a marker."""
     if marked is None:
-        return LIMITS
+        return LIMITS_OF_A_DUAL
     given = dict(zip(("low", "high"), marked.args, strict=False)) | dict(marked.kwargs)
     numbers = all(isinstance(value, int | float) for value in given.values())
     if len(marked.args) > 2 or not set(given) <= {"low", "high"} or not numbers:
         raise pytest.UsageError(f"@pytest.mark.{MARKER} takes low and high, as (0.5, 1.0); got {marked!r}")
-    return given.get("low", LIMITS[0]), given.get("high", LIMITS[1])
+    return given.get("low", LIMITS_OF_A_DUAL[0]), given.get("high", LIMITS_OF_A_DUAL[1])
 
 
 def _measured(estimate: Any, x: Any, y: Any, a: Any, b: Any) -> tuple[float, "ExactSolution"]:

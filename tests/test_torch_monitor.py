@@ -282,3 +282,14 @@ def test_lightning_logs_the_metric_and_resets_it_every_epoch(tmp_path: Path) -> 
     assert logged[1]["bound"] > logged[0]["bound"] > 0
     saved = torch.load(next(tmp_path.rglob("*.ckpt")), weights_only=False)["state_dict"]
     assert "w1._extra_state" in saved
+
+
+def test_the_loop_of_the_document_prints_bounds_and_a_bracket(capsys: pytest.CaptureFixture[str]) -> None:
+    text = (Path(__file__).parent.parent / "docs" / "monitor.md").read_text()
+    file = Path(otbench.__file__).parent.parent / "docs" / "monitor.md"
+    code = text.partition("```python\n")[2].partition("```")[0]
+    exec(compile(code, str(file), "exec"), {})
+    first, second, bracket = capsys.readouterr().out.splitlines()
+    assert all(0 < float(line.split()[1]) < 2 * 2**0.5 for line in (first, second))  # W1 of the laws is sqrt(2)
+    lower, upper = map(float, bracket.partition("[")[2].rstrip("]").split(","))
+    assert lower <= 2**0.5 <= upper

@@ -31,7 +31,7 @@ SPECIAL = {
 SYMBOLS = {"W1": "$W_1$", "c/c*": r"$c/c^\ast$", "clip c": "clip $c$", "K(c)": "$K(c)$"}
 
 #: Columns whose numbers are lengths, or values of a function of slope 1: in the unit of the data.
-LENGTHS = frozenset({
+IN_DATA_UNIT = frozenset({
     "primal", "population_w1", "coupled_w1", "nearest", "c_transform", "slope", "clip_bound", "spectral", "held_out",
     "held_out_lower", "upper", "upper_bound", "sampling_error", "sampling_floor", "longest_move", "spread", "shift",
 })  # fmt: skip
@@ -94,7 +94,7 @@ def heading(name: str) -> str:
     last = base.split(".")[-1]
     words = HEADINGS.get(base) or last.replace("_over_population_w1", "/W1 of laws").replace("_over_w1", "/W1")
     parts = re.split("(" + "|".join(map(re.escape, SYMBOLS)) + ")", words.replace("_", " "))
-    unit = "s" if last.startswith("seconds") else "data's unit" if last in LENGTHS else ""
+    unit = "s" if last.startswith("seconds") else "data's unit" if last in IN_DATA_UNIT else ""
     unit = r"$\mu$s" if last.startswith("microseconds") else "B" if last.endswith("bytes") else unit
     return "".join(SYMBOLS.get(part) or escaped_within(part) for part in parts) + (f" ({unit})" if unit else "")
 

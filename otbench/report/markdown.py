@@ -2,7 +2,7 @@
 
 import html
 import json
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -74,12 +74,12 @@ def _with_ends(
     medians: pd.DataFrame, ends: pd.DataFrame, shown: dict[str, str], line: list[str]
 ) -> pd.DataFrame:
     """Medians beside the ends of their intervals, a column of each per dimension."""
-    whole: pd.DataFrame = medians.unstack("problem.dim").dropna()
-    pairs = whole.columns.to_frame(index=False).itertuples(index=False)
+    whole = medians.unstack("problem.dim").dropna()
+    pairs: Any = whole.keys().to_list()
     wide = medians.join(ends).unstack("problem.dim").loc[whole.index]
     table = pd.DataFrame({
         f"{shown[name]}, d={dim}{end}": wide[f"{name}{end}", dim]
-        for name, dim in map(tuple, pairs)
+        for name, dim in pairs
         for end in MIDDLE_AND_ENDS
     })
     table.index = table.index.set_names([LINES[name] for name in line])
