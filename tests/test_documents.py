@@ -115,6 +115,7 @@ def test_the_problem_of_contributing_keeps_the_laws_of_all_problems(tmp_path, mo
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_a_copy_to_which_both_recipes_were_applied_passes_as_written(tmp_path):
     for part in ("otbench", "tests", "experiments", "docs", ".ci", ".github"):
         shutil.copytree(ROOT / part, tmp_path / part, ignore=shutil.ignore_patterns("__pycache__"))

@@ -178,7 +178,7 @@ OTHERS: dict[str, tuple[list[str], dict[str, Told]]] = {
         "--results": (["other"], says("zero")),
         "--format": (["csv"], says("experiment,problem.dim,")),
         "--columns": (["nearest"], lambda done: "nearest" in done.out and "slope" not in done.out),
-        "--table": (["exact"], lambda done: "tiny" in done.out and "critic" not in done.out),
+        "--table": (["matrix"], says("sampling.mode")),
         "--json": ([], is_json),
     }),
     "check": (["tiny"], {
