@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from otbench.errors import InputError, OtbenchError, ResultsError, UncertifiedError
+    from otbench.experiment.known import plugin
+    from otbench.experiment.plugin import Plugin
     from otbench.methods import WeightClip, method
     from otbench.methods.audit import audit, audit_many
     from otbench.methods.certify import Certified, certify
@@ -48,6 +50,8 @@ _HOME = {
     "method": "methods",
     "BatchBound": "transport.monitoring",
     "monitor": "transport.monitoring",
+    "Plugin": "experiment.plugin",
+    "plugin": "experiment.known",
     "problem": "problems",
     "load": "results.folder",
     "Bounds": "types",
@@ -63,6 +67,7 @@ __all__ = [
     "ExactSolution",
     "InputError",
     "OtbenchError",
+    "Plugin",
     "ResultsError",
     "SamplePair",
     "UncertifiedError",
@@ -77,6 +82,7 @@ __all__ = [
     "lower_bounds",
     "method",
     "monitor",
+    "plugin",
     "problem",
     "solve_exact",
     "train",

@@ -1,5 +1,6 @@
 """Confidence bounds of W1 of two laws: from below by a critic read on fresh points, from above by exact values."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -102,3 +103,10 @@ def upper_confidence(values: Sequence[float] | Array, level: float = LEVEL) -> f
         raise InputError(f"an upper confidence bound needs at least 2 independent values of W1; got {found.size}")
     stderr = found.std(ddof=1) / np.sqrt(len(found))
     return float(found.mean() + stdtrit(len(found) - 1, level) * stderr)
+
+
+def upper_confidence_of(mean: float, variance_of_mean: float, count: float, level: float = LEVEL) -> float:
+    """``upper_confidence`` of ``count`` values that came one after the other; infinite of fewer than two."""
+    if count < 2:
+        return math.inf
+    return mean + float(stdtrit(count - 1, level)) * math.sqrt(variance_of_mean)

@@ -3,7 +3,7 @@
 import types
 import typing
 from collections.abc import Mapping
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Protocol, Self, SupportsIndex
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic.fields import FieldInfo
@@ -12,6 +12,17 @@ from otbench.errors import InputError, UnknownNameError
 from otbench.inputs import plain
 
 Scalar = str | int | float | bool | None
+
+
+class Origin(Protocol):
+    """What a description came with that is none of otbench's own: a plugin (``otbench.experiment.plugin``)."""
+
+    @property
+    def mark(self) -> str:
+        """What tells the plugin's content from any other, as a column of rows has it."""
+
+    def blank(self, kind: str, name: str) -> "Spec":
+        """A description of that kind and name whose fields are not set yet, wherever this is called."""
 
 
 class Spec(BaseModel):
@@ -25,6 +36,9 @@ class Spec(BaseModel):
 
     kind: ClassVar[str] = "description"
     version: ClassVar[int] = 1
+
+    #: The plugin that defines this description; None of otbench's own, whose rows have no such column.
+    plugin: ClassVar[Origin | None] = None
 
     def __init__(self, /, **fields: Any) -> None:
         label = f"{self.kind} {fields['name']!r}" if "name" in fields else self.kind
@@ -52,9 +66,20 @@ class Spec(BaseModel):
         return cls(**fields)
 
     def columns(self, prefix: str) -> dict[str, Scalar]:
-        """The fields and the version as columns ``prefix.field``; tuples become text as ``64x64``."""
+        """The fields and the version as columns ``prefix.field``; tuples become text as ``64x64``.
+
+        Of a plugin's description what tells its content stands beside them, so that it is part of the row's key.
+        """
         fields = {"version": self.version, **self.model_dump()}
+        if self.plugin is not None:
+            fields["plugin"] = self.plugin.mark
         return {f"{prefix}.{name}": _flat(value) for name, value in fields.items()}
+
+    def __reduce_ex__(self, protocol: SupportsIndex) -> str | tuple[Any, ...]:
+        """As of any object, but a plugin's description takes its plugin along: no other process could import it."""
+        if self.plugin is None:
+            return super().__reduce_ex__(protocol)
+        return self.plugin.blank, (self.kind, getattr(self, "name", "")), self.__getstate__()
 
 
 def first_complaint(error: ValidationError, skip: int = 0) -> str:

@@ -1,7 +1,10 @@
 """What README and CONTRIBUTING show works as shown."""
 
+import ast
 import importlib.util
+import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -9,17 +12,24 @@ from pathlib import Path
 import numpy as np
 import pytest
 import typer
+from problems import test_problem_ranges as ranges
+from problems import test_problems as laws
 from small import lines, trained, write_lines
 from typer.testing import CliRunner
 
 from otbench.experiment.declaration import load_experiment
 from otbench.methods import Job
-from otbench.problems import Problem
+from otbench.problems import PROBLEMS, Problem
 from otbench.report.figures import pictures
 from otbench.report.markdown import write_tables
 from otbench.results.folder import TABLES, Stored
 
 ROOT = Path(__file__).parent.parent
+
+#: Tests whose laws are of all problems and methods, and which of them are of those that a recipe adds.
+TOLD_OF_ALL = ("problems/test_problems", "problems/test_problem_ranges", "problems/test_problem_errors",
+               "methods/test_methods", "methods/training/test_population", "test_words", "cli/test_cli")  # fmt: skip
+ABOUT = "shear or nearest or every or test_list or no_two or names"
 README, CONTRIBUTING = (ROOT / name for name in ("README.md", "CONTRIBUTING.md"))
 
 
@@ -27,11 +37,15 @@ def blocks(file: Path, language: str) -> list[str]:
     return re.findall(rf"```{language}\n(.*?)```", file.read_text(), re.S)
 
 
-def example(heading: str) -> str:
-    """The worked example below a heading of CONTRIBUTING."""
+def examples(heading: str) -> list[str]:
+    """The worked examples below a heading of CONTRIBUTING."""
     _, _, rest = CONTRIBUTING.read_text().partition(f"## {heading}\n")
-    (source,) = re.findall(r"```python\n(.*?)```", rest.partition("\n## ")[0], re.S)
-    return source
+    return re.findall(r"```python\n(.*?)```", rest.partition("\n## ")[0], re.S)
+
+
+def example(heading: str) -> str:
+    """The first of them: a file."""
+    return examples(heading)[0]
 
 
 def module(source: str, name: str, folder: Path):
@@ -77,14 +91,59 @@ def test_the_experiment_of_the_readme_is_one(tmp_path):
     assert {cell.sizes() for cell in cells} == {(5, 2)}
 
 
-def test_the_problem_of_contributing_is_one(tmp_path):
-    shear = module(example("Add a problem"), "shear", tmp_path).Shear(dim=3, amount=2.0)
-    assert isinstance(shear, Problem)
-    pair = shear.sample(64, mode="coupled")
-    import otbench
+def test_the_problem_of_contributing_keeps_the_laws_of_all_problems(tmp_path, monkeypatch):
+    kind = module(example("Add a problem"), "shear", tmp_path).Shear
+    assert issubclass(kind, Problem)
+    told = {"FAMILIES": {}, "RANGES": {}}
+    for line in examples("Add a problem")[1].splitlines():
+        named, _, fields = line.partition(" = ")
+        told[named.partition("[")[0]][named.split('"')[1]] = ast.literal_eval(fields)
+    monkeypatch.setitem(PROBLEMS, "shear", kind)
+    assert told["FAMILIES"].keys() == told["RANGES"].keys() == {"shear"}
+    for fields in told["FAMILIES"]["shear"]:
+        for law in (
+            laws.test_any_closed_form_w1_is_the_mean_length_of_the_coupling,
+            laws.test_any_closed_form_w1_is_the_dual_value_of_its_potential_on_independent_samples,
+            laws.test_under_coupled_sampling_exact_w1_is_the_mean_length_of_the_coupling,
+            laws.test_under_independent_sampling_exact_w1_obeys_the_triangle_through_the_images,
+            laws.test_independent_samples_come_from_two_streams,
+        ):
+            law("shear", 3, fields)
+    for fields in told["RANGES"]["shear"]:
+        assert fields.keys() == set(kind.model_fields) - {"name", "dim"}
+        ranges.the_coupling_keeps_its_laws(kind(dim=3, **fields))
 
-    assert otbench.solve_exact(pair.x, pair.y).w1 == pytest.approx(pair.coupled_w1, rel=1e-12)
-    assert shear.population_w1 == pytest.approx(shear.sample(10**5, mode="coupled").coupled_w1, rel=0.02)
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_a_copy_to_which_both_recipes_were_applied_passes_as_written(tmp_path):
+    for part in ("otbench", "tests", "experiments", "docs", ".ci", ".github"):
+        shutil.copytree(ROOT / part, tmp_path / part, ignore=shutil.ignore_patterns("__pycache__"))
+    for file in ("pyproject.toml", "CONTRIBUTING.md", "README.md", "Makefile"):
+        shutil.copy(ROOT / file, tmp_path)
+    (tmp_path / "results").symlink_to(ROOT / "results")
+    for heading, room, registry, name in (("Add a problem", "problems", "PROBLEMS", "Shear"),
+                                          ("Add a method", "methods", "METHODS", "Nearest")):  # fmt: skip
+        own = name.lower()
+        (tmp_path / "otbench" / room / f"{own}.py").write_text(example(heading))
+        init = tmp_path / "otbench" / room / "__init__.py"
+        text = init.read_text()
+        opening = next(line for line in text.splitlines() if line.startswith(f"{registry}: "))
+        text = text.replace(opening, f'{opening}\n    "{own}": {name},')
+        init.write_text(text.replace("\nfrom otbench", f"\nfrom otbench.{room}.{own} import {name}\nfrom otbench", 1))
+    for line, file in zip(examples("Add a problem")[1].splitlines(),
+                          ("support/families.py", "problems/test_problem_ranges.py"), strict=True):  # fmt: skip
+        with (tmp_path / "tests" / file).open("a") as handle:
+            handle.write(f"\n{line}\n")
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    for command in (
+        ["ruff", "check", "--ignore", "I001", "."],  # where a line of imports goes is ruff's own business: --fix
+        ["mypy", "otbench/problems/shear.py", "otbench/methods/nearest.py"],
+        ["pytest", "-q", "-p", "no:cacheprovider", *(f"tests/{name}.py" for name in TOLD_OF_ALL), "-k", ABOUT],
+    ):  # fmt: skip
+        done = subprocess.run([sys.executable, "-m", *command], cwd=tmp_path, env=environment, capture_output=True,
+                              text=True)  # fmt: skip
+        assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-1000:]
 
 
 def test_the_method_of_contributing_is_one(tmp_path):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from otbench.cli.fields import fields, summary
-from otbench.cli.options import JsonOption, toml_table
+from otbench.cli.options import JsonOption, PluginOption, toml_table
 from otbench.errors import InputError
 
 if TYPE_CHECKING:
@@ -58,20 +58,21 @@ def advise(
     print(json.dumps(asdict(advice), indent=1) if json_ else "\n".join(in_words(advice)))
 
 
-def list_(json_: JsonOption = False) -> None:
+def list_(plugin: PluginOption = None, json_: JsonOption = False) -> None:
     """List the experiments, problems and methods by name, with the type, default and choices of every field."""
+    from otbench.experiment.known import known
+    from otbench.experiment.known import plugin as read_plugin
     from otbench.experiment.locate import experiments
-    from otbench.methods import METHODS
-    from otbench.problems import PROBLEMS
 
-    known: dict[str, Mapping[str, type[Spec]]] = {"problem": PROBLEMS, "method": METHODS}
+    there = known([read_plugin(each) for each in plugin or []])
+    named: dict[str, Mapping[str, type[Spec]]] = {"problem": there.problems, "method": there.methods}
     if json_:
-        told = {kind: {name: _told(spec) for name, spec in specs.items()} for kind, specs in known.items()}
+        told = {kind: {name: _told(spec) for name, spec in specs.items()} for kind, specs in named.items()}
         print(json.dumps({"experiment": {name: str(file) for name, file in experiments().items()}, **told}, indent=1))
         return
     for name, file in experiments().items():
         print(f"experiment {name:12} {file}")
-    for kind, specs in known.items():
+    for kind, specs in named.items():
         for name, spec in specs.items():
             print(f"{kind:10} {name:12} {summary(spec)}")
             for field in fields(spec):

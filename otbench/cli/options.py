@@ -53,6 +53,10 @@ ExperimentsArgument = Annotated[
                    autocompletion=complete_stored),
 ]  # fmt: skip
 FolderArgument = Annotated[Path, typer.Argument(help="A results folder.")]
+PluginOption = Annotated[
+    list[str] | None,
+    typer.Option(metavar="FILE.py", help="Problems and methods of yours: a file, or an installed distribution's name."),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for a program to read.")]
 
 

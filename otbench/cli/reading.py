@@ -13,6 +13,7 @@ from otbench.cli.options import (
     ExperimentsArgument,
     Format,
     JsonOption,
+    PluginOption,
     ResultsOption,
     chosen,
     many,
@@ -68,19 +69,27 @@ def show(
     columns: Annotated[
         str | None, typer.Option(metavar="NAMES", help="Measured columns to show, as raw_over_w1,skill.")
     ] = None,
+    table: Annotated[
+        str | None,
+        typer.Option(help="A table of the folder, clip_values, scale_and_shape or shares; else the headline."),
+    ] = None,
     json_: JsonOption = False,
 ) -> None:
     """Print the headline: what every critic prints and what it proves, as medians over seeds and nothing else.
 
     Whatever else varies in an experiment is a column. With --format or --json every median has its 95 % interval over
-    seeds.
+    seeds. For a paper --format latex has few columns, and the digits that the intervals' widths give.
 
     On a terminal that is too narrow, columns on the right are left out and named; a pipe or a file gets them all.
     """
     if json_ and format not in (None, Format.JSON):
         raise InputError(f"--json and --format {format} ask for two formats; leave one of them out")
     wanted = [name.strip() for name in columns.split(",")] if columns else []
-    print_headlines(chosen(experiments, results), results, Format.JSON if json_ else format, wanted)
+    form = Format.JSON if json_ else format
+    if table is None:
+        print_headlines(chosen(experiments, results), results, form, wanted)
+    else:
+        _print_tables(chosen(experiments, results), results, form, table, wanted)
 
 
 def print_headlines(
@@ -105,16 +114,40 @@ def print_headlines(
         elif format is None:
             _draw_headline(stored, columns or [], most)
         else:
-            found[name] = _headline(stored, columns or [], intervals=True)
+            found[name] = _headline(stored, columns or _default_columns(stored, format), intervals=True)
         warn_of_missing(stored)
     if format is not None:
         sys.stdout.write(_written(found, format))
+
+
+def _print_tables(names: list[str], results: Path, format: Format | None, table: str, columns: list[str]) -> None:
+    """One table of each results folder."""
+    from otbench.cli.drawn import draw
+    from otbench.report.paper import named_table
+    from otbench.report.short import short
+    from otbench.results.folder import Stored
+    from otbench.results.store import Results
+
+    found = {name: named_table(Stored(Results(results / name)), table, columns) for name in names}
+    if format is not None:
+        sys.stdout.write(_written(found, format, table))
+        return
+    for name, made in found.items():
+        print(f"{name}: {table}, {many(len(made), 'line')}")
+        draw(made.map(short), 1)
 
 
 def _headline(stored: "Stored", columns: list[str], intervals: bool = False) -> "pd.DataFrame":
     from otbench.report.headline import headline
 
     return headline(stored.frame, columns, intervals)
+
+
+def _default_columns(stored: "Stored", format: Format) -> list[str]:
+    """What a headline shows where nobody chose: all there is, but for a paper, which has room for little."""
+    from otbench.report.markdown import PAPER
+
+    return [name for name in PAPER if stored.frame[name].notna().any()] if format is Format.LATEX else []
 
 
 def _draw_headline(stored: "Stored", columns: list[str], most: int) -> None:
@@ -137,12 +170,13 @@ def _draw_headline(stored: "Stored", columns: list[str], most: int) -> None:
         print(f"too narrow for {', '.join(out)}; --columns chooses, a pipe gets all")
 
 
-def _written(tables: "dict[str, pd.DataFrame]", format: Format) -> str:
-    """Headlines as text for a program, the experiment named in each."""
+def _written(tables: "dict[str, pd.DataFrame]", format: Format, what: str = "headline") -> str:
+    """Headlines, or other tables, as text for a program, the experiment named in each."""
     import pandas as pd
 
     from otbench.report.headline import labelled
-    from otbench.report.markdown import as_text, latex, markdown, records
+    from otbench.report.latex import latex_table
+    from otbench.report.markdown import as_text, markdown, records
 
     if format is Format.JSON:
         return json.dumps({name: records(table) for name, table in tables.items()}, indent=1, allow_nan=False) + "\n"
@@ -150,8 +184,11 @@ def _written(tables: "dict[str, pd.DataFrame]", format: Format) -> str:
         named = [table.assign(experiment=name) for name, table in tables.items()]
         whole = pd.concat(named) if named else pd.DataFrame(columns=["experiment"])
         return as_text("headline", whole[["experiment", *(c for c in whole if c != "experiment")]], "csv").decode()
-    title, written = ("### {}\n\n", markdown) if format is Format.MARKDOWN else ("% {}\n", latex)
-    return "\n".join(title.format(name) + written(labelled(table)) for name, table in tables.items())
+    if format is Format.LATEX:
+        brackets = "medians over seeds in brackets with 95 % intervals"
+        return "\n".join(latex_table(made, f"{name}, {what}: {brackets}") for name, made in tables.items())
+    texts = {name: labelled(made) if what == "headline" else made for name, made in tables.items()}
+    return "\n".join(f"### {name}\n\n{markdown(made)}" for name, made in texts.items())
 
 
 def check(
@@ -162,12 +199,14 @@ def check(
         typer.Option(help="Text whose quotes are re-derived; README.md and docs/findings.md where no names are given."),
     ] = None,
     junit: Annotated[Path | None, typer.Option(help="Write the outcome as JUnit XML, into a folder there is.")] = None,
+    plugin: PluginOption = None,
     json_: JsonOption = False,
 ) -> None:
     """Re-check what is stored: certificates, the ladder, closed forms, tables, promises, quoted numbers.
 
     Exit status 0: all agree. 1: some disagree, each on a line. 2: some input cannot be read; the rest is checked.
     """
+    from otbench.experiment.known import identified
     from otbench.report.check.junit import summary, violations, write_junit
     from otbench.report.check.rules import check_results
     from otbench.report.quotes import check_quotes
@@ -176,6 +215,7 @@ def check(
 
     if junit and not junit.parent.is_dir():
         raise InputError(f"--junit {junit}: there is no folder {junit.parent}; make it, or name another file")
+    marks = [identified(each).mark for each in plugin or []]
     read = {name: Stored(Results(results / name)) for name in chosen(experiments, results)}
     texts = [readme] if readme else []
     if readme is None and experiments is None and results == RESULTS:
@@ -183,7 +223,9 @@ def check(
     verdict, unreadable = {}, {}
     for name, stored in read.items():
         try:
-            verdict[name] = check_results(stored)
+            verdict[name] = check_results(stored, marks)
+            if not marks:
+                _say_what_plugins_would_tell(stored)
         except OtbenchError as error:
             unreadable[name] = str(error)
     for text in texts:
@@ -200,6 +242,16 @@ def check(
         print(f"otbench: {reason}", file=sys.stderr)
     _print_verdict(verdict, unreadable, json_)
     raise typer.Exit(2 if unreadable else 1 if violations(verdict) else 0)
+
+
+def _say_what_plugins_would_tell(stored: "Stored") -> None:
+    """A line on standard error per plugin that rows are of: without it nothing says that they are of its source."""
+    from otbench.report.check.plugin_rules import marks_of
+
+    for mark, count in ({} if stored.is_study else marks_of(stored.frame)).items():
+        rows = many(count, "row")
+        print(f"{stored.results.folder.name}: {rows} of plugin {mark}, which was not given: whether they are of its "
+              "source was not checked, all else was; --plugin FILE.py checks it", file=sys.stderr)  # fmt: skip
 
 
 def _print_verdict(verdict: dict[str, Any], unreadable: dict[str, str], as_json: bool) -> None:

@@ -10,7 +10,7 @@ import typer
 
 from otbench.cli.estimate import estimate
 from otbench.cli.names import advise, list_
-from otbench.cli.options import RESULTS, ResultsOption, complete_experiment, many
+from otbench.cli.options import RESULTS, PluginOption, ResultsOption, complete_experiment, many
 from otbench.cli.reading import check, print_headlines, show, tables
 from otbench.cli.results import compare, figures, merge, quotes
 from otbench.errors import InputError, OtbenchError
@@ -57,6 +57,12 @@ def main() -> None:
     except OSError as error:  # a file we may not write, a full disk
         what = f"{error.strerror}: {error.filename}" if error.filename else str(error) or type(error).__name__
         print(f"otbench: {what}; what was written before is kept", file=sys.stderr)
+        sys.exit(2)
+    except Exception as error:
+        plugins = sys.modules.get("otbench.experiment.plugin")
+        if plugins is None or (told := plugins.blamed(error)) is None:
+            raise
+        print(f"otbench: {told}", file=sys.stderr)
         sys.exit(2)
 
 
@@ -115,6 +121,7 @@ def run(
         Path | None,
         typer.Option(help="Published scores of the --pairs, a .csv file or folder; those beside them when left out."),
     ] = None,
+    plugin: PluginOption = None,
 ) -> None:
     """Run what is missing of an experiment, write its tables, and show the headline.
 
@@ -123,6 +130,7 @@ def run(
     3: a cell failed or was refused. 130: interrupted; the same command goes on.
     """
     from otbench.experiment.declaration import load_experiment
+    from otbench.experiment.known import plugin as read_plugin
     from otbench.experiment.run.rerun import chosen_cells, set_aside
     from otbench.experiment.run.runner import missing_cells, preflight
     from otbench.results.store import Results
@@ -130,10 +138,12 @@ def run(
 
     given: dict[str, object] = {
         "--only": only, "--retry-failed": retry_failed, "--fresh": fresh, "--workers": workers, "--gpus": gpus,
-        "--timeout": timeout, "--pairs": pairs, "--scores": scores, "--engine": None if engine == "local" else engine,
+        "--timeout": timeout, "--pairs": pairs, "--scores": scores, "--plugin": plugin,
+        "--engine": None if engine == "local" else engine,
     }  # fmt: skip
     _refuse_clashes(given)
-    declared, place = load_experiment(experiment, pairs), _place(engine, workers, gpus, device, timeout)
+    plugins = [read_plugin(each) for each in plugin or []]
+    declared, place = load_experiment(experiment, pairs, plugins), _place(engine, workers, gpus, device, timeout)
     folder = Results(results / declared.name)
     if declared.plan:
         _refuse_for_a_plan(declared, given)
@@ -158,7 +168,7 @@ def run(
         preflight(todo, place)  # nothing is set aside for a run that cannot begin
         if moved := set_aside(folder):
             print(f"the results there were are in {moved}", file=sys.stderr)
-    command = _again(experiment, results, pairs)
+    command = _again(experiment, results, pairs, plugin or [])
     done = _run_cells(declared, folder, place, cells, command)
     _report(declared, folder, done, scores, command)
 
@@ -308,11 +318,12 @@ def _place(engine: str, workers: int | None, gpus: int | None, device: str | Non
     return Place(engine, count, gpus or 0, "cuda" if gpus else device or "cpu", timeout)
 
 
-def _again(experiment: str, results: Path, pairs: Path | None) -> str:
+def _again(experiment: str, results: Path, pairs: Path | None, plugins: list[str]) -> str:
     """The command of a run, to which options can be added."""
     where = [] if results == RESULTS else ["--results", str(results)]
     data = [] if pairs is None else ["--pairs", str(pairs)]
-    return shlex.join(["otbench", "run", experiment, *where, *data])
+    own = [word for each in plugins for word in ("--plugin", each)]
+    return shlex.join(["otbench", "run", experiment, *where, *data, *own])
 
 
 for command in (tables, show, check, figures, quotes, estimate, advise):

@@ -2,7 +2,7 @@
 
 import itertools
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Self, get_args
@@ -11,11 +11,13 @@ from pydantic import Field, model_validator
 
 from otbench.errors import InputError, UnknownNameError
 from otbench.experiment.cell import Cell, Sampling
+from otbench.experiment.known import Known, known
 from otbench.experiment.locate import declaration_digest, find_experiment
+from otbench.experiment.plugin import Plugin
 from otbench.experiment.promise import Promise
 from otbench.files import read_toml
-from otbench.methods import METHODS, Method
-from otbench.problems import PROBLEMS, Problem
+from otbench.methods import Method
+from otbench.problems import Problem
 from otbench.spec import Spec, is_sequence_field
 from otbench.studies.convergence import ConvergencePlan
 from otbench.studies.gan.plan import GeneratorPlan
@@ -95,21 +97,22 @@ class Experiment:
     plan: StudyPlan | None = None
 
 
-def load_experiment(name_or_path: str, pairs: Path | None = None) -> Experiment:
+def load_experiment(name_or_path: str, pairs: Path | None = None, plugins: Sequence[Plugin] = ()) -> Experiment:
     """The experiment of that name, or in that .toml file; ``pairs`` is the file for problems that take their pairs
-    from one.
+    from one, ``plugins`` are what it may name besides otbench's own problems and methods.
 
     Raises:
         InputError: there is no such experiment or file, or something in it is not understood.
     """
     file = find_experiment(name_or_path)
     tables = read_toml(file)
-    data = None if pairs is None else str(pairs.resolve())
+    data, there = None if pairs is None else str(pairs.resolve()), known(plugins)
     try:
         declared = Declaration(**tables)
-        if pairs is not None and not any(_takes_pairs(t) for block in declared.block for t in _tables(block.problem)):
+        tables_of_problems = [table for block in declared.block for table in _tables(block.problem)]
+        if pairs is not None and not any(_takes_pairs(table, there) for table in tables_of_problems):
             raise InputError("no problem here takes its pairs from a file; leave --pairs out")
-        cells = {cell.key: cell for block in declared.block for cell in _cells(block, str(file.parent), data)}
+        cells = {cell.key: cell for block in declared.block for cell in _cells(block, str(file.parent), data, there)}
         digest = declaration_digest(tables)
     except InputError as error:
         raise InputError(f"{file}: {error}") from None
@@ -117,10 +120,10 @@ def load_experiment(name_or_path: str, pairs: Path | None = None) -> Experiment:
     return Experiment(file.stem, declared.question, digest, agree, distinct, declared.plan)
 
 
-def _cells(block: Block, folder: str, pairs: str | None) -> Iterator[Cell]:
-    problems = [p for table in _tables(block.problem) for p in _expand_problem(table, folder, pairs)]
+def _cells(block: Block, folder: str, pairs: str | None, there: Known) -> Iterator[Cell]:
+    problems = [p for table in _tables(block.problem) for p in _expand_problem(table, folder, pairs, there)]
     samplings = [Sampling(**fields) for table in _tables(block.sampling) for fields in _axes(Sampling, table)]
-    methods = [m for table in _tables(block.method) for m in _expand_method(table)]
+    methods = [m for table in _tables(block.method) for m in _expand_method(table, there)]
     trainings = block.training_seeds
     _affordable(len(problems) * len(samplings) * len(methods) * len(block.seeds) * len(trainings or [0]))
     for problem, sampling, seed, method in itertools.product(problems, samplings, block.seeds, methods):
@@ -128,9 +131,9 @@ def _cells(block: Block, folder: str, pairs: str | None) -> Iterator[Cell]:
             yield Cell(problem, sampling, method.at(problem.dim), seed, training_seed)
 
 
-def _takes_pairs(table: Mapping[str, Any]) -> bool:
+def _takes_pairs(table: Mapping[str, Any], there: Known) -> bool:
     """Whether a problem's table needs a file of pairs that it does not name."""
-    chosen = _named("problem", PROBLEMS, table)
+    chosen = _named("problem", there.problems, table)
     try:
         for axes in _axes(chosen, table):
             chosen.instances(axes, None)
@@ -139,15 +142,15 @@ def _takes_pairs(table: Mapping[str, Any]) -> bool:
     return False
 
 
-def _expand_problem(table: Mapping[str, Any], folder: str, pairs: str | None) -> list[Problem]:
-    chosen = _named("problem", PROBLEMS, table)
+def _expand_problem(table: Mapping[str, Any], folder: str, pairs: str | None, there: Known) -> list[Problem]:
+    chosen = _named("problem", there.problems, table)
     return [
         chosen.parse(fields, folder) for axes in _axes(chosen, table) for fields in chosen.instances(axes, pairs)
     ]
 
 
-def _expand_method(table: Mapping[str, Any]) -> list[Method]:
-    chosen = _named("method", METHODS, table)
+def _expand_method(table: Mapping[str, Any], there: Known) -> list[Method]:
+    chosen = _named("method", there.methods, table)
     return [chosen(**fields) for fields in _axes(chosen, table)]
 
 

@@ -23,6 +23,7 @@ class Arrays(Problem):
     """
 
     source: ClassVar[str] = "the user's own data"
+    has_law: ClassVar[bool] = False
 
     name: Literal["arrays"] = "arrays"
     dim: int = Field(1, ge=1, description="as many columns as the files have, filled in when left out")

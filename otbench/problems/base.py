@@ -12,7 +12,7 @@ from pydantic import Field
 from otbench.errors import InputError, UnknownNameError
 from otbench.inputs import as_whole
 from otbench.memory import free_memory
-from otbench.spec import Spec
+from otbench.spec import Scalar, Spec
 from otbench.types import Array, SamplePair
 
 Mode = Literal["coupled", "independent", "population"]
@@ -34,6 +34,9 @@ class Problem(Spec):
     kind: ClassVar[str] = "problem"
     source: ClassVar[str]
 
+    #: False of data without a law: samples of several seeds are then drawn from the same rows, and depend.
+    has_law: ClassVar[bool] = True
+
     name: str
     dim: int = Field(ge=1)
 
@@ -45,6 +48,11 @@ class Problem(Spec):
             InputError: the table needs a file, and none was given.
         """
         return [fields]
+
+    def columns(self, prefix: str) -> dict[str, Scalar]:
+        """As of any description. A plugin's rows say where it has no law; tables know otbench's own by name."""
+        told = {} if self.has_law or self.plugin is None else {f"{prefix}.has_law": False}
+        return super().columns(prefix) | told
 
     @property
     def population_w1(self) -> float | None:

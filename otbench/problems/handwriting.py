@@ -1,6 +1,6 @@
 """Images of handwritten digits with their labels, whatever collection they come from: real data, without a law."""
 
-from typing import Literal, Self
+from typing import ClassVar, Literal, Self
 
 import numpy as np
 from pydantic import Field, model_validator
@@ -21,6 +21,8 @@ class Handwriting(Problem):
     ``digit`` with its copy to which Gaussian noise of deviation ``noise`` was added, on all but a share ``shared`` of
     the rows, which is the overlap.
     """
+
+    has_law: ClassVar[bool] = False
 
     comparison: Literal["classes", "halves", "noisy"] = "classes"
     digit: int = Field(0, ge=0, le=9)

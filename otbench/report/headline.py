@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from otbench.errors import UnknownNameError
-from otbench.report.markdown import short
+from otbench.report.short import short
 from otbench.results.store import SEEDS
 from otbench.results.tables.bracketed import RATIO_ENDS, counted, in_exact_lines, with_ends
 from otbench.results.tables.cells import cell_columns
@@ -29,7 +29,7 @@ MEASURED = {
 HEADINGS = {"problem.name": "problem", "method.clip": "clip c", **MEASURED}
 
 #: Columns that follow from others as a rule: each is shown only where it tells two lines apart that look alike.
-DEPENDENT = ("depth", "version", "sha256")
+DEPENDENT = ("depth", "version", "sha256", "plugin", "has_law")
 
 #: Cell columns that are shown wherever some cell has a value, whether they vary or not.
 SHOWN_ALWAYS = ("problem.dim", "method.lr", "method.lr_unit", "method.clip")

@@ -2,12 +2,15 @@
 
 import html
 import json
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 
 from otbench.errors import InputError
+from otbench.report.headline import headline
+from otbench.report.latex import latex_table
+from otbench.report.short import short
 from otbench.results.folder import Stored
 from otbench.results.store import SEEDS, Results
 from otbench.results.table_files import write_table
@@ -20,18 +23,25 @@ FormatName = Literal["csv", "markdown", "json", "latex"]
 #: What the lines of the quoted table of clip values are, and how they are headed.
 LINES = {"sampling.mode": "samples", "problem.overlap": "overlap", "method.clip": "clip c"}
 
+#: What a paper's table shows of critics: few columns, what is printed, and what it is worth of samples and of laws.
+PAPER = ("raw_over_w1", "slope_over_w1", "c_transform_over_w1", "held_out_over_population_w1")
+
+#: What a number's own column is called after its name, and those of its interval's ends.
+MIDDLE_AND_ENDS = ("", "_low", "_high")
+
 #: How the files of a format end.
 SUFFIXES: dict[FormatName, str] = {"csv": "csv", "markdown": "md", "json": "json", "latex": "tex"}
 
 
-def by_clip(frame: pd.DataFrame) -> pd.DataFrame:
+def by_clip(frame: pd.DataFrame, intervals: bool = False) -> pd.DataFrame:
     """raw/W1 and slope/W1 per sampling mode, overlap and clip value, one column per dimension: what is printed against
     what it is worth.
 
     Medians over seeds, and over nothing else, of the trained clipped critics whose learning rate is in proportion to
     the clip value, so that the box is reached at every clip value; of the problem with the most rows, and the cells
     that every dimension has. The last column is the widest interval of the line's medians, relative to its median
-    (``otbench.results.tables.intervals``).
+    (``otbench.results.tables.intervals``); with ``intervals`` every median has its own instead, as columns ``_low`` and
+    ``_high``.
 
     Raises:
         InputError: there is no such critic, or they differ in something else too.
@@ -49,6 +59,8 @@ def by_clip(frame: pd.DataFrame) -> pd.DataFrame:
     grouped = rows.groupby([*line, "problem.dim"], sort=True)
     medians = grouped[list(shown)].median()
     ends = median_intervals(rows, [*line, "problem.dim"], list(shown)).reindex(medians.index)
+    if intervals:
+        return _with_ends(medians, ends, shown, line)
     widths = [(ends[f"{name}_high"] - ends[f"{name}_low"]) / medians[name].abs() for name in shown]
     wide = medians.unstack("problem.dim").dropna()
     table: pd.DataFrame = wide.set_axis([f"{shown[name]}, d={dim}" for name, dim in wide.columns], axis=1)
@@ -58,12 +70,28 @@ def by_clip(frame: pd.DataFrame) -> pd.DataFrame:
     return table.reset_index()
 
 
-def gap(gradients: pd.DataFrame, published: pd.DataFrame) -> pd.DataFrame:
+def _with_ends(
+    medians: pd.DataFrame, ends: pd.DataFrame, shown: dict[str, str], line: list[str]
+) -> pd.DataFrame:
+    """Medians beside the ends of their intervals, a column of each per dimension."""
+    whole = medians.unstack("problem.dim").dropna()
+    pairs: Any = whole.keys().to_list()
+    wide = medians.join(ends).unstack("problem.dim").loc[whole.index]
+    table = pd.DataFrame({
+        f"{shown[name]}, d={dim}{end}": wide[f"{name}{end}", dim]
+        for name, dim in pairs
+        for end in MIDDLE_AND_ENDS
+    })
+    table.index = table.index.set_names([LINES[name] for name in line])
+    return table.reset_index()
+
+
+def gap(gradients: pd.DataFrame, published: pd.DataFrame, intervals: bool = False) -> pd.DataFrame:
     """What weight clipping loses to scale and to shape, one line per dimension of its lines in ``published``: medians
     over pairs.
 
-    Our own numbers, of the critic re-trained as published, have their intervals over seeds; the published ones are of
-    one training and have none.
+    Our own numbers, of the critic re-trained as published, have their intervals over seeds, in brackets or with
+    ``intervals`` as columns ``_low`` and ``_high``; the published ones are of one training and have none.
 
     Raises:
         InputError: there is no such line.
@@ -79,9 +107,15 @@ def gap(gradients: pd.DataFrame, published: pd.DataFrame) -> pd.DataFrame:
     )
     lines = gradients[recipe.fillna(False)].set_index("problem.dim")
     medians = clipped.groupby("dim")[list(theirs.values())].median()
-    told = {name: _with_interval(lines.loc[medians.index], column) for name, column in ours.items()}
-    table = pd.DataFrame(told | {name: medians[column] for name, column in theirs.items()})
+    lines, of_theirs = lines.loc[medians.index], {name: medians[column] for name, column in theirs.items()}
     order = ["cosine", "published", "l2", "published l2", "of it scale", "shape", "best method's"]
+    if intervals:
+        both = of_theirs | {f"{name}{end}": lines[f"{column}{end}"]
+                            for name, column in ours.items() for end in MIDDLE_AND_ENDS}  # fmt: skip
+        names = [f"{name}{end}" for name in order for end in MIDDLE_AND_ENDS if f"{name}{end}" in both]
+        return pd.DataFrame(both)[names].rename_axis("d").reset_index()
+    told = {name: _with_interval(lines, column) for name, column in ours.items()}
+    table = pd.DataFrame(told | of_theirs)
     return table[order].rename_axis("d").reset_index()
 
 
@@ -90,13 +124,6 @@ def _with_interval(lines: pd.DataFrame, column: str) -> "pd.Series[str]":
     low, high = lines[f"{column}_low"].map(short), lines[f"{column}_high"].map(short)
     found: pd.Series[str] = lines[column].map(short) + " [" + low + ", " + high + "]"
     return found
-
-
-def short(value: object) -> str:
-    """Three significant digits; an empty cell where there is no number."""
-    if value is None or value is pd.NA or value != value:
-        return ""
-    return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
 def markdown(table: pd.DataFrame) -> str:
@@ -111,13 +138,6 @@ def _inert(text: str) -> str:
     return html.escape(" ".join(text.split()), quote=False).replace("|", "\\|")
 
 
-def latex(table: pd.DataFrame) -> str:
-    """A booktabs tabular, special characters escaped."""
-    styled = table.map(short).style.hide(axis="index").format(escape="latex")
-    styled = styled.format_index(escape="latex", axis=1)
-    return str(styled.to_latex(hrules=True))
-
-
 def records(table: pd.DataFrame) -> list[dict[str, object]]:
     """The lines of a table as JSON can hold them: full precision, null where there is no number, "inf" for infinity."""
     plain = table.astype(object).where(table.notna(), None).replace([np.inf, -np.inf], ["inf", "-inf"])
@@ -130,7 +150,11 @@ def as_text(name: str, table: pd.DataFrame, format: FormatName) -> bytes:
         return to_csv(name, table)
     if format == "json":
         return (json.dumps(records(table), indent=1, allow_nan=False) + "\n").encode()
-    return (markdown(table) if format == "markdown" else latex(table)).encode()
+    if format == "markdown":
+        return markdown(table).encode()
+    if name == "matrix":  # a paper has no use for a line per cell and a column per field: it gets the headline
+        table = headline(table, [column for column in PAPER if table[column].notna().any()], intervals=True)
+    return latex_table(table).encode()
 
 
 def write_tables(folder: Results | Stored, format: FormatName) -> int:

@@ -179,8 +179,13 @@ def load(path: str | Path) -> pd.DataFrame:
         path: a results folder, as ``otbench run`` writes it.
 
     Returns:
-        One line per cell of a matrix; of generators in training, one line per reading of a GAN
-        (``otbench.results.tables.gan``); of other studies, one line per measurement. For cells follow from the stored
+        A frame of one line per record, whatever kind of folder it is:
+
+        * cells, and cells beside published scores: one line per cell;
+        * generators in training: one line per reading of a GAN (``otbench.results.tables.gan``);
+        * times, solvers that grow, samples that converge, starts of exact solves: one line per measurement.
+
+        ``frame.attrs`` say of which ``experiment``, ``kind`` and ``question``. For cells follow from the stored
         columns: ``critic`` (the method, or "untrained"), the rungs ``clip_bound``, ``spectral`` and ``slope`` in
         the data's unit, every rung ``_over_w1``, ``k_eff``, ``skill``, ``c_over_c_star``, ``slope_half_ratio``,
         ``sampling_error``. Where a solver was stopped and W1 is an interval, ``truth`` says so, and the ends of a ratio
@@ -194,7 +199,11 @@ def load(path: str | Path) -> pd.DataFrame:
     if not results.folder.is_dir():
         name = results.folder.name
         raise ResultsError(f"no rows in {results.folder}: there is no such folder; `otbench run {name}` makes it")
-    return Stored(results).frame
+    stored = Stored(results)
+    frame = stored.frame
+    about = {"experiment": results.folder.name, "kind": stored.kind, "question": stored.meta.get("question", "")}
+    frame.attrs.update(about)
+    return frame
 
 
 def unplanned(stored: Stored) -> Iterator[tuple[str, int]]:

@@ -46,6 +46,10 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
         write_tables(Results(folder / results / "tiny"), "csv")
     np.savez(folder / "pairs.npz", centers_2_2=np.array([[-1.0, 0.0], [1.0, 0.5]]), bias_2_2=np.zeros(2))
     (folder / "scores.csv").write_text("dim,funnels,method,cos,l2,cost\n2,2,wgan,0.5,0.9,0.1\n")
+    (folder / "mine.py").write_text(
+        "from typing import Literal\nfrom otbench.methods.baselines import Zero\n"
+        'class Mine(Zero):\n    """Nothing."""\n    name: Literal["mine"] = "mine"\n'
+    )
     (folder / "text.md").write_text("Nothing is quoted.\n")
     for name in "xy":
         np.save(folder / f"{name}.npy", np.random.default_rng(ord(name)).normal(size=(9, 16)) * ord(name))
@@ -85,6 +89,7 @@ def run_options() -> dict[str, Told]:
         "--fresh": ([], says("are set aside first")),
         "--pairs": (["pairs.npz"], says("funnel: 1 cells")),
         "--scores": (["scores.csv"], says("the published scores in scores.csv are kept")),
+        "--plugin": (["mine.py"], says(" cells, ")),
     }
 
 
@@ -99,7 +104,7 @@ CLASHES = {
 }
 
 RUN = ("--results", "--workers", "--device", "--engine", "--gpus", "--timeout", "--only", "--retry-failed", "--fresh",
-       "--pairs", "--scores")  # fmt: skip
+       "--pairs", "--scores", "--plugin")  # fmt: skip
 
 
 @pytest.mark.parametrize(("one", "other"), list(itertools.combinations(RUN, 2)))
@@ -173,12 +178,14 @@ OTHERS: dict[str, tuple[list[str], dict[str, Told]]] = {
         "--results": (["other"], says("zero")),
         "--format": (["csv"], says("experiment,problem.dim,")),
         "--columns": (["nearest"], lambda done: "nearest" in done.out and "slope" not in done.out),
+        "--table": (["matrix"], says("sampling.mode")),
         "--json": ([], is_json),
     }),
     "check": (["tiny"], {
         "--results": (["other"], says("tiny")),
         "--readme": (["text.md"], says("text.md")),
         "--junit": (["junit.xml"], lambda _: Path("junit.xml").is_file()),
+        "--plugin": (["mine.py"], says("tiny")),
         "--json": ([], is_json),
     }),
     "advise": (["--dim", "16", "--widths", "64,64"], {
@@ -199,7 +206,7 @@ OTHERS: dict[str, tuple[list[str], dict[str, Told]]] = {
     }),
     "compare": (["results/tiny", "other/tiny"], {"--json": ([], is_json)}),
     "figures": (["tiny"], {"--results": (["other"], bool)}),
-    "list": ([], {"--json": ([], is_json)}),
+    "list": ([], {"--plugin": (["mine.py"], says("mine")), "--json": ([], is_json)}),
     "merge": (["results/tiny", "other/tiny", "-o", "both"], {}),
     "quotes": (["text.md"], {"--results": (["other"], bool)}),
 }  # fmt: skip

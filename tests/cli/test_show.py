@@ -12,6 +12,7 @@ from small import lines, write_lines
 
 from otbench.cli.drawn import draw
 from otbench.report.headline import headline
+from otbench.report.latex import number
 from otbench.results.folder import load
 from otbench.results.store import Results
 
@@ -60,10 +61,11 @@ def test_the_headline_in_every_format_has_the_same_numbers(otbench: Otbench, sma
     assert [line["slope_over_w1"] for line in as_json["small"]] == table["slope_over_w1"].tolist()
     assert {None} == {line["skill"] for line, skill in zip(as_json["small"], table["skill"], strict=True)
                       if skill != skill} | {None}  # fmt: skip
-    for form, start in (("markdown", "### small\n\n| problem"), ("latex", "% small\n\\begin{tabular}")):
+    for form, start in (("markdown", "### small\n\n| problem"), ("latex", "% small, headline: medians")):
         text = otbench("show", *where, "--format", form).out
         assert text.startswith(start)
-        assert all(f"{value:.3g}" in text for value in table["slope_over_w1"].dropna())
+        for value, low, high in table[["slope_over_w1", "slope_over_w1_low", "slope_over_w1_high"]].dropna().to_numpy():
+            assert (number(value, low, high) if form == "latex" else f"{value:.3g}") in text
 
 
 @pytest.mark.parametrize(("options", "said"), [

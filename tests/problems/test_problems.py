@@ -12,7 +12,10 @@ from otbench.transport.exact import solve_exact
 
 WITHOUT_CLOSED_FORM = {"digits", "mnist", "arrays"}
 SINGULAR = {"spheres", "segments"}
-WITHOUT_OVERLAP = {"funnels", "patches"}
+WITHOUT_OVERLAP = {
+    name for name, (fields, *_) in FAMILIES.items()
+    if problem(name, dim=OWN_DIMS.get(name, (2,))[0], **fields).population_overlap is None
+}  # fmt: skip
 DISTRIBUTIONS = {
     "normal": stats.norm, "uniform": stats.uniform, "laplace": stats.laplace,
     "logistic": stats.logistic, "exponential": stats.expon,

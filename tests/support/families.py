@@ -2,6 +2,8 @@
 
 import pytest
 
+from otbench.problems import PROBLEMS
+
 SIGMAS = 5
 
 FAMILIES = {
@@ -43,6 +45,12 @@ OWN_DIMS = {"patches": (192,)}
 ATOMS = {"patches"}
 
 
+def least_dim(name):
+    """The smallest dimension that a family has, as its field says."""
+    limits = [rule.ge for rule in PROBLEMS[name].model_fields["dim"].metadata if hasattr(rule, "ge")]
+    return max(limits, default=1)
+
+
 def cases(*dims, leave_out=()):
     chosen = [
         (name, dim, fields)
@@ -50,7 +58,7 @@ def cases(*dims, leave_out=()):
         if name not in leave_out
         for fields in family
         for dim in OWN_DIMS.get(name, dims)
-        if dim > 1 or name != "segments"
+        if dim >= least_dim(name)
     ]
     ids = [f"{name}-{dim}-" + "-".join(map(str, fields.values())) for name, dim, fields in chosen]
     return pytest.mark.parametrize(("name", "dim", "fields"), chosen, ids=ids)

@@ -3,7 +3,7 @@
 import logging
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from importlib import metadata
 from multiprocessing import resource_tracker
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from pydantic import Field
 
 from otbench.errors import InputError, ResultsError
+from otbench.experiment.plugin import Plugin
 from otbench.experiment.run.workers import first_line
 from otbench.files import read_toml
 from otbench.methods.training.device import check_device
@@ -234,13 +235,17 @@ def _first_worker(client: "Client", seconds: float) -> None:
         raise InputError(f"no worker joined within {seconds:.0f} s: start some with `dask worker ADDRESS`") from None
 
 
-def check_workers(client: "Client", device: str, resources: dict[str, float]) -> None:
-    """InputError unless every worker that will be used runs this otbench, and can compute on ``device``."""
+def check_workers(
+    client: "Client", device: str, resources: dict[str, float], plugins: Collection[Plugin] = ()
+) -> None:
+    """InputError unless every worker that will be used runs this otbench, can compute on ``device``, and has what the
+    ``plugins`` need: a file comes with its cells, what it imports and an installed one must be there."""
     known = client.scheduler_info()["workers"]
     able = [w for w, facts in known.items() if all(facts["resources"].get(r, 0) >= k for r, k in resources.items())]
     if not able:
         raise InputError("no worker offers a GPU: start them with `dask worker ADDRESS --resources GPU=1 --nthreads 1`")
-    said = client.run(_ready, device, workers=able, on_error="return")  # one that died meanwhile is started again
+    # a worker that died meanwhile is started again
+    said = client.run(_ready, device, list(plugins), workers=able, on_error="return")
     for answer in said.values():
         if isinstance(answer, InputError | ImportError):
             raise InputError(f"a worker cannot be used: {first_line(answer)}")
@@ -248,9 +253,11 @@ def check_workers(client: "Client", device: str, resources: dict[str, float]) ->
             raise InputError(f"a worker runs otbench {answer}, this is {_version()}: install the same everywhere")
 
 
-def _ready(device: str) -> str:
-    """The version of otbench on a worker, once it is known that the device can be used there."""
+def _ready(device: str, plugins: list[Plugin]) -> str:
+    """The version of otbench on a worker, once it is known that the device and the plugins can be used there."""
     check_device(device)
+    for plugin in plugins:
+        plugin.load()
     return _version()
 
 

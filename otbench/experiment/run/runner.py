@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from otbench.experiment.cell import Cell
 from otbench.experiment.declaration import Experiment
+from otbench.experiment.plugin import plugins_of
 from otbench.experiment.run.machine import machine_id
 from otbench.files import dump, write_atomically
 from otbench.results.schema import SCHEMA
@@ -149,7 +150,7 @@ def _outcomes(
         return
     resources = {"GPU": 1.0} if place.device != "cpu" and (place.gpus or not place.here) else {}
     with open_client(place.engine, min(place.workers, len(cells)), place.gpus) as client:
-        check_workers(client, place.device, resources)
+        check_workers(client, place.device, resources, plugins_of(cells))
         if place.device == "cpu":
             tasks = share_out(tasks, slots(client))
         found = run_on(client, work, tasks, one_by_one, limit=place.limit, resources=resources)

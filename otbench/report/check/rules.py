@@ -1,6 +1,6 @@
 """The check of a results folder: every theorem, certificate, closed form, table and promise, from what is stored."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from otbench.report.check.gan_rules import curve_certificates, curve_held_out, c
 from otbench.report.check.growth_rules import GROWTH_RULES
 from otbench.report.check.interval_rules import intervals
 from otbench.report.check.law_rules import one_cell_a_line, population
+from otbench.report.check.plugin_rules import of_given_plugins
 from otbench.report.check.pricing_rules import one_w1, start_certificates, start_ranges
 from otbench.report.check.proof_rules import PROOF, proved, rounding
 from otbench.report.check.published_rules import near_published
@@ -36,11 +37,15 @@ from otbench.transport.certificate import TOLERANCE
 Rule = Callable[[pd.DataFrame], Iterator[Violation]]
 
 
-def check_results(results: Results | Stored | str | Path) -> dict[str, list[Violation]]:
+def check_results(
+    results: Results | Stored | str | Path, plugins: Collection[str] = ()
+) -> dict[str, list[Violation]]:
     """Check everything that a results folder holds, from its files alone: nothing is solved or trained.
 
     Args:
         results: the path of a results folder, or one that was opened or read already.
+        plugins: the ``mark`` of every plugin that rows may be of. Where it is empty it is not looked at of which they
+            are: everything else is checked from the rows alone.
 
     Returns:
         The violations of every rule by its name, [] where it holds. A violation says which rule is broken, where, what
@@ -70,6 +75,8 @@ def check_results(results: Results | Stored | str | Path) -> dict[str, list[Viol
     found["seal"] = list(sealed(stored))
     found["pooled"] = list(one_cell_a_line(stored.frame, stored.tables))
     found["tables"] = list(tables(stored))
+    if plugins:
+        found["plugins"] = list(of_given_plugins(stored.frame, plugins))
     if "published" in stored.tables:
         found["published scores"] = list(near_published(stored.tables["published"]))
     found["agreement"] = list(promises_kept(stored.frame, stored.meta.get("agree", [])))

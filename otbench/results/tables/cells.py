@@ -52,7 +52,8 @@ def frame_of(rows: Sequence[Row]) -> pd.DataFrame:
 
 def of_laws(rows: pd.DataFrame) -> "pd.Series[bool]":
     """Whether each row's sample was drawn from laws, so that samples of several seeds are independent of each other."""
-    return ~rows["problem.name"].isin(WITHOUT_LAW)
+    told = rows.get("problem.has_law", pd.Series(None, rows.index, dtype=object))  # of plugins
+    return ~rows["problem.name"].isin(WITHOUT_LAW) & told.ne(False)
 
 
 def most_frequent(rows: pd.DataFrame) -> pd.DataFrame:

@@ -18,7 +18,7 @@ from otbench.experiment.run.runner import run_experiment
 from otbench.methods import Job, WeightClip
 from otbench.methods.audit import audit
 from otbench.report.headline import headline
-from otbench.report.markdown import latex, markdown, short, write_tables
+from otbench.report.markdown import markdown, short, write_tables
 from otbench.results.folder import load
 from otbench.results.store import Results
 from otbench.results.tables.cells import RUNGS, SUMMARISED, agreement, frame_of, to_csv
@@ -245,13 +245,6 @@ def test_markdown_escapes_what_would_break_a_table() -> None:
     for line in (header, rule, *body):
         assert line.replace("\\|", "").count("|") == 3, line
     assert "1.23" in body[0]
-
-
-def test_latex_escapes_what_would_break_a_table() -> None:
-    text = latex(AWKWARD)
-    for escaped in (r"a|b\_c", r"50\%", r"\&", r"\$2\_3", r"\#", r"\{", r"\}", r"\textasciitilde", r"\textbackslash"):
-        assert escaped in text, escaped
-    assert r"\toprule" in text
 
 
 @pytest.mark.parametrize(
