@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 EXPERIMENT ?= quick
 JOBS ?= 2
 
-.PHONY: run test bench check mutants torture torture-processes torture-inputs clean
+.PHONY: run test bench check gpu mutants torture torture-processes torture-inputs clean
 
 run: $(VENV)/.run                 ## run an experiment: make run EXPERIMENT=matrix
 	$(BIN)/otbench run $(EXPERIMENT)
@@ -20,6 +20,9 @@ check: $(VENV)/.run               ## re-check the committed results
 
 bench: $(VENV)/.test              ## ratios, measured side by side in one process
 	$(BIN)/python -m pytest tests/benchmarks --benchmark-enable -m "not gpu" -s
+
+gpu:                              ## on a machine with a GPU: its tests, its rows, 25 minutes; make gpu GPU='--help'
+	$(PYTHON) .ci/gpu.py $(GPU)
 
 mutants: $(VENV)/.mutants         ## faults planted one at a time in the core rooms: make mutants ROOM=exact ONLY='*_excess*'
 	OMP_NUM_THREADS=1 $(BIN)/python .ci/mutants.py --jobs $(JOBS) $(if $(ONLY),--only '$(ONLY)') $(ROOM)

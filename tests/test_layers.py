@@ -127,8 +127,8 @@ def test_init_files_of_results_reports_and_experiments_are_empty() -> None:
 
 
 def test_only_methods_and_what_looks_at_the_device_import_torch() -> None:
-    others = {"experiment.run.machine", "experiment.run.workers", "studies.timed_training", "studies.gan.training",
-              "studies.gan.critics", "problems.funnel_checkpoints", "transport.products",
+    others = {"experiment.run.machine", "experiment.run.workers", "studies.timed_training", "studies.device_state",
+              "studies.gan.training", "studies.gan.critics", "problems.funnel_checkpoints", "transport.products",
               "transport.device_ladder"}  # fmt: skip
     beyond = {module for module in users("torch", SOURCES) if not within(module, "methods")} - DOORS
     assert beyond <= {f"otbench.{name}" for name in others}

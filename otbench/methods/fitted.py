@@ -14,8 +14,10 @@ class Fitted:
 
     ``critic`` is None where ``status`` is "diverged", for a ``reason``; else it is "ok". ``halfway`` is the critic
     after half of the steps. ``saturation_start`` and ``saturation`` are the shares of the clipped parameters with
-    |theta| >= 0.999 c before the first step and after the last. ``seconds`` is this critic's share of the training
-    time, ``batch`` the number of critics that were trained together, and ``compiled`` says whether their step was
+    |theta| >= 0.999 c before the first step and after the last. ``seconds`` is this critic's share of the time that the
+    training steps took, from a device with nothing left to do until it had done them all, and ``seconds_prepare`` its
+    share of the time before that: networks are made, and on a GPU first kernels loaded, or steps compiled or captured.
+    ``batch`` is the number of critics that were trained together, and ``compiled`` says whether their step was
     compiled. What is not known, as of critics that need no training, is None.
     """
 
@@ -26,6 +28,7 @@ class Fitted:
     saturation_start: float | None = None
     saturation: float | None = None
     seconds: float = 0.0
+    seconds_prepare: float = 0.0
     batch: int = 1
     compiled: bool = False
 

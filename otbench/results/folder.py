@@ -1,7 +1,7 @@
 """A results folder as it is read: what kind it is, its rows, their frame and its tables, each computed once."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -125,13 +125,14 @@ class Stored:
     def tables(self) -> dict[str, pd.DataFrame]:
         """Every table by name."""
         if self.is_study:
-            return {name: table(self.frame) for name, table in STUDY_TABLES[self.kind].items()}
-        made = {name: table(self) for name, table in TABLES.items()}
+            made = {name: table(self.frame) for name, table in STUDY_TABLES[self.kind].items()}
+        else:
+            made = {name: table(self) for name, table in TABLES.items()}
         return {name: table for name, table in made.items() if table is not None}
 
 
 #: The tables of a study by the kind of its folder and by file name, each made of the records' frame.
-STUDY_TABLES: dict[Kind, dict[str, Callable[[pd.DataFrame], pd.DataFrame]]] = {
+STUDY_TABLES: Mapping[Kind, Mapping[str, Callable[[pd.DataFrame], pd.DataFrame | None]]] = {
     "timing": TIMING_TABLES,
     "generator": CURVE_TABLES,
     "growth": GROWTH_TABLES,

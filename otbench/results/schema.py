@@ -105,7 +105,10 @@ class RowColumns(_columns(HeldOut), _columns(Alignment), _columns(Bounds), Sampl
 
 
 class TimingColumns(BaseModel):
-    """The columns of a timing line: the wall seconds of one cell by phase, and where they were spent."""
+    """The columns of a timing line: the wall seconds of one cell by phase, and where they were spent.
+
+    ``seconds_prepare`` are its share of those before the first training step; older lines do not tell them.
+    """
 
     model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 
@@ -114,6 +117,7 @@ class TimingColumns(BaseModel):
     seconds_draw: float
     seconds_exact: float
     seconds_fit: float
+    seconds_prepare: float | None = None
     seconds_evaluate: float
     critics_in_batch: Whole
     compiled: bool = False

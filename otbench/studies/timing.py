@@ -1,12 +1,13 @@
 """The study of speed: training steps of every engine, exact solves, and how long a critic takes; one row each."""
 
+import importlib.util
 import os
 import shutil
 import sys
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from functools import partial
+from functools import cache, partial
 from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
@@ -16,8 +17,9 @@ from otbench.methods.functions import on_union
 from otbench.problems import problem
 from otbench.results.schema import SCHEMA
 from otbench.results.store import Row
+from otbench.spec import Spec
 from otbench.studies.plan import StudyPlan
-from otbench.studies.timed_training import Training, clock, engine_of, quartiles
+from otbench.studies.timed_training import Rounding, Training, clock, engine_of, quartiles
 from otbench.transport.bounds import Ladder
 from otbench.transport.dense import cost_matrix, solve_cost
 from otbench.types import SamplePair
@@ -32,10 +34,25 @@ TIMED_SEEDS = 3
 ARRIVED = 0.9
 
 
+#: The engines that are timed: the plain loop, and those of ``timed_training.ENGINES``.
+EngineName = Literal["plain", "batched", "compiled", "graph", "compiled_graph"]
+
+
+class Core(Spec):
+    """What one core of a processor is timed with, to be held against a GPU: engines, and critics at once."""
+
+    kind: ClassVar[str] = "core table"
+
+    engines: list[EngineName] = Field(min_length=1)
+    critics: list[int] = Field(min_length=1)
+
+
 class TimingPlan(StudyPlan):
     """What to measure: engines × shapes × critics, exact solves by n and dimension, and the arrival of critics.
 
     A shape is [width, batch]: two hidden layers of that width, and that many points of either sample per step.
+    ``dtypes`` are those of the matrix products, for every engine that can have them. Where there is a ``core``, a CPU
+    is there to be held against a GPU, and makes those measurements alone, in float32.
     """
 
     kind: ClassVar[str] = "timing table"
@@ -44,7 +61,9 @@ class TimingPlan(StudyPlan):
     dim: int = Field(16, ge=1)
     shapes: list[Annotated[list[Annotated[int, Field(ge=1)]], Field(min_length=2, max_length=2)]] = Field(min_length=1)
     critics: list[int] = Field(min_length=1)
-    engines: list[Literal["plain", "batched", "compiled", "graph"]] = Field(min_length=1)
+    engines: list[EngineName] = Field(min_length=1)
+    dtypes: list[Rounding] = Field(["float32"], min_length=1)
+    core: Core | None = None
     exact_n: list[int] = Field(default_factory=list)
     exact_dims: list[int] = Field(default_factory=list)
     arrival_dims: list[int] = Field(default_factory=list)
@@ -55,12 +74,16 @@ class TimingPlan(StudyPlan):
 
     def measurements(self, device: str) -> "list[Training | Exact | Arrival]":
         """What the plan measures on a device, in order: graphs on a GPU alone, the plain loop with one critic alone."""
+        core = self.core if device == "cpu" else None
         training = [
-            Training(engine, width, critics, self.dim, batch, self.repeats)
+            Training(engine, width, together, self.dim, batch, self.repeats, dtype)
             for width, batch in self.shapes
-            for engine in _there(self.engines, device)
-            for critics in (self.critics if engine != "plain" else [1])
+            for engine in _there((core or self).engines, device)
+            for dtype in _roundings(engine, ["float32"] if core else self.dtypes, device)
+            for together in ((core or self).critics if engine != "plain" else [1])
         ]
+        if core:
+            return list(training)
         exact = [Exact(dim, n) for dim in self.exact_dims for n in self.exact_n]
         return [*training, *exact, *(Arrival(dim) for dim in self.arrival_dims)]
 
@@ -73,11 +96,35 @@ def measure(plan: TimingPlan, job: str, device: str) -> Row:
 
 def _there(engines: Sequence[str], device: str) -> list[str]:
     """Those of the engines that the device and its software can run."""
-    engines = [engine for engine in engines if engine != "graph" or device.startswith("cuda")]
-    if "compiled" in engines and device == "cpu" and not any(map(shutil.which, ("g++", "c++", "clang++"))):
-        print("no C++ compiler is there: the compiled engine is left out", file=sys.stderr)
-        engines.remove("compiled")
+    engines = [engine for engine in engines if "graph" not in engine or device.startswith("cuda")]
+    compiled = [engine for engine in engines if "compiled" in engine]
+    if compiled and (missing := _missing_compiler(device)):
+        _say_once(f"no {missing} is there: {' and '.join(compiled)} are left out")
+        engines = [engine for engine in engines if engine not in compiled]
     return engines
+
+
+@cache
+def _say_once(text: str) -> None:
+    print(text, file=sys.stderr)
+
+
+def _missing_compiler(device: str) -> str:
+    """What compiling a step for a device lacks on this machine; "" where it lacks nothing that can be told so."""
+    if device == "cpu":
+        return "" if any(map(shutil.which, ("g++", "c++", "clang++"))) else "C++ compiler"
+    if importlib.util.find_spec("triton") is None:
+        return "triton"
+    return "" if any(map(shutil.which, ("gcc", "cc", "clang"))) else "C compiler"  # triton's launchers are of C
+
+
+def _roundings(engine: str, dtypes: Sequence[Rounding], device: str) -> list[Rounding]:
+    """Those of the dtypes that an engine can have on a device: the plain loop is of float32, and compiled steps are
+    not of bfloat16."""
+    if engine == "plain":
+        return ["float32"]
+    here = [dtype for dtype in dtypes if dtype != "tf32" or device.startswith("cuda")]
+    return [dtype for dtype in here if dtype != "bfloat16" or "compiled" not in engine]
 
 
 def _with_load(measurement: "Training | Exact | Arrival", device: str) -> Row:

@@ -1,5 +1,6 @@
 """Seconds, bytes and operations of the study of speed are told to the account that they belong to."""
 
+import logging
 import os
 from collections.abc import Callable
 from dataclasses import replace
@@ -74,17 +75,38 @@ def test_a_training_tells_its_steps_those_of_the_plain_loop_and_the_product_apar
     monkeypatch.setattr(Training, "build", build)
     monkeypatch.setattr(timed, "peak_memory", lambda training, device: 12345)
     monkeypatch.setattr(timed, "PRODUCT_SIDE", {"cpu": 3, "cuda": 5})
+    monkeypatch.setattr(timed, "COPY_BYTES", {"cpu": 64, "cuda": 5})
     monkeypatch.setattr(timed, "clock", lambda work, count, device: seconds_of(work, count, clock))
     row = Training("batched", width=7, critics=3, dim=5, batch=11, repeats=4).measure("cpu")
-    assert row["build_seconds"] == 130.0
+    assert row["seconds_prepare"] == 130.0
     assert row["peak_memory_bytes"] == 12345
-    for name, unit in (("seconds_per_step", 0.25), ("plain_seconds_per_step", 0.75), ("product_seconds", 0.01)):
+    for name, unit in (("seconds_per_step", 0.25), ("plain_seconds_per_step", 0.75), ("product_seconds", 0.01),
+                       ("copy_seconds", 0.01)):  # fmt: skip
         assert_quartiles(row, name, [unit])
     # a weight is multiplied once forwards and twice backwards, and as often added, for each of 2 x 11 points
     assert row["flop_per_step"] == 6 * (2 * 11) * (5 * 7 + 7 * 7 + 7 * 1) * 3
-    assert row["product_flop"] == 2 * 3**3
+    assert (row["product_flop"], row["copy_bytes"]) == (2 * 3**3, 2 * 64)
     asked = {"engine": "batched", "width": 7, "critics": 3, "dim": 5, "batch": 11, "repeats": 4}
     assert {name: row[name] for name in asked} == asked
+
+
+@pytest.mark.parametrize(
+    ("said", "reason"),
+    [(["not compiled:\n  g++ is gone"], "not compiled: g++ is gone"), ([], "the compiler gave no reason")],
+)
+def test_a_step_that_was_not_compiled_has_a_reason_in_its_row_and_no_time(
+    said: list[str], reason: str, clock: HandClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def build(self: Training, device: str, engine: str | None = None) -> Stub:
+        for line in said:
+            logging.getLogger("otbench").warning(line)
+        return Stub(clock, 0.25, 100.0)
+
+    monkeypatch.setattr(Training, "build", build)
+    monkeypatch.setattr(timed, "peak_memory", lambda training, device: None)
+    row = Training("compiled", width=7, critics=3, dim=5, batch=11, repeats=4).measure("cpu")
+    assert (row["compiled"], row["reason"]) == (False, reason)
+    assert not any("per_step" in name or "product" in name for name in row)
 
 
 def seconds_of(work: Callable[[int], Any], count: int, clock: HandClock) -> float:

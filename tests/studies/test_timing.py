@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -43,6 +44,7 @@ def measured(tmp_path_factory) -> Path:
     (folder / "speed.toml").write_text(PLAN)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(otbench.studies.timed_training, "BLOCK_SECONDS", 0.005)
+        patch.setattr(otbench.studies.timed_training, "COPY_BYTES", {"cpu": 2**16})
         declared = load_experiment(str(folder / "speed.toml"))
         assert run_plan(declared, folder / "results" / "speed") == 5
         assert run_plan(declared, folder / "results" / "speed") == 0
@@ -70,6 +72,41 @@ def test_a_plan_is_every_engine_width_and_number_of_critics_once():
     assert sum(key.startswith("training plain") for key in keys) == len(plan.shapes)
     assert not any("graph" in key for key in keys)
     assert any("graph" in key for key in plan.records("cuda"))
+
+
+def test_a_plan_for_a_gpu_has_every_precision_that_an_engine_can_have_and_a_core_beside_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(otbench.studies.timing, "_missing_compiler", lambda device: "")
+    plan = load_experiment("timing_gpu").plan
+    there = [m for m in plan.measurements("cuda") if isinstance(m, Training)]
+    assert {(m.engine, m.dtype) for m in there} == {
+        ("plain", "float32"), ("compiled_graph", "float32"), ("compiled_graph", "tf32"),
+        *((engine, dtype) for engine in ("batched", "graph") for dtype in ("float32", "tf32", "bfloat16")),
+    }  # fmt: skip
+    assert {m.width for m in there} == {64, 128, 256, 512}
+    assert {m.critics for m in there if m.engine == "graph"} == {1, 64, 1024}
+    assert not [m for m in plan.measurements("cuda") if isinstance(m, Exact)]
+    core = plan.measurements("cpu")
+    assert {(m.engine, m.critics, m.dtype) for m in core} == {
+        ("plain", 1, "float32"), ("batched", 64, "float32"), ("compiled", 64, "float32")
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(("device", "tools"), [("cpu", "g++"), ("cuda", "triton gcc")])
+def test_engines_that_a_compiler_is_missing_for_are_left_out_with_a_line(
+    device: str, tools: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    timing = otbench.studies.timing
+    plan = load_experiment("timing_gpu").plan.model_copy(update={"core": None, "engines": ["batched", "compiled"]})
+    for missing in ("", *tools.split()):
+        there = [tool for tool in tools.split() if tool != missing]
+        monkeypatch.setattr(timing.shutil, "which", lambda name, there=there: name if name in there else None)
+        monkeypatch.setattr(timing.importlib.util, "find_spec", lambda name, there=there: name in there or None)
+        timing._say_once.cache_clear()
+        engines = {m.engine for m in plan.measurements(device) if isinstance(m, Training)}
+        assert engines == {"batched", *([] if missing else ["compiled"])}
+        assert ("compiled are left out" in capsys.readouterr().err) == bool(missing)
 
 
 def test_every_measurement_is_there_and_the_checker_agrees(measured):
@@ -100,8 +137,9 @@ def test_measurements_that_tell_no_memory_are_found_and_one_that_could_not_be_ma
 def test_every_measurement_has_a_key_that_says_all_it_depends_on():
     training = Training("batched", 64, 4, 16, 32, 3)
     assert training.key == "training batched 64 4 d=16 batch=32 repeats=3"
-    others = [replace(training, **{name: value}) for name, value in
-              {"engine": "plain", "width": 65, "critics": 5, "dim": 17, "batch": 33, "repeats": 4}.items()]  # fmt: skip
+    changes: dict[str, Any] = {"engine": "plain", "width": 65, "critics": 5, "dim": 17, "batch": 33, "repeats": 4,
+                               "dtype": "tf32"}  # fmt: skip
+    others = [replace(training, **{name: value}) for name, value in changes.items()]
     keys = [m.key for m in (training, *others, Exact(2, 3), Exact(3, 2), Exact(2, 32), Arrival(2), Arrival(3))]
     assert len(set(keys)) == len(keys)
 
@@ -205,7 +243,7 @@ def test_the_time_to_arrive_is_counted_in_steps_and_seconds(monkeypatch):
     [
         ('question = "?"', r"give either \[\[block\]\] tables or one \[timing\], \[generator\], "),
         (PLAN.replace("repeats = 3", "repeats = 2"), "repeats: input should be greater than or equal to 3"),
-        (PLAN.replace('"batched"', '"bached"'), "engines.1: input should be 'plain', 'batched', 'compiled' or 'graph'"),
+        (PLAN.replace('"batched"', '"bached"'), "engines.1: input should be 'plain', 'batched', 'compiled', 'graph'"),
         (PLAN.replace("exact_n", "exactn"), "unknown field of timing table 'exactn': did you mean 'exact_n'"),
     ],
 )

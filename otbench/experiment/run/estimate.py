@@ -1,5 +1,6 @@
 """How long a run will take, found by probing its kinds of cells on this machine."""
 
+import math
 import statistics
 import time
 from collections.abc import Sequence
@@ -7,7 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from otbench.experiment.cell import Cell
-from otbench.experiment.run.tasks import run_task
+from otbench.experiment.run.tasks import CRITICS_PER_GPU_TASK, CRITICS_PER_TASK, run_task
 
 #: The training steps of the probe that measures a kind of cell.
 PROBE_STEPS = 64
@@ -19,7 +20,7 @@ PROBE_POINTS, SOLVE_POWER = 1024, 1.37
 
 def expected_seconds(cells: Sequence[Cell], workers: int, device: str) -> float:
     """The wall seconds that ``cells`` are expected to take: each kind of cell is probed once, and scaled by its steps,
-    or where a fit takes none by its pairs of points.
+    or where a fit takes none by its pairs of points. What comes before the first step is scaled by batches alone.
 
     Cells are of one kind where all that sets their cost is equal: the method but for clip value and rate, the dimension
     and the sample sizes. The probe is a real run of some cells of one sample, from points to rows, with ``PROBE_STEPS``
@@ -38,7 +39,8 @@ def expected_seconds(cells: Sequence[Cell], workers: int, device: str) -> float:
 
 
 def _probe(some: Sequence[Cell], kind: Sequence[Cell], folder: Path, device: str) -> list[float]:
-    """The seconds that the cells of a kind take for training and for the rest, measured on ``some`` of one sample."""
+    """The seconds that the cells of a kind take for training, before its first step and for the rest, measured on
+    ``some`` of one sample."""
     shortened = [_shorten(cell) for cell in some]
     start = time.perf_counter()
     timings = [timing for _, timing in run_task([shortened], folder, device)]
@@ -50,10 +52,12 @@ def _probe(some: Sequence[Cell], kind: Sequence[Cell], folder: Path, device: str
     samples = len({cell.sample_key for cell in kind})
     larger, limit = (n * m / (p * q)) ** SOLVE_POWER, some[0].sampling.exact_seconds
     solving = sum(float(t["seconds_exact"] or 0) for t in timings)
-    rest = max(0.0, wall - len(some) * fit - solving) * larger
+    prepare = sum(float(t.get("seconds_prepare") or 0) for t in timings)
+    rest = max(0.0, wall - len(some) * fit - prepare - solving) * larger
+    batches = math.ceil(len(kind) / (CRITICS_PER_TASK if device == "cpu" else CRITICS_PER_GPU_TASK))
     # a limit is that of one solve: of the sample, and of its floor
     solving = solving * larger if limit is None else min(solving * larger, 2 * limit)
-    return [len(kind) * training, samples * (rest + solving)]
+    return [len(kind) * training, batches * prepare, samples * (rest + solving)]
 
 
 def _shorten(cell: Cell) -> Cell:

@@ -289,6 +289,7 @@ def _timing(cell: Cell, sample: Sample, fit: Fitted | None, sharers: int, second
         "seconds_draw": sample.seconds_draw / sharers,
         "seconds_exact": sample.seconds_exact / sharers,
         "seconds_fit": fit.seconds if fit else 0.0,
+        "seconds_prepare": fit.seconds_prepare if fit else 0.0,
         "critics_in_batch": fit.batch if fit else 0,
         "compiled": fit.compiled if fit else False,
         "seconds_evaluate": seconds,

@@ -1,6 +1,5 @@
 """Training of clipped critics: one, or many of one shape in batches that fit the cache or the GPU's memory."""
 
-import time
 from collections.abc import Sequence
 from functools import cache
 
@@ -18,6 +17,7 @@ from otbench.methods.training.network import CPU_ROWS, Stack
 from otbench.methods.training.parameters import filled, filled_shapes, initial_parameters
 from otbench.methods.training.population import STEPS_PER_DRAW
 from otbench.methods.training.recipes import ClippedRecipe
+from otbench.methods.training.stopwatch import now
 from otbench.types import Indices, Law, SamplePair
 
 #: Bytes that parameters, optimiser state and activations of one batch may take on a CPU. Small critics spend their time
@@ -120,14 +120,17 @@ def _train_batch(
     compiled = worth_compiling(methods[0], device)
     if count == 1 and not trains_alone(methods[0], pairs[0], device, compiled):
         pairs, methods, seeds, laws = pairs * 2, methods * 2, seeds * 2, laws and laws * 2
+    begun = now(device)
     engine = Engine(pairs, methods, seeds, device, laws=laws, compiled=compiled)
-    start = time.perf_counter()
+    if steps and device != "cpu":
+        engine.prepare()
+    start = now(device)
     saturation_start = engine.saturation()
     engine.run(0, steps // 2)
     halfway = engine.stack.parameters.clone()
     engine.run(steps // 2, steps)
-    finite, saturation = engine.finite(), engine.saturation()  # the device is waited for here
-    seconds = (time.perf_counter() - start) / count
+    finite, saturation = engine.finite(), engine.saturation()
+    seconds = (now(device) - start) / count
     box = engine.clip.tolist()  # the clip value as the engine had it: float32 holds c to 6e-8 only
     critics = engine.stack.read(engine.stack.parameters, box)
     halves = engine.stack.read(halfway, box) if steps else [None] * len(critics)
@@ -140,6 +143,7 @@ def _train_batch(
             saturation_start=saturation_start[k],
             saturation=saturation[k] if finite[k] else None,
             seconds=seconds,
+            seconds_prepare=(start - begun) / count,
             batch=count,
             compiled=engine.compiled is not None,
         )

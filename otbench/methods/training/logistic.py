@@ -1,6 +1,5 @@
 """Training of classical GAN discriminators on the logistic loss, in batches of one shape."""
 
-import time
 from collections.abc import Sequence
 
 import torch
@@ -14,6 +13,7 @@ from otbench.methods.training.parameters import initial_parameters
 from otbench.methods.training.population import PopulationSource
 from otbench.methods.training.recipes import LogisticRecipe
 from otbench.methods.training.source import PointSource
+from otbench.methods.training.stopwatch import now, warm_up
 from otbench.types import Law, SamplePair
 
 #: Discriminators that are trained together: enough that calls cost little, few enough for the cache.
@@ -52,7 +52,8 @@ def _train_batch(
     pairs: list[SamplePair], method: LogisticRecipe, seeds: list[int], laws: list[Law] | None, device: str
 ) -> list[Fitted]:
     """The discriminators of one batch, whose samples have the same sizes."""
-    start, count = time.perf_counter(), len(pairs)
+    begun, count = now(device), len(pairs)
+    warm_up(device)
     if count == 1:  # beside its twin, as BLAS rounds a single network in another way
         pairs, seeds, laws = pairs * 2, seeds * 2, laws and laws * 2
     shapes = method.shapes(pairs[0].dim)
@@ -67,6 +68,7 @@ def _train_batch(
     optimise = Adam(stack.parameters, rate, eps, method.betas)
     side = source.pull * method.batch  # -1 at points of x, 1 at points of y: the loss is mean softplus(side f)
     pace = Pace.of(initial.device)
+    start = now(device)
     for first in range(0, method.steps, source.block):
         pace.check()
         steps = min(source.block, method.steps - first)
@@ -76,13 +78,13 @@ def _train_batch(
             pull = side * torch.sigmoid(side * stack.values(points)) / method.batch
             stack.backward(points, pull)
             optimise(stack.gradient)
-    finite = torch.isfinite(stack.by_critic(stack.parameters)).all(dim=1).tolist()  # the device is waited for here
-    seconds = (time.perf_counter() - start) / count
+    finite = torch.isfinite(stack.by_critic(stack.parameters)).all(dim=1).tolist()
+    seconds, prepare = (now(device) - start) / count, (start - begun) / count
     critics = stack.read(stack.parameters, [None] * len(pairs))
     why = f"a parameter is not finite after {method.steps} steps"
     return [
-        Fitted(critics[k], seconds=seconds, batch=count)
+        Fitted(critics[k], batch=count, seconds=seconds, seconds_prepare=prepare)
         if finite[k]
-        else Fitted(None, "diverged", why, seconds=seconds, batch=count)
+        else Fitted(None, "diverged", why, batch=count, seconds=seconds, seconds_prepare=prepare)
         for k in range(count)
     ]

@@ -1,6 +1,5 @@
 """Training of networks on any loss of their values and slopes, many critics of one shape at once."""
 
-import time
 from collections.abc import Sequence
 from functools import cache
 from typing import Any
@@ -21,6 +20,7 @@ from otbench.methods.training.population import PopulationSource
 from otbench.methods.training.recipes import NeuralRecipe
 from otbench.methods.training.source import PointSource
 from otbench.methods.training.step import Chance, Step
+from otbench.methods.training.stopwatch import now, warm_up
 from otbench.types import Indices, Law, SamplePair
 
 #: Bytes of activations that the critics of one batch may have on a CPU, and critics in a batch.
@@ -169,19 +169,21 @@ def _train_batch(
     count, steps = len(pairs), methods[0].steps
     if count == 1 and steps and device == "cpu" and not _rounds_alike(methods[0], pairs[0].dim):
         pairs, methods, seeds, laws = pairs * 2, methods * 2, seeds * 2, laws and laws * 2
-    start = time.perf_counter()
+    begun = now(device)
+    warm_up(device)
     engine = NeuralEngine(pairs, methods, seeds, device, laws)
+    start = now(device)
     engine.run(0, steps // 2)
     halves = engine.critics()
     engine.run(steps // 2, steps)
-    finite = engine.finite()  # the device is waited for here
-    seconds = (time.perf_counter() - start) / count
+    finite = engine.finite()
+    seconds, prepare = (now(device) - start) / count, (start - begun) / count
     critics = engine.critics()
     why = f"a parameter is not finite after {steps} steps"
     return [
-        Fitted(critics[k], halfway=halves[k] if steps else None, seconds=seconds, batch=count)
+        Fitted(critics[k], halfway=halves[k] if steps else None, batch=count, seconds=seconds, seconds_prepare=prepare)
         if finite[k]
-        else Fitted(None, "diverged", why, seconds=seconds, batch=count)
+        else Fitted(None, "diverged", why, batch=count, seconds=seconds, seconds_prepare=prepare)
         for k in range(count)
     ]
 

@@ -22,7 +22,21 @@ def measurements(frame: pd.DataFrame) -> Iterator[Violation]:
     for index in rows.index[rows["share_of_product_rate"] > 1.5]:
         share = f"{rows['share_of_product_rate'][index]:.3g}"
         yield Violation("share of the product rate", str(rows.loc[index, "engine"]), share, "<= 1.5")
-    yield from _memory(frame[(frame["kind"] == "training") & (frame["schema"] > 1)])
+    yield from _compiled(frame)
+    timed = frame[frame["seconds_per_step_median"].notna()] if "seconds_per_step_median" in frame else frame[:0]
+    yield from _memory(timed[(timed["kind"] == "training") & (timed["schema"] > 1)])
+
+
+def _compiled(frame: pd.DataFrame) -> Iterator[Violation]:
+    """A training that is said to be compiled was, or has no time and says why not; so it is from records on that tell
+    it."""
+    if "compiled" not in frame:
+        return
+    told = frame[frame["engine"].astype("string").str.contains("compiled").fillna(False) & frame["compiled"].notna()]
+    reasons = told["reason"].notna() if "reason" in told else pd.Series(False, told.index)
+    timed = told["seconds_per_step_median"].notna() if "seconds_per_step_median" in told else reasons
+    for index in told.index[~told["compiled"].astype(bool) & (timed | ~reasons)]:
+        yield Violation("compiled", str(frame["key"][index]), "not compiled", "or a reason and no time")
 
 
 def _memory(trainings: pd.DataFrame) -> Iterator[Violation]:

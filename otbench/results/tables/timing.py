@@ -6,6 +6,7 @@ import pandas as pd
 
 from otbench.results.store import Row
 from otbench.results.tables.cells import typed_frame
+from otbench.results.tables.roofline import roofline
 
 #: A time is believed where its quartiles are no further apart than this share of the median.
 STEADY = 0.25
@@ -19,7 +20,8 @@ def timing_frame(rows: Sequence[Row], meta: dict[str, object]) -> pd.DataFrame:
     assert isinstance(machines, dict)
     cores = frame["machine"].map(lambda name: machines.get(name, {}).get("cores", 0)).astype(float)
     steady = pd.Series(True, frame.index)
-    for name in ("seconds_per_step", "plain_seconds_per_step", "product_seconds", "exact_seconds", "arrival_seconds"):
+    for name in ("seconds_per_step", "plain_seconds_per_step", "product_seconds", "copy_seconds", "exact_seconds",
+                 "arrival_seconds"):  # fmt: skip
         if f"{name}_median" in frame:
             width = (frame[f"{name}_q3"] - frame[f"{name}_q1"]) / frame[f"{name}_median"]
             steady &= ~(width > STEADY)
@@ -49,16 +51,21 @@ def scaling(frame: pd.DataFrame) -> pd.DataFrame:
         rows[f"times_plain_{end}"] = rows[f"plain_seconds_per_step_{end}"] / per_critic
     rows["flop_per_second"] = rows["flop_per_step"] / rows["seconds_per_step_median"]
     rows["share_of_product_rate"] = rows["flop_per_second"] * rows["product_seconds_median"] / rows["product_flop"]
+    told = [name for name in ("device_name", "dtype") if name in rows]  # older rows are of a CPU, in float32
     columns = [
-        "device", "machine", "dim", "batch", "width", "engine", "critics", "critic_steps_per_second", "times_plain",
-        "times_plain_q1", "times_plain_q3", "flop_per_second", "share_of_product_rate", "peak_memory_bytes",
-        "timing_valid",
+        "device", "machine", "dim", "batch", "width", "engine", *told, "critics", "critic_steps_per_second",
+        "times_plain", "times_plain_q1", "times_plain_q3", "flop_per_second", "share_of_product_rate",
+        "peak_memory_bytes", "timing_valid",
     ]  # fmt: skip
     return rows.reindex(columns=columns).reset_index(drop=True)
 
 
-#: The tables of a timing folder by file name.
-TIMING_TABLES: dict[str, Callable[[pd.DataFrame], pd.DataFrame]] = {"timing": timing, "scaling": scaling}
+#: The tables of a timing folder by file name; None where the rows have not what a table shows.
+TIMING_TABLES: dict[str, Callable[[pd.DataFrame], pd.DataFrame | None]] = {
+    "timing": timing,
+    "scaling": scaling,
+    "roofline": roofline,
+}
 
 
 def _numbers_in_order(column: "pd.Series[str]") -> "pd.Series[str]":

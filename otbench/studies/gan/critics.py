@@ -1,7 +1,6 @@
 """Clipped critics of a study of generators: one per clip value, which take their steps together."""
 
 import itertools
-import time
 from collections.abc import Sequence
 
 import torch
@@ -11,6 +10,7 @@ from otbench.methods.mlp import Mlp
 from otbench.methods.training.network import Stack
 from otbench.methods.training.optimisers import RMSProp
 from otbench.methods.training.parameters import initial_parameters
+from otbench.methods.training.stopwatch import Stopwatch
 from otbench.studies.gan.plan import GeneratorPlan
 
 #: The parameters of RMSProp, as in torch.
@@ -20,7 +20,7 @@ SMOOTHING, RMSPROP_EPS = 0.99, 1e-8
 class ClippedCritics:
     """E critics with first weights of one seed, each with its clip value and its rate, clipped after every step.
 
-    ``seconds`` is the wall time of the steps so far, without drawing their data.
+    ``watch`` tells the seconds of the steps so far, without drawing their data.
     """
 
     def __init__(self, plan: GeneratorPlan, dim: int, seed: int, rates: Sequence[float], device: str) -> None:
@@ -31,8 +31,8 @@ class ClippedCritics:
         self.box = self.stack.per_parameter(clips)
         self.pull = torch.full((len(plan.clip), 2 * plan.batch, 1), 1 / plan.batch, device=device)
         self.pull[:, : plan.batch] *= -1
-        self.printed: list[float] | None = None
-        self.seconds = 0.0
+        self.loss: Tensor | None = None
+        self.watch = Stopwatch(device)
         self._clip()
 
     def train(self, minibatches: Sequence[tuple[Tensor, Tensor]], generators: Stack) -> None:
@@ -40,16 +40,19 @@ class ClippedCritics:
 
         ``printed`` is then every critic's loss on the last of them, before that step, which is what a loop prints.
         """
-        start = time.perf_counter()
-        for k, (real, latent) in enumerate(minibatches, start=1):
-            points = torch.cat([real, generators.values(latent)], dim=1)
-            if k == len(minibatches):
-                loss = (self.pull * self.stack.values(points)).sum(dim=(1, 2))
-            self.stack.backward(points, self.pull)
-            self.optimise(self.stack.gradient)
-            self._clip()
-        self.printed = loss.tolist()
-        self.seconds += time.perf_counter() - start
+        with self.watch.running():
+            for k, (real, latent) in enumerate(minibatches, start=1):
+                points = torch.cat([real, generators.values(latent)], dim=1)
+                if k == len(minibatches):
+                    self.loss = (self.pull * self.stack.values(points)).sum(dim=(1, 2))
+                self.stack.backward(points, self.pull)
+                self.optimise(self.stack.gradient)
+                self._clip()
+
+    @property
+    def printed(self) -> list[float] | None:
+        """What each critic last printed, None before any step; a GPU is waited for when it is read, not before."""
+        return None if self.loss is None else self.loss.tolist()
 
     def read(self) -> list[Mlp]:
         """The critics as float64 functions."""

@@ -36,9 +36,9 @@ def measure(plan: GeneratorPlan, name: str, device: str) -> list[Row]:
         gans = Gans(plan, job, goal.seen, device)
         records: list[Row] = []
         for iteration in plan.readings():
-            generator = gans.seconds_generator
+            generator = gans.watch.seconds
             of_loop = gans.run(plan.every if iteration else 0)
-            spent: Row = {"seconds_generator": (gans.seconds_generator - generator) / len(plan.clip)}
+            spent: Row = {"seconds_generator": (gans.watch.seconds - generator) / len(plan.clip)}
             scenes = [Scene(goal, points) for points in gans.generated()]
             for arm in plan.arms(job):
                 readers = gans.retrain(iteration) if arm == CONVERGED else of_loop

@@ -1,6 +1,5 @@
 """The training of GANs: a clipped critic and a generator for every clip value, all of which take steps together."""
 
-import time
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,6 +8,7 @@ from torch import Tensor
 
 from otbench.methods.mlp import Mlp
 from otbench.methods.training.minibatch import stream_seed
+from otbench.methods.training.stopwatch import Stopwatch
 from otbench.studies.gan.critics import ClippedCritics, rmsprop, same_networks
 from otbench.studies.gan.plan import GanBatch, GeneratorPlan
 from otbench.types import Array
@@ -19,7 +19,7 @@ class Readers:
     """The critics by which E generators are read, one per clip value, and what they cost.
 
     ``halfway`` are the critics after half of their steps, None where their training has no end. ``printed`` are their
-    last minibatch losses -mean f(x) + mean f(g(z)), None where no step was taken. ``seconds`` is the wall time of the
+    last minibatch losses -mean f(x) + mean f(g(z)), None where no step was taken. ``seconds`` are those of the
     steps of all since they were read before, without drawing their data.
     """
 
@@ -32,8 +32,8 @@ class Readers:
 class Gans:
     """E pairs of a critic and a generator, one per clip value, which differ in nothing else.
 
-    First weights, minibatches and latent points follow from the seed alone. ``seconds_generator`` is the wall time
-    that the generators' steps have taken so far, without drawing their data.
+    First weights, minibatches and latent points follow from the seed alone. ``watch`` tells the seconds that the
+    generators' steps have taken so far, without drawing their data.
     """
 
     def __init__(self, plan: GeneratorPlan, job: GanBatch, seen: Array, device: str) -> None:
@@ -48,20 +48,19 @@ class Gans:
         self.rng = np.random.default_rng(stream_seed("steps", job.seed) % 2**64)
         fixed = np.random.default_rng(stream_seed("held-out latent points", job.seed) % 2**64)
         self.fixed_latent = self._shared(fixed.standard_normal((plan.n, plan.latent)))
-        self.seconds_generator = 0.0
+        self.watch = Stopwatch(device)
 
     def run(self, iterations: int) -> Readers:
         """Do so many iterations, and return the critics as they stand then."""
-        before = self.critics.seconds
+        before = self.critics.watch.seconds
         for _ in range(iterations):
             of_critics, of_generators = self._draw(self.rng, self.job.loop), self._latent(self.rng, 1)[0]
             self.critics.train(of_critics, self.generators)
-            start = time.perf_counter()
-            slopes = self.critics.stack.slopes(self.generators.values(of_generators))
-            self.generators.backward(of_generators, slopes / -self.plan.batch)
-            self.optimise_generators(self.generators.gradient)
-            self.seconds_generator += time.perf_counter() - start
-        return Readers(self.critics.read(), None, self.critics.printed, self.critics.seconds - before)
+            with self.watch.running():
+                slopes = self.critics.stack.slopes(self.generators.values(of_generators))
+                self.generators.backward(of_generators, slopes / -self.plan.batch)
+                self.optimise_generators(self.generators.gradient)
+        return Readers(self.critics.read(), None, self.critics.printed, self.critics.watch.seconds - before)
 
     def retrain(self, iteration: int) -> Readers:
         """Critics that begin anew and take ``retrain_steps`` steps on the generators as they stand.
@@ -75,7 +74,7 @@ class Gans:
         for steps in (half, plan.retrain_steps - half):
             halfway = fresh.read()
             fresh.train(self._draw(rng, steps), self.generators)
-        return Readers(fresh.read(), halfway, fresh.printed, fresh.seconds)
+        return Readers(fresh.read(), halfway, fresh.printed, fresh.watch.seconds)
 
     def _draw(self, rng: np.random.Generator, steps: int) -> list[tuple[Tensor, Tensor]]:
         """The real and latent minibatches of so many steps of critics, which are the same for all pairs."""

@@ -66,3 +66,24 @@ def test_lines_of_progress_come_now_and_then_and_at_the_end(
         now[0] = at
         tell(5, done, 20)
         assert capsys.readouterr().err == said
+
+
+@pytest.mark.parametrize(("steps", "device"), [(64, "cpu"), (64_000, "cpu"), (64_000, "cuda")])
+def test_what_comes_before_the_first_step_grows_with_batches_and_not_with_steps(
+    steps: int, device: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a machine that takes 3 s to capture a batch and a millisecond a step: a capture is no part of the steps, of
+    which the probe does 64 and the run a thousand times as many."""
+    clock = HandClock(monkeypatch)
+
+    def pretend(task: Sequence[Group], *_: Any) -> list[tuple[Any, Any]]:
+        cells = [cell for group in task for cell in group]
+        clock.spend(3.0 + 0.064 * len(cells))
+        told = {"seconds_fit": 0.064, "seconds_prepare": 3.0 / len(cells), "seconds_exact": 0.0}
+        return [({}, told) for _ in cells]
+
+    monkeypatch.setattr(estimate, "run_task", pretend)
+    clips = [0.001 * k for k in range(1, 81)]
+    cells = declare(tmp_path, method=f'{{ name = "weight_clip", steps = {steps}, clip = {clips} }}').cells
+    batches = 3 if device == "cpu" else 1  # 80 critics in tasks of 32, or of 1024
+    assert expected_seconds(cells, 1, device) == pytest.approx(80 * 0.001 * steps + batches * 3.0)

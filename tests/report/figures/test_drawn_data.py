@@ -7,6 +7,7 @@ from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 import pytest
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -14,6 +15,7 @@ from test_pictures import SWEEP, ran
 
 from otbench.report.figures.gan import DATASETS
 from otbench.report.figures.pictures import PICTURES
+from otbench.report.figures.speed import speed
 from otbench.results.folder import Stored
 from otbench.results.store import Results, Row
 
@@ -252,3 +254,17 @@ def test_rates_are_critic_steps_per_second_of_each_engine() -> None:
         (plain,) = [r for r in here if r["engine"] == "plain"]
         (dashed,) = [each for each in panel.get_lines() if each.get_label() == "plain loop, cpu"]
         assert set(dashed.get_ydata()) == {1 / plain["seconds_per_step_median"]}
+
+
+def test_speeds_of_a_gpu_and_of_a_core_are_in_one_picture_with_a_line_for_every_precision() -> None:
+    line = {"machine": "m", "device": "cpu", "device_name": None, "dim": 2, "batch": 8, "width": 4, "engine": "batched",
+            "dtype": "float32", "critics": 64, "critic_steps_per_second": 5.0}  # fmt: skip
+    gpu = line | {"machine": "g", "device": "cuda", "device_name": "Some GPU", "engine": "graph"}
+    rows = [line, line | {"engine": "plain", "critics": 1}]
+    rows += [gpu | {"critics": count, "dtype": dtype} for dtype in ("float32", "tf32") for count in (1, 1024)]
+    figure = speed(pd.DataFrame(rows))
+    (panel,) = figure.axes
+    drawn = {str(drawn.get_label()): list(drawn.get_xdata()) for drawn in panel.get_lines()}  # type: ignore[arg-type]
+    assert set(drawn) == {"plain loop, cpu", "batched, cpu", "graph, Some GPU", "graph, Some GPU, tf32"}
+    assert drawn["graph, Some GPU, tf32"] == [1, 1024]
+    plt.close(figure)

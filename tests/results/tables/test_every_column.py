@@ -302,6 +302,6 @@ def test_the_last_timing_of_a_cell_counts_and_a_step_is_told_in_microseconds() -
     pooled = {name for row in ROWS for name in row if name.startswith(("problem.", "sampling.", "method."))}
     assert_summary(TABLES["timing"], rows, columns, pooled - {"problem.dim", "method.steps"})
     assert {"critic", "problem.dim", "n", "m", "method.steps", "critics_in_batch", "device"} <= set(TABLES["timing"])
-    assert set(TIMINGS[0]) | {"compiled"} == set(names_of(TimingColumns))
+    assert set(TIMINGS[0]) | {"compiled", "seconds_prepare"} == set(names_of(TimingColumns))
 
 
