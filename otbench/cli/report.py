@@ -16,7 +16,7 @@ def report(
     results: ResultsOption = RESULTS,
     open_: Annotated[bool, typer.Option("--open", help="Show it in the browser.")] = False,
 ) -> None:
-    """Write one HTML file of results: questions, answers, pictures, every row, the check's verdict. It needs no network."""
+    """Write one HTML file of results: questions, answers, pictures, all rows, the check's verdict; it works offline."""
     from otbench.files import write_atomically
     from otbench.report.page.render import page
     from otbench.report.page.sections import section
@@ -29,9 +29,8 @@ def report(
     for name in chosen(experiments, results):
         stored = Stored(Results(results / name))
         sections.append(section(stored, missing_in_words(stored)))
-        told = sections[-1]
-        found = told.unreadable or f"{many(len(told.rules), 'rule')}, {many(told.violations, 'violation')}"
-        print(f"{name}: {many(len(stored.frame), 'row')}; {found}")
+        rules, violations = len(sections[-1].rules), sections[-1].violations
+        print(f"{name}: {many(len(stored.frame), 'row')}; {many(rules, 'rule')}, {many(violations, 'violation')}")
     data = page(sections).encode("utf-8")
     write_atomically(output, data)
     print(f"{output}: {len(data) / 1e6:.1f} MB, for any browser, with or without a network")

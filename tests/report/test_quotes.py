@@ -10,7 +10,7 @@ from small import declare, derive, lines
 from otbench.errors import InputError, OtbenchError, ResultsError
 from otbench.experiment.run.runner import run_experiment
 from otbench.report.markdown import by_clip, markdown
-from otbench.report.quotes import QUOTE, quoted_value, check_quotes, rewrite_quotes
+from otbench.report.quotes import QUOTE, check_quotes, quoted_value, rewrite_quotes
 from otbench.results.folder import load
 from otbench.results.store import Results
 

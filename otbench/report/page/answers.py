@@ -6,7 +6,6 @@ They stand in ``answers.md`` beside the experiments, a section per experiment, t
 
 import re
 from dataclasses import dataclass
-from pathlib import Path
 
 from otbench.errors import InputError
 from otbench.experiment.locate import FOLDERS

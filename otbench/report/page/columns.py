@@ -1,13 +1,13 @@
 """Tables packed for a browser: a column after the other, numbers to seven digits, compressed, as text.
 
-A packed table is the base64 text of a gzip file that holds four bytes, the length of a header (little-endian), the header
-as JSON, and the bytes of the columns one after another. The header has ``rows`` and, per column, its ``name`` and how
-its bytes are read:
+A packed table is the base64 text of a gzip file that holds four bytes, the length of a header (little-endian), the
+header as JSON, and the bytes of the columns one after another. The header has ``rows`` and, per column, its ``name``
+and how its bytes are read:
 
 * ``codes``: the column has few values. They stand in ``values``; 1, 2 or 4 bytes a row, little-endian, say which one.
 * ``digits``: the column has many numbers m 10^(e - 6) with m < 10^7. First come three planes of m, the lowest byte of
-  every row and so on, then two planes of 2 (e + 400), plus 1 where the number is negative. The three largest values stand
-  for what is no number: nothing, infinity, minus infinity.
+  every row and so on, then two planes of 2 (e + 400), plus 1 where the number is negative. The three largest values
+  stand for what is no number: nothing, infinity, minus infinity.
 * ``hex``: the first 12 digits of a key in every row, 6 bytes each.
 
 ``scripts/columns.js`` reads it. Equal tables give equal bytes.

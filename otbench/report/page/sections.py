@@ -6,14 +6,13 @@ from typing import Any
 
 import pandas as pd
 
-from otbench.errors import OtbenchError
 from otbench.report.check import law_rules, published_rules, rules
 from otbench.report.check.violation import Violation
 from otbench.report.headline import MEASURED, identity
 from otbench.report.page.answers import Answer, answer_of
 from otbench.report.page.columns import packed
+from otbench.report.page.fields import defined
 from otbench.report.page.views import ROWS, identity_columns, offered
-from otbench.results.definitions import definition
 from otbench.results.folder import Stored
 from otbench.results.tables.bracketed import is_interval
 
@@ -64,7 +63,6 @@ class Section:
     question: str
     answer: Answer | None
     rules: tuple[Rule, ...]
-    unreadable: str
     proofs: tuple[str, ...]
     missing: str
     machines: dict[str, dict[str, Any]]
@@ -82,28 +80,17 @@ def section(stored: Stored, missing: str) -> Section:
     name, meta = stored.results.folder.name, stored.meta
     frames = {ROWS: stored.frame} | {key: table for key, table in stored.tables.items() if key not in LEFT_OUT}
     frames = {key: table.reset_index(drop=True) for key, table in frames.items() if len(table)}
-    found, unreadable = _verdict(stored)
     return Section(
         name=name,
         question=str(meta.get("question", "")),
         answer=answer_of(stored),
-        rules=found,
-        unreadable=unreadable,
+        rules=tuple(_rule(name, broken, stored) for name, broken in rules.check_results(stored).items()),
         proofs=tuple(_proofs(stored.frame)),
         missing=missing,
         machines={str(machine): dict(parts) for machine, parts in meta.get("machines", {}).items()},
         tables=tuple(_table(key, table, stored) for key, table in frames.items()),
         views=tuple(offered(frames)),
     )
-
-
-def _verdict(stored: Stored) -> tuple[tuple[Rule, ...], str]:
-    """Every rule of the check with what breaks it, or why it could not be made."""
-    try:
-        found = rules.check_results(stored)
-    except OtbenchError as error:
-        return (), str(error)
-    return tuple(_rule(name, broken, stored) for name, broken in found.items()), ""
 
 
 def _rule(name: str, broken: list[Violation], stored: Stored) -> Rule:
@@ -122,8 +109,8 @@ def _proofs(frame: pd.DataFrame) -> Iterable[str]:
     if len(distinct):
         wide = (distinct["primal_upper"] - distinct["primal_lower"]) / distinct["primal"].where(distinct["primal"] > 0)
         yield (
-            f"Each of the {len(distinct)} exact distances lies in an interval that is proved: below by dual potentials, "
-            f"above by a transport plan. The widest is {wide.max():.1e} of the distance wide."
+            f"Each of the {len(distinct)} exact distances lies in a proved interval, of dual potentials below and of a "
+            f"transport plan above. The widest is {wide.max():.1e} of the distance wide."
         )
     if "truth" in frame and (count := int(is_interval(frame).sum())):
         yield f"In {count} rows the solver was stopped, and W1 is known to lie in an interval only."
@@ -143,7 +130,7 @@ def _table(name: str, table: pd.DataFrame, stored: Stored) -> Table:
         packed=packed(table),
         identity=tuple(column for column in identity_columns(table) if column in told),
         shown=tuple(_shown(name, table[told], stored)),
-        definitions={column: words for column in told if (words := _definition(column, table))},
+        definitions={column: words for column in told if (words := defined(column, table))},
     )
 
 
@@ -156,26 +143,3 @@ def _shown(name: str, table: pd.DataFrame, stored: Stored) -> list[str]:
         chosen = [column for column in named if table[column].nunique(dropna=False) > 1]
         chosen += [str(column) for column in table if column not in named and table[column].nunique() > 1]
     return list(dict.fromkeys(chosen))[:SHOWN]
-
-
-def _definition(column: str, table: pd.DataFrame) -> str:
-    """What a column is: of the one file of definitions, or the field's own description."""
-    kind, _, field = column.partition(".")
-    if not field:
-        return definition(column)
-    from otbench.methods import METHODS
-    from otbench.problems import PROBLEMS
-    from otbench.experiment.cell import Sampling
-
-    if field == "version":
-        return f"version of the {kind}: it is raised when its numbers change"
-    if field == "name":
-        return f"the {kind}: otbench list describes each"
-    if kind == "sampling":
-        specs: list[Any] = [Sampling]
-    else:
-        names = table[f"{kind}.name"].dropna().unique() if f"{kind}.name" in table else []
-        known: dict[str, Any] = dict(METHODS if kind == "method" else PROBLEMS)
-        specs = [known[name] for name in names if name in known]
-    fields = [spec.model_fields[field].description for spec in specs if field in spec.model_fields]
-    return "; or: ".join(dict.fromkeys(text for text in fields if text)) or f"the {kind}'s field {field}"

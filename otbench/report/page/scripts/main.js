@@ -11,9 +11,9 @@ const main = {
     this.sections = window.otbench.sections.map((facts, place) =>
       new Section(document.querySelector("[data-section='" + place + "']"), facts, place));
     this.theme();
-    this.follow();
+    // the packed tables stand behind this script, so that the words are painted before they are read
+    addEventListener("DOMContentLoaded", () => { this.follow(); this.watch(); });
     addEventListener("hashchange", () => this.follow());
-    this.watch();
     addEventListener("beforeprint", () => this.print(true));
     addEventListener("afterprint", () => this.print(false));
   },

@@ -95,7 +95,7 @@ class Picture {
     const axis = (name, letter) => ({
       title: { text: inert(name), standoff: 8 }, type: this.kindOf(name, letter), gridcolor: theme.grid, zerolinecolor: theme.soft,
       linecolor: theme.soft, tickcolor: theme.soft, automargin: true, exponentformat: "power", ticks: "outside",
-      ...(this.kindOf(name, letter) === "log" ? { dtick: this.decades(letter) > 1.2 ? "D1" : "D2", minor: {} } : {}),
+      ...this.ticks(name, letter),
     });
     return {
       width: this.box.clientWidth, height: this.box.clientHeight, margin: { l: 60, r: 16, t: 12, b: 48 },
@@ -111,9 +111,13 @@ class Picture {
     return (this.view.log || "").includes(letter) ? "log" : "linear";
   }
 
-  decades(letter) {
-    const values = this.points.map((point) => point[letter]).filter((value) => value > 0);
-    return values.length ? Math.log10(Math.max(...values) / Math.min(...values)) : 0;
+  // A logarithmic axis of few places has its ticks there; one of few decades has them at 1, 2 and 5.
+  ticks(name, letter) {
+    if (this.kindOf(name, letter) !== "log") return {};
+    const values = [...new Set(this.points.map((point) => point[letter]).filter((value) => value > 0))].sort((a, b) => a - b);
+    const decades = values.length ? Math.log10(values[values.length - 1] / values[0]) : 0;
+    if (letter === "x" && values.length <= 10) return { tickvals: values, ticktext: values.map(shown) };
+    return decades > 2.5 ? { dtick: Math.ceil(decades / 8) } : { dtick: "D2", tickformat: "~g" };
   }
 
   listen() {
@@ -159,10 +163,9 @@ class Picture {
     return drawn;
   }
 
-  // plotly's own parts are for the pointer: for a screen reader the picture is one thing, and its points are spoken.
+  // For a screen reader the drawing is one thing, and its points are spoken; plotly's buttons have names of their own.
   quiet() {
     this.box.querySelectorAll(".main-svg").forEach((part) => part.setAttribute("aria-hidden", "true"));
-    this.box.querySelectorAll(".modebar-btn").forEach((part) => { part.setAttribute("aria-hidden", "true"); part.removeAttribute("tabindex"); });
   }
 
   resize() {
@@ -172,7 +175,7 @@ class Picture {
   }
 
   key(event) {
-    if (event.altKey || event.ctrlKey || event.metaKey || !this.points || !this.points.length) return;
+    if (event.target !== this.box || event.altKey || event.ctrlKey || event.metaKey || !this.points || !this.points.length) return;
     const steps = { ArrowRight: 1, ArrowLeft: -1 };
     if (steps[event.key]) this.step(steps[event.key]);
     else if (event.key === "Enter" && this.at >= 0) this.on.choose([this.points[this.at]]);

@@ -53,7 +53,7 @@ class Section {
     const log = (letter) => {
       const box = make("input", { type: "checkbox", id: id("log" + letter), onchange: () => this.change({ log: this.logs() }) });
       this.fields["log" + letter] = box;
-      return make("label", { class: "tick" }, box, " " + letter + " logarithmic");
+      return make("label", { class: "tick" }, box, letter === "x" ? " log along" : " log up");
     };
     this.fields = {};
     this.caption = make("figcaption");
@@ -98,10 +98,11 @@ class Section {
     if (!this.facts.tables.some((table) => table.name === state.table)) state = { ...state, ...this.axesOf(this.facts.tables[0].name) };
     const table = await this.tableOf(state.table), { definitions } = this.factsOf(state.table);
     if (!["x", "y", "colour"].every((key) => table.has(state[key]))) Object.assign(state, this.axesOf(state.table));
-    const fresh = this.table !== table || this.state.columns !== state.columns || !this.names;
+    const before = this.table === table && this.names ? this.names.join(" ") : null;
     this.state = state;
     this.table = table;
     this.names = this.columnsOf(state);
+    const fresh = before !== this.names.join(" ");
     this.grid.definitions = definitions;
     if (fresh) this.grid.setTable(table, this.names, state.filters, this.facts.name + ": rows of " + table.name);
     else for (const name of this.names) this.grid.setFilter(name, state.filters.get(name) || "");
@@ -114,8 +115,8 @@ class Section {
     const asked = (state.columns || "").split(" ").filter((name) => this.table.has(name));
     if (asked.length) return asked;
     const filtered = [...state.filters.keys()].filter((name) => this.table.has(name));
-    const axes = [state.colour, state.x, state.y];
-    return [...new Set([...this.factsOf(state.table).shown.filter((name) => this.table.has(name)), ...axes, ...filtered])];
+    const axes = [state.x, state.colour, state.y];
+    return [...new Set([...axes, ...this.factsOf(state.table).shown.filter((name) => this.table.has(name)), ...filtered])];
   }
 
   show() {
@@ -125,6 +126,8 @@ class Section {
     offer(this.fields.y, [...new Set([state.y, ...numbers])], state.y);
     offer(this.fields.x, [...new Set([state.x, ...identity, ...numbers])], state.x);
     offer(this.fields.colour, [...new Set([state.colour, ...identity])], state.colour);
+    const { definitions } = this.factsOf(state.table);
+    for (const key of ["x", "y", "colour"]) this.fields[key].dataset.def = visible(state[key]) + ": " + visible(definitions[state[key]] || "");
     this.fields.table.value = state.table;
     this.fields.view.value = state.view === null || state.view === undefined ? "" : String(state.view);
     for (const letter of ["x", "y"]) this.fields["log" + letter].checked = (state.log || "").includes(letter);
