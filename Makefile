@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 EXPERIMENT ?= quick
 JOBS ?= 2
 
-.PHONY: run test bench check mutants torture torture-processes torture-inputs clean
+.PHONY: run test bench check page mutants torture torture-processes torture-inputs clean
 
 run: $(VENV)/.run                 ## run an experiment: make run EXPERIMENT=matrix
 	$(BIN)/otbench run $(EXPERIMENT)
@@ -20,6 +20,9 @@ check: $(VENV)/.run               ## re-check the committed results
 
 bench: $(VENV)/.test              ## ratios, measured side by side in one process
 	$(BIN)/python -m pytest tests/benchmarks --benchmark-enable -m "not gpu" -s
+
+page: $(VENV)/.test               ## the page of the committed results, in a browser: its size, first paint and filter time
+	$(BIN)/python -m pytest -q -s -m slow tests/report/page
 
 mutants: $(VENV)/.mutants         ## faults planted one at a time in the core rooms: make mutants ROOM=exact ONLY='*_excess*'
 	OMP_NUM_THREADS=1 $(BIN)/python .ci/mutants.py --jobs $(JOBS) $(if $(ONLY),--only '$(ONLY)') $(ROOM)

@@ -19,10 +19,11 @@ HEADING = re.compile(r"^## (?P<name>.+)$", re.M)
 
 @dataclass(frozen=True)
 class Piece:
-    """A part of an answer: words, or a number, of which ``source`` says where it stands."""
+    """A part of an answer: words, code, or a number, of which ``source`` says where it stands."""
 
     text: str
     source: str = ""
+    is_code: bool = False
 
 
 @dataclass(frozen=True)
@@ -68,6 +69,12 @@ def _pieces(block: str) -> list[Piece]:
         where = f", where {match['where'].replace(' ', ', ')}" if match["where"] else ""
         statistic = f"{match['statistic']} of " if match["statistic"] else ""
         source = f"{statistic}{match['column']} in {match['experiment']}/tables/{match['table']}.csv{where}"
-        found += [Piece(block[end : match.start()]), Piece(match["text"], source)]
+        found += [*_plain(block[end : match.start()]), Piece(match["text"], source)]
         end = match.end()
-    return [*found, Piece(block[end:])]
+    return [*found, *_plain(block[end:])]
+
+
+def _plain(text: str) -> list[Piece]:
+    """Words of Markdown in which code and escaped asterisks are all that is marked."""
+    parts = text.replace("\\*", "*").split("`")
+    return [Piece(part, is_code=place % 2 == 1) for place, part in enumerate(parts) if part]

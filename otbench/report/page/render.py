@@ -5,12 +5,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import version
-from typing import Any
+from typing import Any, Literal
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from otbench.files import PACKAGE
-from otbench.report.page.answers import Piece
+from otbench.report.page.answers import Answer, Piece
 from otbench.report.page.columns import compressed
 from otbench.report.page.sections import Section
 from otbench.results.definitions import words
@@ -67,21 +67,32 @@ def visible(value: Any) -> Any:
 
 @dataclass(frozen=True)
 class Word:
-    """A part of a text; ``meaning`` is that of a word which is explained where it stands."""
+    """A part of a text as it is shown: a ``kind`` of words, and what is told of it where it stands."""
 
     text: str
-    meaning: str = ""
+    kind: Literal["plain", "term", "quoted", "code"] = "plain"
+    told: str = ""
 
 
-def marked(text: str | Piece) -> list[Word]:
-    """A text in parts, the first occurrence of every word that has a meaning apart."""
-    text = text.text if isinstance(text, Piece) else text
-    meanings, found, end = dict(words()), [], 0
-    for match in _pattern().finditer(text):
+def marked(text: str | Answer) -> list[list[Word]]:
+    """The paragraphs of a text in parts; every word that has a meaning is explained where it stands first."""
+    paragraphs = text.paragraphs if isinstance(text, Answer) else ((Piece(text),),)
+    meanings = dict(words())
+    return [[word for piece in paragraph for word in _marked(piece, meanings)] for paragraph in paragraphs]
+
+
+def _marked(piece: Piece, meanings: dict[str, str]) -> list[Word]:
+    """A piece in parts; the words that it explains are taken out of ``meanings``."""
+    if piece.source:
+        return [Word(piece.text, "quoted", piece.source)]
+    if piece.is_code:
+        return [Word(piece.text, "code")]
+    found, end = [], 0
+    for match in _pattern().finditer(piece.text):
         if meaning := meanings.pop(match[0], ""):
-            found += [Word(text[end : match.start()]), Word(match[0], meaning)]
+            found += [Word(piece.text[end : match.start()]), Word(match[0], "term", meaning)]
             end = match.end()
-    return [*found, Word(text[end:])]
+    return [*found, Word(piece.text[end:])]
 
 
 @cache

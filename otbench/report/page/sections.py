@@ -137,7 +137,8 @@ def _table(name: str, table: pd.DataFrame, stored: Stored) -> Table:
 def _shown(name: str, table: pd.DataFrame, stored: Stored) -> list[str]:
     """The columns that a table first shows: what tells its lines apart, then what was measured."""
     if name == ROWS and not stored.is_study:
-        chosen = [*identity(table), *(column for column in MEASURED if column in table), "seed", "status", "key"]
+        chosen = [*identity(table), *(column for column in MEASURED if column in table)][: SHOWN - 3]
+        chosen += ["seed", "status", "key"]
     else:
         named = identity_columns(table)
         chosen = [column for column in named if table[column].nunique(dropna=False) > 1]

@@ -57,11 +57,12 @@ def _told(view: View, table: pd.DataFrame) -> dict[str, Any] | None:
     """A view with its filters, None where the table has not what it shows, or not two places along its axis."""
     if not {view.x, view.y, view.colour, *view.where} <= set(table):
         return None
-    rows = table
+    rows = table[table[view.x].notna() & table[view.y].notna()]
+    filters = {}
     for name, value in view.where.items():
-        rows = rows[(rows[name].astype(object) == value).fillna(False) | (rows[name].astype(str) == str(value))]
-    rows = rows[rows[view.x].notna() & rows[view.y].notna()]
-    filters = {name: filter_text(rows[name].iloc[0]) for name in view.where} if len(rows) else {}
+        values = value if isinstance(value, list) else [value]
+        rows = rows[pd.Series([_same(entry, values) for entry in rows[name]], rows.index, dtype=bool)]
+        filters[name] = ", ".join(map(filter_text, values))
     for name, value in _pinned(rows, {view.x, view.colour, *SEEDS}).items():
         filters[name] = filter_text(value)
         rows = rows[rows[name].isna() if pd.isna(value) else (rows[name] == value).fillna(False)]
@@ -74,7 +75,8 @@ def _told(view: View, table: pd.DataFrame) -> dict[str, Any] | None:
 def _pinned(rows: pd.DataFrame, across: Iterable[str]) -> dict[str, Any]:
     """The most frequent value of every identity column that still varies, one after another."""
     found: dict[str, Any] = {}
-    for name in identity_columns(rows):
+    # names first: fields that other problems or methods lack then follow
+    for name in sorted(identity_columns(rows), key=lambda name: not name.endswith("name")):
         if name not in across and rows[name].nunique(dropna=False) > 1 and not _follows(rows, name, across):
             most = rows[name].mode(dropna=False)
             found[name] = most.iloc[len(most) // 2]
@@ -86,6 +88,11 @@ def _follows(rows: pd.DataFrame, name: str, across: Iterable[str]) -> bool:
     """Whether a column says nothing beyond the axes: it has one value wherever they have theirs."""
     axes = [axis for axis in across if axis in rows and axis not in SEEDS]
     return int(rows.groupby(axes, dropna=False)[name].nunique(dropna=False).max()) == 1
+
+
+def _same(entry: Any, values: list[Any]) -> bool:
+    """Whether an entry of a table is one of some values, which files may write as text."""
+    return not pd.isna(entry) and any(entry == value or str(entry) == str(value) for value in values)
 
 
 def filter_text(value: Any) -> str:

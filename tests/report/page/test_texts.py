@@ -3,7 +3,6 @@
 import csv
 import gzip
 import io
-import shutil
 import webbrowser
 from html.parser import HTMLParser
 from pathlib import Path
@@ -13,7 +12,7 @@ from command_line import Otbench, assert_one_line
 from conftest import FOLDER, HOSTILE
 
 from otbench.experiment.locate import experiments
-from otbench.report.page.answers import answer_of
+from otbench.report.page.answers import Answer, Piece, answer_of
 from otbench.report.page.fields import defined
 from otbench.report.page.render import PLOTLY, marked, visible
 from otbench.report.page.sections import section
@@ -60,40 +59,34 @@ def test_every_experiment_with_committed_results_has_an_answer_with_numbers() ->
 
 
 @pytest.fixture
-def answered(copy: Results, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Stored:
-    """The small results where an answer to them is written down."""
-    (tmp_path / "experiments").mkdir()
-    (tmp_path / "experiments" / "answers.md").write_text(
+def answered(copy: Results, otbench: Otbench) -> Stored:
+    """The small results where an answer to them is written down, with a number that is wrong."""
+    Path("experiments").mkdir()
+    Path("experiments/answers.md").write_text(
         "# Answers\n\n## other\n\nNo.\n\n## small\n\nIt is\n<!--quote small/clip slope_over_w1_median where dim=2 "
-        "clip=0.1 mode=coupled overlap=0.5 as .3f-->0.000<!--/--> of W1.\n\nMore.\n"
+        "clip=0.1 mode=coupled overlap=0.5 as .3f-->0.000<!--/--> of W1, times c\\*.\n\nMore: `otbench list`.\n"
     )
-    monkeypatch.chdir(tmp_path)
     return Stored(copy)
 
 
 def test_an_answer_is_shown_where_its_numbers_are_the_rows_and_only_there(answered: Stored, otbench: Otbench) -> None:
-    file = Path("../experiments/answers.md")
-    found = answer_of(answered)
-    assert found is not None
-    assert found.differing == 1
+    file = Path("experiments/answers.md")
+    wrong = answer_of(answered)
     assert otbench("quotes", file, "--results", "../results").code == 0
+    right = answer_of(answered)
+    assert wrong is not None
+    assert right is not None
+    assert (wrong.differing, right.differing) == (1, 0)
+    assert right.paragraphs[1] == (Piece("More: "), Piece("otbench list", is_code=True), Piece("."))
+    words, number, rest = right.paragraphs[0]
+    assert (words.text, rest.text) == ("It is ", " of W1, times c*.")
+    assert number.text == next(QUOTE.finditer(file.read_text()))["text"]
+    assert number.source == (
+        "slope_over_w1_median in small/tables/clip.csv, where dim=2, clip=0.1, mode=coupled, overlap=0.5"
+    )
     text = file.read_text()
-    shutil.copytree("../experiments", "experiments")
-    found = answer_of(answered)
-    assert found is not None
-    assert found.differing == 0
-    assert [[piece.text for piece in paragraph] for paragraph in found.paragraphs][1] == ["More."]
-    number = found.paragraphs[0][1]
-    assert number.text == next(QUOTE.finditer(text))["text"]
-    assert number.source.startswith("slope_over_w1_median in small/tables/clip.csv, where dim=2, clip=0.1")
-
-
-def test_an_answer_of_another_experiment_or_of_no_rows_differs(answered: Stored, tmp_path: Path) -> None:
-    file = tmp_path / "experiments" / "answers.md"
-    shutil.rmtree("experiments", ignore_errors=True)
-    Path("experiments").mkdir(exist_ok=True)
-    for wrong in ("small/clip", "matrix/clip"), ("dim=2", "dim=77"), ("slope_over", "slop_over"):
-        Path("experiments/answers.md").write_text(file.read_text().replace(*wrong).replace("0.000", "0.5"))
+    for mistake in ("small/clip", "matrix/clip"), ("dim=2", "dim=77"), ("slope_over", "slop_over"):
+        file.write_text(text.replace(*mistake))
         found = answer_of(answered)
         assert found is not None
         assert found.differing == 1
@@ -139,12 +132,6 @@ def test_the_page_loads_nothing_and_asks_for_nothing(page_file: Path) -> None:
     assert not {"link", "iframe", "img", "object"} & set(Elements(text).tags)
 
 
-def test_equal_rows_give_equal_bytes(page_file: Path, two_results: Path, otbench: Otbench) -> None:
-    assert otbench("report", "small", "-o", "a.html", "--results", two_results).code == 0
-    assert otbench("report", "small", "-o", "b.html", "--results", two_results).code == 0
-    assert Path("a.html").read_bytes() == Path("b.html").read_bytes()
-
-
 def test_a_violation_and_what_it_is_of_are_told(copy: Results) -> None:
     rows = copy.rows_file.read_text().replace('"status":"ok"', '"status":"failed"', 1)
     copy.rows_file.write_text(rows)
@@ -173,11 +160,24 @@ def test_views_pin_what_would_be_pooled(small_results: Path) -> None:
     assert (told["size"] == told["nunique"]).all()
 
 
-def test_words_are_marked_once_in_a_text() -> None:
-    parts = marked("A critic, another critic, and W1.")
-    assert [part.text for part in parts if part.meaning] == ["critic", "W1"]
+def test_a_view_of_what_is_not_there_is_not_offered(small_results: Path) -> None:
+    frame = Stored(Results(small_results)).frame
+    titles = {view["title"] for view in offered({"rows": frame})}
+    assert "Clip values: what is proved" in titles
+    for part in frame[frame["critic"] == "zero"], frame[frame["method.clip"] == 0.1], frame.drop(columns="method.clip"):
+        assert "Clip values: what is proved" not in {view["title"] for view in offered({"rows": part})}
+
+
+def test_words_are_marked_where_they_stand_first() -> None:
+    (parts,) = marked("A critic, another critic, and W1.")
+    assert [part.text for part in parts if part.kind == "term"] == ["critic", "W1"]
     assert "".join(part.text for part in parts) == "A critic, another critic, and W1."
-    assert [part for part in marked("criticism of W12") if part.meaning] == []
+    assert {part.kind for part in marked("criticism of W12")[0]} == {"plain"}
+    first, second = (Piece("the critic"), Piece("0.5", "here")), (Piece("critic"), Piece("otbench", is_code=True))
+    answer = Answer((first, second), differing=0)
+    assert [[part.kind for part in parts if part.text] for parts in marked(answer)] == [
+        ["plain", "term", "quoted"], ["plain", "code"],
+    ]  # fmt: skip
     assert all(words().values())
 
 
@@ -203,9 +203,9 @@ def test_mistakes_are_one_line(otbench: Otbench, two_results: Path) -> None:
 class Kept(webbrowser.BaseBrowser):
     """A browser that keeps what it is to show."""
 
-    def __init__(self, works: bool) -> None:
+    def __init__(self) -> None:
         super().__init__("kept")
-        self.works = works
+        self.works = True
         self.shown: list[str] = []
 
     def open(self, url: str, new: int = 0, autoraise: bool = True) -> bool:
@@ -213,14 +213,16 @@ class Kept(webbrowser.BaseBrowser):
         return self.works
 
 
-@pytest.mark.parametrize("works", [True, False])
 def test_open_shows_the_page_and_says_where_there_is_no_browser(
-    works: bool, otbench: Otbench, two_results: Path, monkeypatch: pytest.MonkeyPatch
+    otbench: Otbench, two_results: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    kept = Kept(works)
+    kept = Kept()
     monkeypatch.setattr(webbrowser, "_tryorder", ["kept"])
     monkeypatch.setattr(webbrowser, "_browsers", {"kept": [None, kept]})
-    done = otbench("report", "small", "-o", "page.html", "--results", two_results, "--open")
-    assert kept.shown == [Path("page.html").resolve().as_uri()]
-    assert done.code == (0 if works else 2)
-    assert ("--open found no browser" in done.err) != works
+    for name, works in ("a.html", True), ("b.html", False):
+        kept.works = works
+        done = otbench("report", "small", "-o", name, "--results", two_results, "--open")
+        assert done.code == (0 if works else 2)
+        assert ("--open found no browser" in done.err) != works
+        assert kept.shown[-1] == Path(name).resolve().as_uri()
+    assert Path("a.html").read_bytes() == Path("b.html").read_bytes()

@@ -1,6 +1,6 @@
 // A table that draws the rows that can be seen, and no others.
 
-const ROW_HEIGHT = 28, MARGIN = 8, LETTER = 7.6, WIDEST = 300, NARROWEST = 84;
+const ROW_HEIGHT = 28, MARGIN = 8, LETTER = 7.6, WIDEST = 300, NARROWEST = 84, HIGHEST = 384;
 
 class Grid {
   // `on` has what the section does: sort(name), filter(name, text), open(row), point(row).
@@ -74,6 +74,7 @@ class Grid {
     });
     this.box.setAttribute("aria-rowcount", rows.length + 2);
     this.body.style.height = Math.max(1, rows.length) * ROW_HEIGHT + "px";
+    this.box.style.height = Math.min(HIGHEST, (rows.length + 2) * ROW_HEIGHT + 20) + "px";
     this.at = { row: Math.min(this.at.row, Math.max(0, rows.length - 1)), column: Math.min(this.at.column, this.names.length - 1) };
     this.drawn = "";
     this.draw();

@@ -53,7 +53,7 @@ class Section {
     const log = (letter) => {
       const box = make("input", { type: "checkbox", id: id("log" + letter), onchange: () => this.change({ log: this.logs() }) });
       this.fields["log" + letter] = box;
-      return make("label", { class: "tick" }, box, letter === "x" ? " log along" : " log up");
+      return make("label", { class: "tick" }, box, " log " + letter);
     };
     this.fields = {};
     this.caption = make("figcaption");
@@ -61,8 +61,8 @@ class Section {
     this.count = make("p", { class: "count" });
     this.chooser = make("details", { class: "chooser", ontoggle: () => this.offerColumns() }, make("summary", { text: "Columns" }));
     this.work.append(
-      make("div", { class: "tools" }, pick("view", "View", (value) => this.choose(value)), pick("y", "up", (y) => this.change({ y })),
-        pick("x", "along", (x) => this.change({ x })), pick("colour", "colour", (colour) => this.change({ colour })), log("y"), log("x")),
+      make("div", { class: "tools" }, pick("view", "View", (value) => this.choose(value)), pick("y", "y axis", (y) => this.change({ y })),
+        pick("x", "x axis", (x) => this.change({ x })), pick("colour", "colour", (colour) => this.change({ colour })), log("y"), log("x")),
       figure,
       make("div", { class: "tools" }, pick("table", "Table", (name) => this.change({ ...this.axesOf(name), filters: new Map(), columns: null, sort: "" })),
         this.count, make("button", { type: "button", text: "Show all rows", onclick: () => this.change({ filters: new Map() }) }),
