@@ -35,7 +35,7 @@ EXPONENT_ZERO = 400
 NOTHING, INFINITY, MINUS_INFINITY = 0xFFFF, 0xFFFE, 0xFFFD
 
 #: Whole numbers beyond this have no exact JavaScript number, and become text.
-EXACT = 2**53
+EXACT_WHOLE = 2**53
 
 KEY = re.compile(r"[0-9a-f]{64}")
 
@@ -83,7 +83,7 @@ def _plain(value: Any, numeric: bool) -> Any:
     if not numeric:
         return str(value)
     if isinstance(value, int | np.integer):
-        return int(value) if abs(int(value)) < EXACT else str(value)
+        return int(value) if abs(int(value)) < EXACT_WHOLE else str(value)
     return float(f"{value:.{DIGITS - 1}e}") if np.isfinite(value) else ("-" if value < 0 else "") + "Infinity"
 
 

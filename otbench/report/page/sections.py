@@ -12,7 +12,7 @@ from otbench.report.headline import MEASURED, identity
 from otbench.report.page.answers import Answer, answer_of
 from otbench.report.page.columns import packed
 from otbench.report.page.fields import defined
-from otbench.report.page.views import ROWS, identity_columns, offered
+from otbench.report.page.views import ROWS_TABLE, identity_columns, offered
 from otbench.results.folder import Stored
 from otbench.results.tables.bracketed import is_interval
 
@@ -20,7 +20,7 @@ from otbench.results.tables.bracketed import is_interval
 LEFT_OUT = frozenset({"matrix", "agreement", "clip", "exact", "timing", "laws", "paired", "generator", "rule"})
 
 #: Columns that a table first shows, at most.
-SHOWN = 16
+COLUMNS_SHOWN = 16
 
 #: Violations that a rule lists, at most.
 VIOLATIONS = 20
@@ -34,7 +34,7 @@ CHECKS: dict[str, Callable[..., Any]] = {
 
 
 @dataclass(frozen=True)
-class Rule:
+class RuleFound:
     """A rule of the check: what it asks in words, and where it is broken."""
 
     name: str
@@ -44,7 +44,7 @@ class Rule:
 
 
 @dataclass(frozen=True)
-class Table:
+class PackedTable:
     """A packed table with what the page must know of it before it is unpacked."""
 
     name: str
@@ -62,11 +62,11 @@ class Section:
     name: str
     question: str
     answer: Answer | None
-    rules: tuple[Rule, ...]
+    rules: tuple[RuleFound, ...]
     proofs: tuple[str, ...]
     missing: str
     machines: dict[str, dict[str, Any]]
-    tables: tuple[Table, ...]
+    tables: tuple[PackedTable, ...]
     views: tuple[dict[str, Any], ...]
 
     @property
@@ -78,7 +78,7 @@ class Section:
 def section(stored: Stored, missing: str) -> Section:
     """The section of a results folder; ``missing`` says in words what it lacks of what it declared."""
     name, meta = stored.results.folder.name, stored.meta
-    frames = {ROWS: stored.frame} | {key: table for key, table in stored.tables.items() if key not in LEFT_OUT}
+    frames = {ROWS_TABLE: stored.frame} | {key: table for key, table in stored.tables.items() if key not in LEFT_OUT}
     frames = {key: table.reset_index(drop=True) for key, table in frames.items() if len(table)}
     return Section(
         name=name,
@@ -93,11 +93,11 @@ def section(stored: Stored, missing: str) -> Section:
     )
 
 
-def _rule(name: str, broken: list[Violation], stored: Stored) -> Rule:
+def _rule(name: str, broken: list[Violation], stored: Stored) -> RuleFound:
     known = rules.STUDY_RULES[stored.kind] if stored.is_study else rules.RULES
     check = {**CHECKS, **known}.get(name)
     asks = " ".join((check.__doc__ or "").split("\n\n")[0].split()) if check else ""
-    return Rule(name, asks, len(broken), tuple(str(violation) for violation in broken[:VIOLATIONS]))
+    return RuleFound(name, asks, len(broken), tuple(str(violation) for violation in broken[:VIOLATIONS]))
 
 
 def _proofs(frame: pd.DataFrame) -> Iterable[str]:
@@ -119,12 +119,12 @@ def _proofs(frame: pd.DataFrame) -> Iterable[str]:
         yield f"{count} answers of the solver were refused for want of a proof." if count else "No answer was refused."
 
 
-def _table(name: str, table: pd.DataFrame, stored: Stored) -> Table:
+def _table(name: str, table: pd.DataFrame, stored: Stored) -> PackedTable:
     told = [str(column) for column in table if table[column].notna().any()]
-    if name == ROWS and stored.is_study:
+    if name == ROWS_TABLE and stored.is_study:
         table = table.drop(columns="key")  # it repeats the other columns
         told.remove("key")
-    return Table(
+    return PackedTable(
         name=name,
         lines=len(table),
         packed=packed(table),
@@ -136,11 +136,11 @@ def _table(name: str, table: pd.DataFrame, stored: Stored) -> Table:
 
 def _shown(name: str, table: pd.DataFrame, stored: Stored) -> list[str]:
     """The columns that a table first shows: what tells its lines apart, then what was measured."""
-    if name == ROWS and not stored.is_study:
-        chosen = [*identity(table), *(column for column in MEASURED if column in table)][: SHOWN - 3]
+    if name == ROWS_TABLE and not stored.is_study:
+        chosen = [*identity(table), *(column for column in MEASURED if column in table)][: COLUMNS_SHOWN - 3]
         chosen += ["seed", "status", "key"]
     else:
         named = identity_columns(table)
         chosen = [column for column in named if table[column].nunique(dropna=False) > 1]
         chosen += [str(column) for column in table if column not in named and table[column].nunique() > 1]
-    return list(dict.fromkeys(chosen))[:SHOWN]
+    return list(dict.fromkeys(chosen))[:COLUMNS_SHOWN]

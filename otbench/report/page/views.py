@@ -1,6 +1,6 @@
 """Views: the pictures that the page offers of an experiment, each a choice of a table, axes, colour and rows."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
@@ -14,7 +14,7 @@ from otbench.results.store import SEEDS
 EXACTLY = "="
 
 #: Columns that say what a line is of and have no prefix ``problem.``, ``sampling.`` or ``method.``.
-NAMES = frozenset({
+NAMING = frozenset({
     "critic", "label", "budget", "dim", "n", "funnels", "problem", "method", "by", "setting", "solver", "dataset", "lr",
     "clip", "n_critic", "number", "among", "machine", "device", "threads", "target", "given", "left_out", "value",
     "theta", "start", "depth", "steps", "width", "batch", "engine", "critics", "kind", "iteration", "clip_over_c_star",
@@ -36,7 +36,7 @@ class View:
     log: str = ""
 
 
-ROWS = "rows"
+ROWS_TABLE = "rows"
 
 @cache
 def _views() -> tuple[View, ...]:
@@ -45,7 +45,8 @@ def _views() -> tuple[View, ...]:
 
 def identity_columns(table: pd.DataFrame) -> list[str]:
     """The columns that say what a line is of."""
-    return [str(c) for c in table if str(c).startswith(("problem.", "sampling.", "method.")) or c in NAMES]
+    known = NAMING - {"n"} if "sampling.n" in table else NAMING
+    return [str(c) for c in table if str(c).startswith(("problem.", "sampling.", "method.")) or c in known]
 
 
 def offered(tables: Mapping[str, pd.DataFrame]) -> list[dict[str, Any]]:
@@ -63,31 +64,39 @@ def _told(view: View, table: pd.DataFrame) -> dict[str, Any] | None:
         values = value if isinstance(value, list) else [value]
         rows = rows[pd.Series([_same(entry, values) for entry in rows[name]], rows.index, dtype=bool)]
         filters[name] = ", ".join(map(filter_text, values))
-    for name, value in _pinned(rows, {view.x, view.colour, *SEEDS}).items():
-        filters[name] = filter_text(value)
-        rows = rows[rows[name].isna() if pd.isna(value) else (rows[name] == value).fillna(False)]
+    for name, values in _pinned(rows, view).items():
+        filters[name] = ", ".join(map(filter_text, values))
+        rows = _among(rows, name, values)
     if rows[view.x].nunique() < 2:
         return None
     return {"title": view.title, "caption": view.caption, "table": view.table, "x": view.x, "y": view.y,
             "colour": view.colour, "log": view.log, "filters": filters}  # fmt: skip
 
 
-def _pinned(rows: pd.DataFrame, across: Iterable[str]) -> dict[str, Any]:
-    """The most frequent value of every identity column that still varies, one after another."""
-    found: dict[str, Any] = {}
+def _pinned(rows: pd.DataFrame, view: View) -> dict[str, list[Any]]:
+    """The most frequent value of every identity column that still varies, one after another; of a field of the methods
+    that of every colour, as critics that lack the field must not be left out."""
+    found: dict[str, list[Any]] = {}
     # names first: fields that other problems or methods lack then follow
     for name in sorted(identity_columns(rows), key=lambda name: not name.endswith("name")):
-        if name not in across and rows[name].nunique(dropna=False) > 1 and not _follows(rows, name, across):
-            most = rows[name].mode(dropna=False)
-            found[name] = most.iloc[len(most) // 2]
-            rows = rows[rows[name].isna() if pd.isna(found[name]) else (rows[name] == found[name]).fillna(False)]
+        if name in {view.x, view.colour, *SEEDS} or rows[name].nunique(dropna=False) < 2 or _follows(rows, name, view):
+            continue
+        parts = [part for _, part in rows.groupby(view.colour)] if name.startswith("method.") else [rows]
+        values = [(most := part[name].mode(dropna=False)).iloc[len(most) // 2] for part in parts]
+        found[name] = list({filter_text(value): value for value in values}.values())
+        rows = _among(rows, name, found[name])
     return found
 
 
-def _follows(rows: pd.DataFrame, name: str, across: Iterable[str]) -> bool:
+def _among(rows: pd.DataFrame, name: str, values: list[Any]) -> pd.DataFrame:
+    """The rows that have one of some values in a column."""
+    known = [value for value in values if not pd.isna(value)]
+    return rows[rows[name].isin(known) | (rows[name].isna() & (len(known) < len(values)))]
+
+
+def _follows(rows: pd.DataFrame, name: str, view: View) -> bool:
     """Whether a column says nothing beyond the axes: it has one value wherever they have theirs."""
-    axes = [axis for axis in across if axis in rows and axis not in SEEDS]
-    return int(rows.groupby(axes, dropna=False)[name].nunique(dropna=False).max()) == 1
+    return int(rows.groupby([view.x, view.colour], dropna=False)[name].nunique(dropna=False).max()) == 1
 
 
 def _same(entry: Any, values: list[Any]) -> bool:

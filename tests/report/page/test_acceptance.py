@@ -12,7 +12,7 @@ from conftest import SCREENSHOTS
 
 from otbench.report.page.columns import packed
 from otbench.report.page.render import page
-from otbench.report.page.sections import Section, Table
+from otbench.report.page.sections import PackedTable, Section
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 
@@ -60,7 +60,7 @@ def many_rows(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, pd.DataFr
     names = tuple(map(str, table))
     view = {"title": "Many", "caption": "Rows.", "table": "rows", "x": "n", "y": "value", "colour": "label", "log": "x",
             "filters": {}}  # fmt: skip
-    rows = Table("rows", ROWS, packed(table), ("label", "n"), names, {})
+    rows = PackedTable("rows", ROWS, packed(table), ("label", "n"), names, {})
     section = Section("many", "How long does a filter take?", None, (), (), "", {}, (rows,), (view,))
     file = tmp_path_factory.mktemp("many") / "many.html"
     file.write_text(page([section]))

@@ -48,7 +48,7 @@ class Picture {
 
   async draw(table, rows, view, identity, label) {
     const Plotly = await plotly.load();
-    Object.assign(this, { table, view });
+    Object.assign(this, { table, view, identity });
     const points = pointsOf(table, rows, view, identity), few = points.length > POINTS_AT_MOST
       ? points.filter((_, place) => place % Math.ceil(points.length / POINTS_AT_MOST) === 0) : points;
     const series = seriesOf(table, few, view);
@@ -90,7 +90,8 @@ class Picture {
   aside(values, at, known) {
     const places = [...new Set(this.points.map((point) => point.x))].filter((value) => typeof value === "number").sort((a, b) => a - b);
     const middle = (known.length - 1) / 2, log = (this.view.log || "").includes("x") && places[0] > 0;
-    if (places.length < 2 || places.length > 12 || known.length < 2) return values;
+    // along a steep curve, as of a power on a logarithmic axis, a place aside would be read as another value
+    if (places.length < 2 || places.length > 12 || known.length < 2 || (this.view.log || "").includes("y")) return values;
     const step = log ? Math.log(places[places.length - 1] / places[0]) : places[places.length - 1] - places[0];
     const by = ((at - middle) / known.length) * 0.03 * step;
     return values.map((value) => (log ? value * Math.exp(by) : value + by));
@@ -113,7 +114,7 @@ class Picture {
       width: this.box.clientWidth, height: this.box.clientHeight, margin: { l: 60, r: 16, t: 12, b: 48 },
       paper_bgcolor: theme.paper, plot_bgcolor: theme.paper, font: { family: "system-ui, sans-serif", size: 13, color: theme.ink },
       xaxis: axis(view.x, "x"), yaxis: axis(view.y, "y"), hovermode: "closest", dragmode: "zoom", showlegend: known.length > 1,
-      legend: { title: { text: inert(view.colour) + (known.length > COLOURS_AT_MOST ? " (first " + COLOURS_AT_MOST + ")" : "") },
+      legend: { title: narrow ? {} : { text: inert(view.colour) + (known.length > COLOURS_AT_MOST ? " (first " + COLOURS_AT_MOST + ")" : "") },
         ...(narrow ? { orientation: "h", y: -0.25 } : { x: 1.02, y: 1 }) },
     };
   }
@@ -128,7 +129,7 @@ class Picture {
     if (this.kindOf(name, letter) !== "log") return {};
     const values = [...new Set(this.points.map((point) => point[letter]).filter((value) => value > 0))].sort((a, b) => a - b);
     const decades = values.length ? Math.log10(values[values.length - 1] / values[0]) : 0;
-    if (letter === "x" && values.length <= 10) return { tickvals: values, ticktext: values.map(shown) };
+    if (this.identity.includes(name) && values.length <= 10) return { tickvals: values, ticktext: values.map(shown) };
     return decades > 2.5 ? { dtick: Math.ceil(decades / 8) } : { dtick: "D2", tickformat: "~g" };
   }
 

@@ -22,11 +22,12 @@ function pointsOf(table, rows, view, identity) {
   const x = table.column(view.x), y = table.column(view.y), ends = endsOf(table, view.y);
   const names = identity.filter((name) => name !== view.x && name !== view.colour && name !== view.y && !SEEDS.has(name) && varies(table, rows, name));
   const columns = names.map((name) => table.column(name)), colour = table.column(view.colour), found = new Map();
+  const apart = columns.filter((column) => !follows(rows, column, x, colour));
   for (const row of rows) {
     if (x.value(row) === null || Number.isNaN(y.number(row))) continue;
-    const series = [colour.value(row), ...columns.map((column) => column.value(row))];
+    const series = [colour.value(row), ...apart.map((column) => column.value(row))];
     const key = JSON.stringify([x.value(row), ...series]);
-    if (!found.has(key)) found.set(key, { x: x.value(row), colour: colour.value(row), series: JSON.stringify(series), rows: [], names, told: series.slice(1) });
+    if (!found.has(key)) found.set(key, { x: x.value(row), colour: colour.value(row), series: JSON.stringify(series), rows: [], names, told: columns.map((column) => column.value(row)) });
     found.get(key).rows.push(row);
   }
   const points = [...found.values()];
@@ -41,6 +42,17 @@ function pointsOf(table, rows, view, identity) {
     }
   }
   return points;
+}
+
+// Whether a column has one value wherever the axes have theirs: it tells no two series apart.
+function follows(rows, column, x, colour) {
+  const known = new Map();
+  for (const row of rows) {
+    const key = JSON.stringify([x.value(row), colour.value(row)]), value = column.value(row);
+    if (!known.has(key)) known.set(key, value);
+    else if (known.get(key) !== value) return false;
+  }
+  return true;
 }
 
 function varies(table, rows, name) {
