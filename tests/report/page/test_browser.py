@@ -1,5 +1,4 @@
-"""The page in a real browser, without a network: it loads quietly, sorts, filters, downloads and hovers, and serves
-keyboards, screen readers, telephones and paper."""
+"""The page in a real browser without a network: it sorts, filters, downloads, hovers, and serves everybody."""
 
 import csv
 import io
