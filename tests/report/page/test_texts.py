@@ -20,7 +20,16 @@ from otbench.report.page.views import offered
 from otbench.report.quotes import QUOTE
 from otbench.results.definitions import definition, words
 from otbench.results.folder import Stored
-from otbench.results.schema import GeneratorColumns, RowColumns, TimingColumns, names_of
+from otbench.results.schema import (
+    ConvergenceColumns,
+    GeneratorColumns,
+    GrowthColumns,
+    MeasurementColumns,
+    PricingColumns,
+    RowColumns,
+    TimingColumns,
+    names_of,
+)
 from otbench.results.store import Results
 
 REPOSITORY = Path(__file__).parents[3]
@@ -37,10 +46,11 @@ def headings() -> set[str]:
 
 
 def test_every_column_that_is_stored_or_derived_is_defined() -> None:
-    stored = {name for kind in (RowColumns, TimingColumns, GeneratorColumns) for name in names_of(kind)}
-    measured = {name for name in headings() if not name.startswith(("problem.", "sampling.", "method."))}
+    studies = (GeneratorColumns, GrowthColumns, ConvergenceColumns, PricingColumns, MeasurementColumns)
+    stored = {name for kind in (RowColumns, TimingColumns, *studies) for name in names_of(kind)}
+    measured = {name for name in headings() | stored if not name.startswith(("problem.", "sampling.", "method."))}
     assert len(measured) > 200
-    assert {name for name in stored | measured if not definition(name)} == set()
+    assert {name for name in measured if not definition(name)} == set()
 
 
 def test_what_is_made_of_a_column_is_defined_by_it_and_nothing_else_is() -> None:
