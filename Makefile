@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 EXPERIMENT ?= quick
 JOBS ?= 2
 
-.PHONY: run test bench check gpu mutants torture torture-processes torture-inputs clean
+.PHONY: run test bench check gpu mutants torture torture-processes torture-inputs page clean
 
 run: $(VENV)/.run                 ## run an experiment: make run EXPERIMENT=matrix
 	$(BIN)/otbench run $(EXPERIMENT)
@@ -23,6 +23,8 @@ bench: $(VENV)/.test              ## ratios, measured side by side in one proces
 
 gpu:                              ## on a machine with a GPU: its tests, its rows, 25 minutes; make gpu GPU='--help'
 	$(PYTHON) .ci/gpu.py $(GPU)
+page: $(VENV)/.test               ## the page of the committed results, in a browser: its size, first paint and filter time
+	$(BIN)/python -m pytest -q -s -m slow tests/report/page
 
 mutants: $(VENV)/.mutants         ## faults planted one at a time in the core rooms: make mutants ROOM=exact ONLY='*_excess*'
 	OMP_NUM_THREADS=1 $(BIN)/python .ci/mutants.py --jobs $(JOBS) $(if $(ONLY),--only '$(ONLY)') $(ROOM)

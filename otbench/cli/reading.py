@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from otbench.results.folder import Stored
 
 #: Texts whose quoted numbers are re-derived with all results.
-TEXTS = (Path("README.md"), Path("docs/findings.md"))
+TEXTS = (Path("README.md"), Path("docs/findings.md"), Path("experiments/answers.md"))
 
 
 def tables(
@@ -196,7 +196,7 @@ def check(
     results: ResultsOption = RESULTS,
     readme: Annotated[
         Path | None,
-        typer.Option(help="Text whose quotes are re-derived; README.md and docs/findings.md where no names are given."),
+        typer.Option(help="Text whose quotes are re-derived; the project's own texts where no names are given."),
     ] = None,
     junit: Annotated[Path | None, typer.Option(help="Write the outcome as JUnit XML, into a folder there is.")] = None,
     plugin: PluginOption = None,

@@ -12,6 +12,7 @@ from otbench.cli.estimate import estimate
 from otbench.cli.names import advise, list_
 from otbench.cli.options import RESULTS, PluginOption, ResultsOption, complete_experiment, many
 from otbench.cli.reading import check, print_headlines, show, tables
+from otbench.cli.report import report
 from otbench.cli.results import compare, figures, merge, quotes
 from otbench.errors import InputError, OtbenchError
 
@@ -326,7 +327,7 @@ def _again(experiment: str, results: Path, pairs: Path | None, plugins: list[str
     return shlex.join(["otbench", "run", experiment, *where, *data, *own])
 
 
-for command in (tables, show, check, figures, quotes, estimate, advise):
+for command in (tables, show, report, check, figures, quotes, estimate, advise):
     app.command()(command)
 app.command("list")(list_)
 app.command()(merge)

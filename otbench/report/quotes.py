@@ -103,7 +103,7 @@ def _derived(
             line = text.count("\n", 0, opening.start()) + 1
             raise InputError(f"line {line}: {opening[0]!r} starts a quote that is not written as one; see quotes.py")
     for match in QUOTE.finditer(text):
-        yield match, None if match["experiment"] in lost else _value(match, stored(match["experiment"]).tables)
+        yield match, None if match["experiment"] in lost else quoted_value(match, stored(match["experiment"]).tables)
     for match in TABLE.finditer(text):
         yield match, None if match["experiment"] in lost else markdown(_quoted(stored(match["experiment"]), match))
 
@@ -127,7 +127,7 @@ def _fitting(table: pd.DataFrame, match: re.Match[str]) -> pd.DataFrame:
     return table
 
 
-def _value(match: re.Match[str], derived: dict[str, pd.DataFrame]) -> str:
+def quoted_value(match: re.Match[str], derived: dict[str, pd.DataFrame]) -> str:
     """The number that a quote stands for: one entry of a table, or a statistic over the entries that fit."""
     if match["table"] not in derived:
         raise InputError(f"quote {match[0]!r}: no table {match['table']!r}; known: {', '.join(derived)}")

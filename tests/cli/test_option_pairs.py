@@ -3,6 +3,7 @@
 import itertools
 import json
 import re
+import webbrowser
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -62,6 +63,8 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def here(place: Path, otbench: Otbench, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(place)
+    monkeypatch.setattr(webbrowser, "_tryorder", ["true"])  # a browser that shows nothing, and says that it did
+    monkeypatch.setattr(webbrowser, "_browsers", {"true": [None, webbrowser.GenericBrowser("true")]})
     return place
 
 
@@ -207,6 +210,11 @@ OTHERS: dict[str, tuple[list[str], dict[str, Told]]] = {
     "compare": (["results/tiny", "other/tiny"], {"--json": ([], is_json)}),
     "figures": (["tiny"], {"--results": (["other"], bool)}),
     "list": ([], {"--plugin": (["mine.py"], says("mine")), "--json": ([], is_json)}),
+    "report": (["tiny"], {
+        "--output": (["page.html"], lambda _: Path("page.html").is_file()),
+        "--results": (["other"], says("tiny: ")),
+        "--open": ([], says("with or without a network")),
+    }),
     "merge": (["results/tiny", "other/tiny", "-o", "both"], {}),
     "quotes": (["text.md"], {"--results": (["other"], bool)}),
 }  # fmt: skip
@@ -235,7 +243,7 @@ def test_a_pair_of_options_of_a_command_that_reads(
     assert done.code == (1 if command == "check" else 0), done.err
     assert known[one][1](done)
     assert known[other][1](done)
-    for file in (here / "junit.xml", *here.glob("*/tiny/tables/*.tex")):
+    for file in (here / "junit.xml", *here.glob("*.html"), *here.glob("*/tiny/tables/*.tex")):
         file.unlink(missing_ok=True)
 
 

@@ -10,7 +10,7 @@ from small import declare, derive, lines
 from otbench.errors import InputError, OtbenchError, ResultsError
 from otbench.experiment.run.runner import run_experiment
 from otbench.report.markdown import by_clip, markdown
-from otbench.report.quotes import QUOTE, _value, check_quotes, rewrite_quotes
+from otbench.report.quotes import QUOTE, check_quotes, quoted_value, rewrite_quotes
 from otbench.results.folder import load
 from otbench.results.store import Results
 
@@ -201,6 +201,6 @@ def test_a_measured_time_is_quoted_with_its_quartiles(tmp_path: Path) -> None:
     line = pd.DataFrame({"kind": ["exact"], "seconds_median": [2.0], "seconds_q1": [1.5], "seconds_q3": [2.25]})
     match = QUOTE.fullmatch("<!--quote t/timing seconds_median where kind=exact as .2f []-->?<!--/-->")
     assert match is not None
-    assert _value(match, {"timing": line}) == "2.00 [1.50, 2.25]"
+    assert quoted_value(match, {"timing": line}) == "2.00 [1.50, 2.25]"
     both = line.assign(seconds_low=1.8, seconds_high=2.1)
-    assert _value(match, {"timing": both}) == "2.00 [1.80, 2.10]"
+    assert quoted_value(match, {"timing": both}) == "2.00 [1.80, 2.10]"
