@@ -23,6 +23,7 @@ bench: $(VENV)/.test              ## ratios, measured side by side in one proces
 
 gpu:                              ## on a machine with a GPU: its tests, its rows, 25 minutes; make gpu GPU='--help'
 	$(PYTHON) .ci/gpu.py $(GPU)
+
 page: $(VENV)/.test               ## the page of the committed results, in a browser: its size, first paint and filter time
 	$(BIN)/python -m pytest -q -s -m slow tests/report/page
 
