@@ -45,7 +45,7 @@ HOLE = "{}"
 
 #: What may stand in a hole, however wrong it is: a number, one with its interval, or the lines of a table.
 NUMBER = r"(?:[-+]?\d[\d,]*(?:\.\d+)?(?:e[-+]?\d+)?%?|-?inf|nan|\?)"
-QUOTED_NUMBER = rf"(?<![\d.]){NUMBER}(?: \[{NUMBER}, {NUMBER}\])?(?!\d|\.\d|%)"
+QUOTED_NUMBER = rf"(?<![\d.]){NUMBER}(?:\s+\[{NUMBER},\s+{NUMBER}\])?(?!\d|\.\d|%)"
 QUOTED_TABLE = r"(?:\|[^\n]*(?:\n|$))+"
 
 
@@ -214,7 +214,8 @@ def _quotes(
                 due = markdown(_quoted(stored, source)) if source.re is TABLE_SOURCE else _value(source, stored.tables)
             except InputError as error:
                 raise InputError(f"{phrase.place}: {error}") from None
-        yield Quote(match.span(k), match[k], source, due)
+        written = match[k] if source.re is TABLE_SOURCE else " ".join(match[k].split())
+        yield Quote(match.span(k), written, source, due)
 
 
 def _quoted(stored: Stored, match: re.Match[str]) -> pd.DataFrame:

@@ -222,12 +222,12 @@ def test_a_text_that_cannot_be_read_is_one_line(name: str, data: bytes | None, t
     assert "\n" not in str(refused.value)
 
 
-@pytest.mark.parametrize("text", ["README.md", "docs/findings.md"])
+@pytest.mark.parametrize("text", ["README.md", "docs/findings.md", "docs/speed.md"])
 def test_every_quote_of_the_documents_is_found_in_them(text: str) -> None:
     """That their numbers are right ``otbench check`` tells; here only the words are looked for, which is quick."""
     file = ROOT / text
     found = [(phrase.words, phrase.find(file.read_text())) for phrase in _phrases(file, file.read_text())]
-    assert len(found) > 5
+    assert len(found) > 3
     assert [words for words, match in found if match is None] == []
 
 
