@@ -6,10 +6,15 @@ They run in an empty folder, as a newcomer's do. Seconds differ from machine to 
 The picture asks for no font and no file from elsewhere.
 """
 
+import contextlib
+import fcntl
 import os
+import pty
+import struct
 import subprocess
 import sys
 import tempfile
+import termios
 from pathlib import Path
 
 from rich.console import Console
@@ -17,7 +22,10 @@ from rich.terminal_theme import SVG_EXPORT_THEME
 from rich.text import Text
 
 #: Characters in a line, as many as are readable on a page.
-COLUMNS = 110
+COLUMNS = 132
+
+#: Lines of a command that are drawn; of longer ones the drawing says how many more there were.
+LINES = 14
 
 #: rich's own drawing of a terminal, less the fonts that it loads from the network.
 DRAWING = """<svg class="rich-terminal" viewBox="0 0 {width} {height}" xmlns="http://www.w3.org/2000/svg">
@@ -27,7 +35,9 @@ line-height: {line_height}px; }}
 {styles}
 </style>
 <defs>
-<clipPath id="{unique_id}-clip-terminal"><rect x="0" y="0" width="{terminal_width}" height="{terminal_height}"/></clipPath>
+<clipPath id="{unique_id}-clip-terminal">
+<rect x="0" y="0" width="{terminal_width}" height="{terminal_height}"/>
+</clipPath>
 {lines}
 </defs>
 {chrome}
@@ -42,12 +52,23 @@ line-height: {line_height}px; }}
 
 
 def printed(command: str, folder: str) -> str:
-    """What a command prints, less its progress, which goes to the other stream."""
+    """What a command prints on a terminal, its first lines; progress goes to the other stream, which is not drawn."""
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 50, COLUMNS, 0, 0))
     tools = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    surroundings = {**os.environ, "PATH": tools, "COLUMNS": str(COLUMNS), "NO_COLOR": "1"}
-    done = subprocess.run(command, shell=True, cwd=folder, env=surroundings, text=True, check=True,
-                          stdout=subprocess.PIPE)  # fmt: skip
-    return done.stdout.rstrip("\n")
+    surroundings = {**os.environ, "PATH": tools, "NO_COLOR": "1", "COLUMNS": str(COLUMNS)}
+    with subprocess.Popen(command, shell=True, cwd=folder, env=surroundings, stdout=theirs) as running:
+        os.close(theirs)
+        text = b""
+        with contextlib.suppress(OSError):  # a terminal whose program has ended cannot be read
+            while data := os.read(ours, 2**16):
+                text += data
+    os.close(ours)
+    if running.returncode:
+        raise SystemExit(f"{command} ended with exit status {running.returncode}")
+    lines = text.decode().replace("\r\n", "\n").rstrip("\n").split("\n")
+    more = len(lines) - LINES
+    return "\n".join([*lines[:LINES], f"[... {more} lines more]"] if more > 1 else lines)
 
 
 def main() -> None:

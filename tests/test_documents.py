@@ -121,7 +121,7 @@ def test_the_figure_of_contributing_is_one(tmp_path, copy, monkeypatch):
     monkeypatch.setattr(pictures, "PICTURES", {"skill": lambda stored: skill(stored.frame)})
     files = pictures.write_figures(Stored(copy))
     assert {file.name for file in files} == {"skill.svg", "skill.png"}
-    assert skill(Stored(copy).frame.assign(skill=np.nan)) is None
+    assert skill(Stored(copy).frame.assign(skill=np.nan)) == "no row here has a skill"
 
 
 def test_the_command_of_contributing_is_one(tmp_path, copy):

@@ -31,8 +31,8 @@ def figures(experiments: ExperimentsArgument = None, results: ResultsOption = RE
     for name in chosen(experiments, results):
         stored = Stored(Results(results / name))
         warn_of_missing(stored)
-        for file in [*write_figures(stored), *write_portraits(stored)]:
-            print(file)
+        for line in [*write_figures(stored, say=print), *write_portraits(stored)]:
+            print(line)
 
 
 def merge(

@@ -1,15 +1,17 @@
 """Pictures: each is drawn where its rows are, left out where they are not, and its bytes depend on the rows alone."""
 
+import contextlib
 from pathlib import Path
 
 import matplotlib as mpl
-import matplotlib.pyplot as plt
+import numpy as np
 import pytest
 from command_line import called
+from matplotlib.figure import Figure
 
 from otbench.experiment.declaration import load_experiment
 from otbench.experiment.run.runner import run_experiment
-from otbench.report.figures.pictures import PICTURES
+from otbench.report.figures.pictures import PICTURES, write_figures
 from otbench.report.figures.style import STYLE, save
 from otbench.report.figures.surfaces import write_portraits
 from otbench.results.folder import Stored
@@ -52,9 +54,32 @@ def sweep(tmp_path_factory: pytest.TempPathFactory) -> Results:
 
 
 def test_a_sweep_has_every_picture_of_a_matrix(sweep: Results) -> None:
-    drawn = {name for name, draw in PICTURES.items() if draw(Stored(sweep)) is not None}
-    plt.close("all")
-    assert drawn == {"clip", "edge", "heat", "diagonal", "errors", "seconds"}
+    told: list[str] = []
+    drawn = {file.stem for file in write_figures(Stored(sweep), say=told.append)}
+    assert drawn == {"clip", "edge", "heat", "ladder", "errors"}
+    assert told == ["small: no picture laws: no law whose W1 is known was sampled in two sizes"]
+
+
+def test_data_of_one_s_own_have_what_pictures_they_can_and_reasons_for_the_others(tmp_path: Path) -> None:
+    """The README's experiment: samples without laws, critics at the optimiser's own rate."""
+    rng = np.random.default_rng(0)
+    for name in ("x", "y"):
+        np.save(tmp_path / f"{name}.npy", rng.standard_normal((20, 3)) + (name == "y"))
+    text = 'question = "Mine?"\n[[block]]\nseeds = [0, 1]\nproblem = { name = "arrays", x = "x.npy", y = "y.npy" }\n'
+    text += 'method = [{ name = "linear" }, { name = "weight_clip", clip = [0.01, 0.1], widths = [4], steps = 9 }]\n'
+    with contextlib.chdir(tmp_path):
+        results = ran(tmp_path, text)
+    told: list[str] = []
+    drawn = {file.stem for file in write_figures(Stored(results), say=told.append)}
+    assert drawn == {"clip", "ladder"}
+    assert {reason.split(": ")[1]: reason.split(": ")[2] for reason in told} == {
+        "no picture edge": "no clip value is swept here in units of c* (method field clip_over_c_star)",
+        "no picture heat": "no shared mass here has two overlaps and two clip values at rates in proportion to c",
+        "no picture errors": "no row here is of independent samples of laws whose W1 is known and above 0",
+        "no picture laws": "no law whose W1 is known was sampled in two sizes",
+    }
+    caption = (results.folder / "figures" / "ladder.svg").read_text()
+    assert "What each critic proves of W1 of the samples: your samples" in caption
 
 
 def test_the_same_rows_give_the_same_bytes(tmp_path: Path) -> None:
@@ -62,7 +87,7 @@ def test_the_same_rows_give_the_same_bytes(tmp_path: Path) -> None:
     for folder in ("one", "other"):
         with mpl.rc_context(STYLE):
             figure = PICTURES["speed"](Stored(Results(COMMITTED / "timing")))
-            assert figure is not None
+            assert isinstance(figure, Figure)
             svg, _ = save(figure, tmp_path / folder / "speed")
         texts.append(svg.read_bytes())
     assert texts[0] == texts[1]
