@@ -20,7 +20,7 @@ from otbench.report.markdown import write_tables
 from otbench.results.folder import TABLES, Stored
 
 ROOT = Path(__file__).parent.parent
-README, CONTRIBUTING = (ROOT / name for name in ("README.md", "CONTRIBUTING.md"))
+README, CHINESE, CONTRIBUTING = (ROOT / name for name in ("README.md", "README.zh.md", "CONTRIBUTING.md"))
 
 
 def blocks(file: Path, language: str) -> list[str]:
@@ -141,10 +141,11 @@ def test_every_command_of_the_readme_is_one():
 
 
 def test_the_readme_is_short_and_every_link_leads_somewhere():
-    lines = README.read_text().splitlines()
-    assert len(lines) <= 200
-    assert [line for line in lines if len(line) > 120] == []
-    for text in (README, *ROOT.glob("docs/*.md")):
+    for text in (README, CHINESE):
+        lines = text.read_text().splitlines()
+        assert len(lines) <= 200
+        assert [line for line in lines if len(line) > 120] == []
+    for text in (README, CHINESE, *ROOT.glob("docs/*.md")):
         for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", text.read_text()):
             assert (text.parent / target).exists(), f"{text.name}: {target}"
 
@@ -157,7 +158,7 @@ def prose(file: Path) -> str:
 def undefined(text: str, terms: list[str]) -> list[str]:
     """The terms of which the first use is not their definition, which is in bold face."""
     bold = [match.span() for match in re.finditer(r"\*\*.+?\*\*", text, re.S)]
-    first = {term: re.search(rf"(?<![\w^/]){term}(?![\w/])", text) for term in terms}
+    first = {term: re.search(rf"(?<![A-Za-z0-9_^/]){term}(?![A-Za-z0-9_/])", text) for term in terms}
     return [term for term, use in first.items()
             if use is None or not any(start == use.start() - 2 for start, _ in bold)]  # fmt: skip
 
@@ -170,6 +171,19 @@ TERMS = ["W1", "critic", "WGAN", "d", "n", "sample", "law", "held-out", "indepen
 
 def test_every_term_of_the_readme_is_defined_where_it_first_stands():
     assert undefined(prose(README), TERMS) == []
+
+
+def test_every_symbol_of_the_chinese_readme_is_defined_where_it_first_stands():
+    symbols = ["W1", "WGAN", "d", "n", "slope/W1", "raw/W1", "c", "L", "h", r"K\(c\)", "eps"]
+    assert undefined(prose(CHINESE), symbols) == []
+
+
+def test_the_chinese_readme_quotes_the_numbers_of_the_english_one():
+    """In its own order, and none that the other has not; the two numbers on speed are in English alone."""
+    english, chinese = ({line for line in (ROOT / "docs" / "quotes" / name).read_text().splitlines()
+                         if line.startswith("    ")} for name in ("readme.txt", "readme.zh.txt"))  # fmt: skip
+    assert chinese < english
+    assert {source.split("/")[0].strip() for source in english - chinese} == {"timing", "growth"}
 
 
 def test_a_term_that_is_used_before_it_is_defined_would_be_found():

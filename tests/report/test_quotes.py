@@ -222,7 +222,7 @@ def test_a_text_that_cannot_be_read_is_one_line(name: str, data: bytes | None, t
     assert "\n" not in str(refused.value)
 
 
-@pytest.mark.parametrize("text", ["README.md", "docs/findings.md", "docs/speed.md"])
+@pytest.mark.parametrize("text", ["README.md", "README.zh.md", "docs/findings.md", "docs/speed.md"])
 def test_every_quote_of_the_documents_is_found_in_them(text: str) -> None:
     """That their numbers are right ``otbench check`` tells; here only the words are looked for, which is quick."""
     file = ROOT / text
