@@ -22,10 +22,10 @@ from rich.terminal_theme import SVG_EXPORT_THEME
 from rich.text import Text
 
 #: Characters in a line, as many as are readable on a page.
-COLUMNS = 132
+COLUMNS = 170
 
 #: Lines of a command that are drawn; of longer ones the drawing says how many more there were.
-LINES = 14
+LINES = 12
 
 #: rich's own drawing of a terminal, less the fonts that it loads from the network.
 DRAWING = """<svg class="rich-terminal" viewBox="0 0 {width} {height}" xmlns="http://www.w3.org/2000/svg">
@@ -79,7 +79,7 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as folder:
             for number, command in enumerate(commands):
                 console.print(Text(("\n" if number else "") + f"$ {command}", style="bold green"))
-                console.print(Text(printed(command, folder)))
+                console.print(Text.from_ansi(printed(command, folder)))
         drawn = console.export_svg(title="otbench", theme=SVG_EXPORT_THEME, code_format=DRAWING, unique_id="otbench")
     picture.parent.mkdir(parents=True, exist_ok=True)
     picture.write_text(drawn)

@@ -36,7 +36,7 @@ def write_portraits(stored: Stored) -> list[Path]:
         pair = law.sample(int(row["n"]), mode="population", seed=seed)
         critics.append((f"c = {method.clip:g}", train(pair, method, seed=seed, law=law)))
     with mpl.rc_context(STYLE):
-        drawn = surfaces(law, critics, trained=f"{recipe(some)}.")
+        drawn = surfaces(law, critics, trained=f"{recipe(some)}, trained again from their rows.")
         return save(drawn, stored.results.folder / "figures" / "surfaces")
 
 

@@ -80,10 +80,12 @@ def test_the_contest_of_critics_is_readable_and_says_what_it_shows() -> None:
 
 def test_every_picture_of_a_matrix_is_readable_and_says_what_it_shows(sweep_results: Results) -> None:
     stored = Stored(sweep_results)
-    for name in ("clip", "edge", "heat", "ladder", "errors"):
+    with mpl.rc_context(STYLE):
+        drawn = {name: figure for name, draw in PICTURES.items() if (figure := draw(stored)) is not None}
+        assert set(drawn) == {"clip", "edge", "heat", "ladder", "errors"}
+    for name, figure in drawn.items():
+        assert isinstance(figure, Figure)
         with mpl.rc_context(STYLE):
-            figure = PICTURES[name](stored)
-            assert isinstance(figure, Figure)
             assert faults(figure) == [], name
         assert says(figure, "shared mass", "n = 24", "rate", "20 steps", "2 seeds", "edian"), name
     plt.close("all")

@@ -48,13 +48,6 @@ def ran(folder: Path, text: str) -> Results:
     return Results(folder / "small")
 
 
-def test_a_sweep_has_every_picture_of_a_matrix(sweep_results: Results) -> None:
-    told: list[str] = []
-    drawn = {file.stem for file in write_figures(Stored(sweep_results), say=told.append)}
-    assert drawn == {"clip", "edge", "heat", "ladder", "errors"}
-    assert told == []
-
-
 def test_data_of_one_s_own_have_what_pictures_they_can_and_reasons_for_the_others(tmp_path: Path) -> None:
     """The README's experiment: samples without laws, critics at the optimiser's own rate."""
     rng = np.random.default_rng(0)
