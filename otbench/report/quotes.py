@@ -44,8 +44,8 @@ TABLE_SOURCE = re.compile(r"table (?P<experiment>[\w.-]+)(?: where (?P<where>.+)
 HOLE = "{}"
 
 #: What may stand in a hole, however wrong it is: a number, one with its interval, or the lines of a table.
-NUMBER = r"(?:[-+]?\d[\d,]*(?:\.\d+)?(?:e[-+]?\d+)?%?|-?inf|nan|\?)"
-QUOTED_NUMBER = rf"(?<![\d.]){NUMBER}(?:\s+\[{NUMBER},\s+{NUMBER}\])?(?!\d|\.\d|%)"
+A_NUMBER = r"(?:[-+]?\d[\d,]*(?:\.\d+)?(?:e[-+]?\d+)?%?|-?inf|nan|\?)"
+QUOTED_NUMBER = rf"(?<![\d.]){A_NUMBER}(?:\s+\[{A_NUMBER},\s+{A_NUMBER}\])?(?!\d|\.\d|%)"
 QUOTED_TABLE = r"(?:\|[^\n]*(?:\n|$))+"
 
 

@@ -227,7 +227,7 @@ def test_every_quote_of_the_documents_is_found_in_them(text: str) -> None:
     """That their numbers are right ``otbench check`` tells; here only the words are looked for, which is quick."""
     file = ROOT / text
     found = [(phrase.words, phrase.find(file.read_text())) for phrase in _phrases(file, file.read_text())]
-    assert len(found) > 3
+    assert len(found) >= 3
     assert [words for words, match in found if match is None] == []
 
 

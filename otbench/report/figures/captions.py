@@ -10,7 +10,7 @@ from otbench.results.tables.cells import one_of_each
 UNSAID = ("sha256", "n", "widths", "eps", "clip_parameters", "biases", "lr", "lr_unit", "steps")
 
 #: How pictures call sampling modes; data of one's own have none.
-GIVEN = "given"
+AS_GIVEN = "given"
 
 
 def values(column: "pd.Series[Any]") -> str:
@@ -61,5 +61,5 @@ def of_one_problem(rows: pd.DataFrame, across: set[str], *prefixes: str) -> tupl
 
 
 def modes(rows: pd.DataFrame) -> pd.DataFrame:
-    """The rows with a sampling mode each, ``GIVEN`` where points were given and not sampled."""
-    return rows.assign(**{"sampling.mode": rows["sampling.mode"].astype(object).fillna(GIVEN)})
+    """The rows with a sampling mode each, ``AS_GIVEN`` where points were given and not sampled."""
+    return rows.assign(**{"sampling.mode": rows["sampling.mode"].astype(object).fillna(AS_GIVEN)})

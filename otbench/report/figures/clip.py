@@ -3,11 +3,11 @@
 import pandas as pd
 from matplotlib.figure import Figure
 
-from otbench.report.figures.captions import GIVEN, modes, of_one_problem, recipe
+from otbench.report.figures.captions import AS_GIVEN, modes, of_one_problem, recipe
 from otbench.report.figures.style import band, describe, few_ticks, legend_below, panels
 
 #: The order of the sampling modes, one row of panels each.
-SAMPLING_MODES = ("coupled", "independent", "population", GIVEN)
+SAMPLING_MODES = ("coupled", "independent", "population", AS_GIVEN)
 
 #: What varies along the axis, from line to line, or from one row of panels to the next.
 ACROSS = {"problem.dim", "method.clip", "method.clip_over_c_star", "sampling.mode"}

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from otbench.report.figures.style import COLOURS, MARKERS, WIDTH, describe
+from otbench.report.figures.style import COLOURS, MARKERS, PAGE_WIDTH, describe
 from otbench.results.tables.gan import NUMBERS
 from otbench.results.tables.gan import generator as curve_table
 from otbench.results.tables.tracking import tracking
@@ -41,7 +41,7 @@ def generator(frame: pd.DataFrame) -> Figure:
     clips, lr = sorted(frame["clip"].unique().astype(float)), frame["lr"].max()
     clip = min(clips, key=lambda value: abs(np.log(value / CLIP_SHOWN)))
     curves, arms = curve_table(frame[(frame["lr"] == lr) & (frame["clip"] == clip)]), tracking(frame)
-    figure = plt.figure(figsize=(WIDTH, 1.25 * len(datasets) + 3.6), layout="constrained")
+    figure = plt.figure(figsize=(PAGE_WIDTH, 1.25 * len(datasets) + 3.6), layout="constrained")
     above, below = figure.subfigures(2, 1, squeeze=False, height_ratios=[1.25 * len(datasets) + 0.4, 2.6]).flat
     grid = above.subplots(len(datasets), len(critics), squeeze=False, sharex=True, sharey="row")
     for row, name in zip(grid, datasets, strict=True):

@@ -21,7 +21,7 @@ DRAWN = {
 TOLD_APART = ("clip_over_c_star", "clip", "sides", "one_sided", "reg")
 
 #: Dimensions that are drawn, and lines of each: the least, the middle and the greatest where there are more.
-PANELS_SHOWN, LINES_SHOWN = 3, 24
+PANELS_SHOWN, CRITICS_IN_A_LADDER = 3, 24
 
 
 def ladder(frame: pd.DataFrame) -> Figure | str:
@@ -37,7 +37,7 @@ def ladder(frame: pd.DataFrame) -> Figure | str:
     ranked = named.groupby("label")["slope_over_w1"].median().sort_values(kind="stable")
     if "method.clip_over_c_star" in named and named["critic"].nunique() == 1:
         ranked = named.groupby("label")["c_over_c_star"].median().sort_values(kind="stable")
-    order = _some(list(ranked.index), LINES_SHOWN)
+    order = _some(list(ranked.index), CRITICS_IN_A_LADDER)
     figure, grid = panels(1, len(dims), 0.19 * len(order) + 0.5, sharey=True)
     for axes, dim in zip(grid[0], dims, strict=True):
         _panel(axes, named[named["problem.dim"] == dim], order)

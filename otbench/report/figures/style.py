@@ -22,10 +22,10 @@ from otbench.results.tables.intervals import median_intervals
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 
-#: Inches of the widest picture. Shrunk to a paper's column of 3.3 inches its letters, of SMALL points, still have 5.
-WIDTH, COLUMN_WIDTH, SMALL = 5.4, 3.3, 8.5
+#: Inches of the widest picture. Shrunk to a paper's column of 3.3 inches its letters, of SMALL_LETTERS points, still have 5.
+PAGE_WIDTH, COLUMN_WIDTH, SMALL_LETTERS = 5.4, 3.3, 8.5
 
-#: Characters of SMALL letters in an inch of a caption.
+#: Characters of SMALL_LETTERS letters in an inch of a caption.
 CHARACTERS = 15.6
 
 STYLE: Any = {
@@ -34,9 +34,9 @@ STYLE: Any = {
     "font.size": 9,
     "axes.titlesize": 9,
     "axes.labelsize": 9,
-    "xtick.labelsize": SMALL,
-    "ytick.labelsize": SMALL,
-    "legend.fontsize": SMALL,
+    "xtick.labelsize": SMALL_LETTERS,
+    "ytick.labelsize": SMALL_LETTERS,
+    "legend.fontsize": SMALL_LETTERS,
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.grid": True,
@@ -47,7 +47,7 @@ STYLE: Any = {
 }
 
 
-def panels(down: int, across: int, height: float, *, width: float = WIDTH, **options: Any) -> tuple[Figure, Any]:
+def panels(down: int, across: int, height: float, *, width: float = PAGE_WIDTH, **options: Any) -> tuple[Figure, Any]:
     """A figure with a grid (down, across) of panels, each so many inches high."""
     figure, grid = plt.subplots(
         down, across, figsize=(width, height * down), squeeze=False, layout="constrained", **options
@@ -61,7 +61,7 @@ def describe(figure: Figure, title: str, *sentences: str) -> None:
     letters = int(CHARACTERS * width)
     lines = [*textwrap.wrap(title, letters), *textwrap.wrap(" ".join(filter(None, sentences)), letters)]
     figure.set_size_inches(width, height + 0.16 * len(lines) + 0.1)
-    figure.suptitle("\n".join(lines), x=0.04 / width, horizontalalignment="left", fontsize=SMALL)
+    figure.suptitle("\n".join(lines), x=0.04 / width, horizontalalignment="left", fontsize=SMALL_LETTERS)
 
 
 def legend_below(figure: Figure, axes: Iterable[Axes], columns: int) -> None:
