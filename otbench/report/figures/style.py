@@ -22,7 +22,8 @@ from otbench.results.tables.intervals import median_intervals
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 
-#: Inches of the widest picture. Shrunk to a paper's column of 3.3 inches its letters, of SMALL_LETTERS points, still have 5.
+#: Inches of the widest picture. Shrunk to a paper's column of 3.3 inches its letters, SMALL_LETTERS high, still have 5
+#: points.
 PAGE_WIDTH, COLUMN_WIDTH, SMALL_LETTERS = 5.4, 3.3, 8.5
 
 #: Characters of SMALL_LETTERS letters in an inch of a caption.
