@@ -30,7 +30,7 @@ ROOT = Path(__file__).parent.parent
 TOLD_OF_ALL = ("problems/test_problems", "problems/test_problem_ranges", "problems/test_problem_errors",
                "methods/test_methods", "methods/training/test_population", "test_words", "cli/test_cli")  # fmt: skip
 ABOUT = "shear or nearest or every or test_list or no_two or names"
-README, CONTRIBUTING = (ROOT / name for name in ("README.md", "CONTRIBUTING.md"))
+README, CHINESE, CONTRIBUTING = (ROOT / name for name in ("README.md", "README.zh.md", "CONTRIBUTING.md"))
 
 
 def blocks(file: Path, language: str) -> list[str]:
@@ -180,7 +180,7 @@ def test_the_figure_of_contributing_is_one(tmp_path, copy, monkeypatch):
     monkeypatch.setattr(pictures, "PICTURES", {"skill": lambda stored: skill(stored.frame)})
     files = pictures.write_figures(Stored(copy))
     assert {file.name for file in files} == {"skill.svg", "skill.png"}
-    assert skill(Stored(copy).frame.assign(skill=np.nan)) is None
+    assert skill(Stored(copy).frame.assign(skill=np.nan)) == "no row here has a skill"
 
 
 def test_the_command_of_contributing_is_one(tmp_path, copy):
@@ -200,10 +200,55 @@ def test_every_command_of_the_readme_is_one():
 
 
 def test_the_readme_is_short_and_every_link_leads_somewhere():
-    text = README.read_text()
-    assert len(text.splitlines()) <= 180
-    for target in re.findall(r"\]\(([^)#:]+)\)", text):
-        assert (ROOT / target).exists(), target
+    for text in (README, CHINESE):
+        lines = text.read_text().splitlines()
+        assert len(lines) <= 200
+        assert [line for line in lines if len(line) > 120] == []
+    for text in (README, CHINESE, *ROOT.glob("docs/*.md")):
+        for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", text.read_text()):
+            assert (text.parent / target).exists(), f"{text.name}: {target}"
+
+
+def prose(file: Path) -> str:
+    """A text without its code, its links' targets and its comments."""
+    return re.sub(r"```.*?```|`[^`]*`|\]\([^)]*\)|<!--.*?-->", " ", file.read_text(), flags=re.S)
+
+
+def undefined(text: str, terms: list[str]) -> list[str]:
+    """The terms of which the first use is not their definition, which is in bold face."""
+    bold = [match.span() for match in re.finditer(r"\*\*.+?\*\*", text, re.S)]
+    first = {term: re.search(rf"(?<![A-Za-z0-9_^/]){term}(?![A-Za-z0-9_/])", text) for term in terms}
+    return [term for term, use in first.items()
+            if use is None or not any(start == use.start() - 2 for start, _ in bold)]  # fmt: skip
+
+
+#: What a reader need not know beforehand: each is in bold face where it first stands, and told there what it is.
+TERMS = ["W1", "critic", "WGAN", "d", "n", "sample", "law", "held-out", "independent", "coupled", "raw", "slope",
+         "Lipschitz constant", "slope/W1", "raw/W1", "cosine", "[wW]eight clipping", "c", "rate", "L", "h", r"K\(c\)",
+         r"c\\\*", "potential", "seed", "eps"]  # fmt: skip
+
+
+def test_every_term_of_the_readme_is_defined_where_it_first_stands():
+    assert undefined(prose(README), TERMS) == []
+
+
+def test_every_symbol_of_the_chinese_readme_is_defined_where_it_first_stands():
+    symbols = ["W1", "WGAN", "d", "n", "slope/W1", "raw/W1", "c", "L", "h", r"K\(c\)", "eps"]
+    assert undefined(prose(CHINESE), symbols) == []
+
+
+def test_the_chinese_readme_quotes_the_numbers_of_the_english_one():
+    """In its own order, and none that the other has not; the two numbers on speed are in English alone."""
+    english, chinese = ({line for line in (ROOT / "docs" / "quotes" / name).read_text().splitlines()
+                         if line.startswith("    ")} for name in ("readme.txt", "readme.zh.txt"))  # fmt: skip
+    assert chinese < english
+    assert {source.split("/")[0].strip() for source in english - chinese} == {"timing", "growth"}
+
+
+def test_a_term_that_is_used_before_it_is_defined_would_be_found():
+    assert undefined("The raw is 1. **raw** is what is printed, and **slope** less.", ["raw", "slope", "eps"]) == [
+        "raw", "eps"
+    ]  # fmt: skip
 
 
 def test_every_test_and_experiment_that_is_named_is_there():

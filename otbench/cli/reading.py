@@ -26,8 +26,12 @@ if TYPE_CHECKING:
 
     from otbench.results.folder import Stored
 
-#: Texts whose quoted numbers are re-derived with all results.
-TEXTS = (Path("README.md"), Path("docs/findings.md"), Path("experiments/answers.md"))
+
+def texts_here() -> list[Path]:
+    """The texts whose quoted numbers are re-derived with all results: READMEs, pages and answers that quote any."""
+    texts = [*sorted(Path().glob("README*.md")), *sorted(Path("docs").rglob("*.md")), Path("experiments/answers.md")]
+    texts = [text for text in texts if text.is_file()]
+    return [text for text in texts if b"<!--quote" in text.read_bytes()]
 
 
 def tables(
@@ -196,7 +200,7 @@ def check(
     results: ResultsOption = RESULTS,
     readme: Annotated[
         Path | None,
-        typer.Option(help="Text whose quotes are re-derived; the project's own texts where no names are given."),
+        typer.Option(help="Text whose quotes are re-derived; README*.md and docs/ where no names are given."),
     ] = None,
     junit: Annotated[Path | None, typer.Option(help="Write the outcome as JUnit XML, into a folder there is.")] = None,
     plugin: PluginOption = None,
@@ -219,7 +223,7 @@ def check(
     read = {name: Stored(Results(results / name)) for name in chosen(experiments, results)}
     texts = [readme] if readme else []
     if readme is None and experiments is None and results == RESULTS:
-        texts = [text for text in TEXTS if text.is_file()]
+        texts = texts_here()
     verdict, unreadable = {}, {}
     for name, stored in read.items():
         try:
@@ -230,9 +234,9 @@ def check(
             unreadable[name] = str(error)
     for text in texts:
         try:
-            verdict[text.name] = {"quoted numbers": check_quotes(text, results, read)}
+            verdict[str(text)] = {"quoted numbers": check_quotes(text, results, read)}
         except OtbenchError as error:
-            unreadable[text.name] = str(error)
+            unreadable[str(text)] = str(error)
     if junit:
         write_junit(verdict, unreadable, junit)
     if page := os.environ.get("GITHUB_STEP_SUMMARY"):

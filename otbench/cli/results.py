@@ -17,7 +17,8 @@ from otbench.cli.options import (
     existing,
     many,
 )
-from otbench.cli.reading import warn_of_missing
+from otbench.cli.reading import texts_here, warn_of_missing
+from otbench.errors import InputError
 
 
 def figures(experiments: ExperimentsArgument = None, results: ResultsOption = RESULTS) -> None:
@@ -30,8 +31,8 @@ def figures(experiments: ExperimentsArgument = None, results: ResultsOption = RE
     for name in chosen(experiments, results):
         stored = Stored(Results(results / name))
         warn_of_missing(stored)
-        for file in [*write_figures(stored), *write_portraits(stored)]:
-            print(file)
+        for line in [*write_figures(stored, say=print), *write_portraits(stored)]:
+            print(line)
 
 
 def merge(
@@ -75,12 +76,17 @@ def compare(a: FolderArgument, b: FolderArgument, json_: JsonOption = False) -> 
 
 
 def quotes(
-    text: Annotated[Path, typer.Argument(help="The text whose quoted numbers are brought up to date.")] = Path(
-        "README.md"
-    ),
+    texts: Annotated[
+        list[Path] | None, typer.Argument(help="Texts to bring up to date; README*.md and docs/ when left out.")
+    ] = None,
     results: ResultsOption = RESULTS,
 ) -> None:
-    """Write the numbers and tables a text quotes anew from the rows."""
+    """Write the numbers and tables that texts quote anew from the rows."""
     from otbench.report.quotes import rewrite_quotes
+    from otbench.results.folder import Stored
 
-    print(f"{text}: {many(rewrite_quotes(text, results), 'quote')} changed")
+    if not (known := texts or texts_here()):
+        raise InputError("no README*.md here and no text in docs/ quotes results; name a text that does")
+    read: dict[str, Stored] = {}
+    for text in known:
+        print(f"{text}: {many(rewrite_quotes(text, results, read), 'quote')} changed")

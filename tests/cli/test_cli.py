@@ -131,8 +131,10 @@ def test_a_quote_from_a_folder_that_cannot_be_read_is_named_and_the_others_are_c
     otbench: Otbench, copy: Results
 ) -> None:
     folder = two_more(copy)
-    quote = "<!--quote {}/matrix key count as d-->{}<!--/-->\n"
-    Path("text.md").write_text(quote.format("a", 113) + quote.format("c", 113) + quote.format("c", 112))
+    Path("text.md").write_text("first 113\nthen 113\nlast 112\n<!--quotes text.txt-->\n")
+    places = {"first": "a", "then": "c", "last": "c"}
+    quotes = [f"{words} {{}}\n    {name}/matrix key count as d\n" for words, name in places.items()]
+    Path("text.txt").write_text("".join(quotes))
     done = otbench("check", "c", "a", "--results", folder, "--readme", "text.md")
     assert done.code == 2
     assert f"quoted number: text.md, line 1: observed 113, must be re-derived from {folder}/a, which can" in done.out
@@ -148,11 +150,24 @@ def test_junit_goes_into_a_folder_that_is_there_or_nowhere(file: str, otbench: O
 
 
 def test_check_without_names_reads_the_quotes_of_the_readme(otbench: Otbench, copy: Results) -> None:
-    Path("README.md").write_text("<!--quote small/matrix key count as d-->112<!--/-->\n")
+    Path("README.md").write_text("Of 112 rows.\n<!--quotes quotes.txt-->\n")
+    Path("quotes.txt").write_text("Of {} rows\n    small/matrix key count as d\n")
     done = otbench("check", "--results", copy.folder.parent, "--readme", "README.md")
     assert (done.code, "quoted number: README.md, line 1: observed 112, must be 113" in done.out) == (1, True)
     assert otbench("quotes", "--results", copy.folder.parent).out == "README.md: 1 quote changed\n"
     assert otbench("check", "--results", copy.folder.parent, "--readme", "README.md").code == 0
+
+
+def test_quotes_without_names_writes_every_readme_and_page_that_quotes(otbench: Otbench, copy: Results) -> None:
+    Path("docs/deep").mkdir(parents=True)
+    for text, pointer in (("README.zh.md", "q.txt"), ("docs/deep/page.md", "../../q.txt"), ("NEWS.md", "q.txt")):
+        Path(text).write_text(f"Of ? rows.\n<!--quotes {pointer}-->\n")
+    Path("README.md").write_text("Of ? rows.\n")
+    assert_one_line(otbench("quotes", "--results", copy.folder.parent), "q.txt cannot be read: No such file")
+    Path("q.txt").write_text("Of {} rows\n    small/matrix key count as d\n")
+    done = otbench("quotes", "--results", copy.folder.parent)
+    assert done.out == "README.zh.md: 1 quote changed\ndocs/deep/page.md: 1 quote changed\n"
+    assert Path("docs/deep/page.md").read_text().startswith("Of 113 rows.\n")
 
 
 def test_tables_verifies_and_repairs(otbench: Otbench, copy: Results) -> None:

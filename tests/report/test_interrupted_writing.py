@@ -11,7 +11,7 @@ from otbench.report.check.junit import write_junit
 from otbench.report.quotes import rewrite_quotes
 from otbench.results.tables.published_scores import SCORES_FILE, keep_scores
 
-QUOTE = "# Mine\n\n<!--quote small/matrix key count as d-->{}<!--/--> rows.\n"
+QUOTE = "# Mine\n\nOf {} rows.\n<!--quotes quotes.txt-->\n"
 SCORES = "dim,funnels,method,cos,l2,cost\n2,4,wgan,0.5,0.25,1.5\n2,4,true,1.0,0.0,{}\n"
 
 
@@ -37,7 +37,8 @@ def test_a_file_is_the_old_one_or_the_new_one_whole(
         shutil.copytree(small_results, place / "small")
         rows = (place / "small" / "rows.jsonl").read_bytes().splitlines(keepends=True)
         (place / "small" / "rows.jsonl").write_bytes(b"".join(rows[:3]))
-        (place / "README.md").write_text(QUOTE.format("too many"))
+        (place / "README.md").write_text(QUOTE.format("?"))
+        (place / "quotes.txt").write_text("Of {} rows\n    small/matrix key count as d\n")
         (place / "junit.xml").write_text("<old/>")
         (place / "metrics.csv").write_text(SCORES.format(2.0))
         (place / "published").mkdir()

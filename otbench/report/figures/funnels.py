@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 
-import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
@@ -11,23 +10,34 @@ from matplotlib.figure import Figure
 from otbench.errors import InputError
 from otbench.methods.functions import Critic
 from otbench.problems.funnels import Funnels
-from otbench.report.figures.style import COLOURS
+from otbench.report.figures.style import COLOURS, describe, panels
 from otbench.transport.alignment import alignment
 from otbench.types import Array, SamplePair
 
 #: Points on each side of a surface's grid, steps between its contours, rays, and points on which a cosine is computed.
 SIDE, CONTOURS, RAYS, SCORED = 81, 12, 40, 4096
 
+#: Surfaces in a row.
+SURFACES_ACROSS = 3
+
 #: Light enough everywhere for black rays; one hue, so that only lightness tells high from low.
 SHADES = LinearSegmentedColormap.from_list("shades", ["#ffffff", "#56B4E9", "#3f86b8"])
 
 
-def surfaces(problem: Funnels, critics: Sequence[tuple[str, Critic]], *, seed: int = 0) -> Figure:
+def surfaces(
+    problem: Funnels, critics: Sequence[tuple[str, Critic]], *, seed: int = 0, trained: str = ""
+) -> Figure:
     """The optimal potential f = -u of a pair in the plane, and beside it the surface of each critic under its label.
 
     Every surface is coloured over its own range, which its title tells: the values of a clipped critic differ from the
     potential's by orders of magnitude. In every panel the same rays run from x, a dot, to y. A critic is right where
     its contours cross them at right angles and where it is higher, and hence darker, at the dot.
+
+    Args:
+        problem: the pair.
+        critics: critics and their labels.
+        seed: of the rays.
+        trained: how the critics were trained, for the caption.
 
     Raises:
         InputError: the pair is not in dimension two.
@@ -39,13 +49,19 @@ def surfaces(problem: Funnels, critics: Sequence[tuple[str, Critic]], *, seed: i
     axis = np.linspace(-problem.half_width, problem.half_width, SIDE)
     points = np.stack(np.meshgrid(axis, axis), axis=-1).reshape(-1, 2)
     count = 1 + len(critics)
-    figure, row = plt.subplots(1, count, figsize=(2.3 * count, 3), layout="constrained", squeeze=False)
-    panels = row[0]
-    _surface(panels[0], axis, problem.potential(points), drawn, "optimal potential", 1.0)
-    for panel, (label, critic) in zip(panels[1:], critics, strict=True):
+    across = min(SURFACES_ACROSS, count)
+    figure, grid = panels(-(-count // across), across, 2.1)
+    for panel in grid.flat[count:]:
+        panel.remove()
+    _surface(grid.flat[0], axis, problem.potential(points), drawn, "optimal potential", 1.0)
+    for panel, (label, critic) in zip(grid.flat[1:], critics, strict=False):
         _surface(panel, axis, critic.values(points), drawn, label, _cosine(critic, scored))
-    reading = "rays from x (dot) to y; a critic is right where its contours cross them squarely, darker at the dot"
-    figure.supxlabel(reading, fontsize=9)
+    describe(
+        figure, f"A known potential of {problem.funnels} funnels in the plane, and critics clipped to c, trained on"
+        " fresh samples", trained,
+        "Lines are rays from x (dot) to y. A critic is right where its contours cross them squarely and it is darker",
+        "at the dot. Each surface has shades of its own range.",
+    )  # fmt: skip
     return figure
 
 

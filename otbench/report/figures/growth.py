@@ -3,13 +3,11 @@
 from collections.abc import Mapping
 from typing import Any
 
-import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import NullFormatter
 
-from otbench.report.figures.style import COLOURS, MARKERS
+from otbench.report.figures.style import COLOURS, MARKERS, describe, few_ticks, legend_below, panels
 from otbench.results.tables.growth import ORDER
 
 #: How a solver is called in the legend.
@@ -29,9 +27,7 @@ def growth(table: pd.DataFrame, machines: Mapping[str, Any]) -> Figure:
         machines: the facts of every machine in it, as in meta.json.
     """
     dims = sorted(table["dim"].unique())
-    size = (max(7.8, 2.6 * len(dims) + 0.6), 5.0)
-    figure, grid = plt.subplots(2, len(dims), figsize=size, sharex=True, sharey="row", squeeze=False,
-                                layout="constrained")  # fmt: skip
+    figure, grid = panels(2, len(dims), 1.8, sharex=True, sharey="row")
     names = {name: text.format(table["gap"].max()) for name, text in SOLVER_NAMES.items()}
     for column, dim in enumerate(dims):
         here = table[table["dim"] == dim]
@@ -41,11 +37,13 @@ def growth(table: pd.DataFrame, machines: Mapping[str, Any]) -> Figure:
         grid[1][column].set_xlabel("points of a sample")
     grid[0][0].set_ylabel("seconds")
     grid[1][0].set_ylabel("peak memory, GiB")
-    named = {label: line for panel in grid[0] for line, label in zip(*panel.get_legend_handles_labels(), strict=True)}
-    figure.legend(list(named.values()), list(named), loc="outside lower center", ncols=3)
+    legend_below(figure, grid[0], 2)
     told = dict.fromkeys(str(machines.get(name, {}).get("processor", name)) for name in table["machine"])
     threads = ", ".join(str(n) for n in sorted(table["threads"].unique()))
-    figure.suptitle(f"translation, independent samples; {', '.join(told)}, threads: {threads}", fontsize=9)
+    describe(
+        figure, "How solvers of W1 grow with n, the points of a sample: translation, independent samples",
+        f"Medians over samples, bands their quartiles; {', '.join(told)}, threads: {threads}. No critic is trained.",
+    )
     return figure
 
 
@@ -57,4 +55,5 @@ def _lines(panel: Axes, rows: pd.DataFrame, name: str, unit: float, names: Mappi
         panel.plot(x, middle, color=COLOURS[k], marker=MARKERS[k], markersize=4, label=names[str(solver)])
         panel.fill_between(x, low, high, color=COLOURS[k], alpha=0.2, linewidth=0)
     panel.set(xscale="log", yscale="log")
-    panel.xaxis.set_minor_formatter(NullFormatter())
+    few_ticks(panel.xaxis)
+    few_ticks(panel.yaxis)

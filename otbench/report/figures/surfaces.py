@@ -10,6 +10,7 @@ import pandas as pd
 from otbench.methods import WeightClip
 from otbench.methods.train import train
 from otbench.problems.funnels import Funnels
+from otbench.report.figures.captions import recipe
 from otbench.report.figures.funnels import surfaces
 from otbench.report.figures.style import STYLE, save
 from otbench.results.folder import Stored
@@ -35,7 +36,8 @@ def write_portraits(stored: Stored) -> list[Path]:
         pair = law.sample(int(row["n"]), mode="population", seed=seed)
         critics.append((f"c = {method.clip:g}", train(pair, method, seed=seed, law=law)))
     with mpl.rc_context(STYLE):
-        return save(surfaces(law, critics), stored.results.folder / "figures" / "surfaces")
+        drawn = surfaces(law, critics, trained=f"{recipe(some)}, trained again from their rows.")
+        return save(drawn, stored.results.folder / "figures" / "surfaces")
 
 
 def _of_one_pair(rows: pd.DataFrame) -> pd.DataFrame:

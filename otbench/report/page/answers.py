@@ -9,12 +9,12 @@ from dataclasses import dataclass
 
 from otbench.errors import InputError
 from otbench.experiment.locate import FOLDERS
-from otbench.report.quotes import QUOTE, quoted_value
+from otbench.report.quotes import Quote, quoted_value, quotes_of
 from otbench.results.folder import Stored
 
 ANSWERS = "answers.md"
 
-HEADING = re.compile(r"^## (?P<name>.+)$", re.M)
+PARAGRAPH = re.compile(r"\S(?:(?!\n\s*\n).)*\S", re.S)
 
 
 @dataclass(frozen=True)
@@ -36,45 +36,48 @@ class Answer:
 
 def answer_of(stored: Stored) -> Answer | None:
     """The answer of a results folder's experiment, None where none is written down."""
-    text = _sections().get(stored.results.folder.name)
-    if text is None:
-        return None
-    differing = sum(not _agrees(match, stored) for match in QUOTE.finditer(text))
-    blocks = [" ".join(block.split()) for block in text.split("\n\n") if block.strip()]
-    return Answer(tuple(tuple(_pieces(block)) for block in blocks), differing)
-
-
-def _sections() -> dict[str, str]:
-    """The text of every experiment's section in the first file of answers there is."""
+    name = stored.results.folder.name
     file = next((folder / ANSWERS for folder in FOLDERS if (folder / ANSWERS).is_file()), None)
     if file is None:
-        return {}
-    parts = HEADING.split(file.read_text("utf-8"))
-    return {name.strip(): text for name, text in zip(parts[1::2], parts[2::2], strict=True)}
+        return None
+    text = file.read_text("utf-8")
+    section = re.search(rf"^## {re.escape(name)}\n(?P<text>.*?)(?=^## |^<!--|\Z)", text, re.M | re.S)
+    if section is None:
+        return None
+    start, end = section.span("text")
+    quotes = [quote for quote in quotes_of(file) if start <= quote.span[0] < end]
+    blocks = [block.span() for block in PARAGRAPH.finditer(text, start, end)]
+    paragraphs = tuple(tuple(_pieces(text, block, quotes)) for block in blocks)
+    return Answer(paragraphs, sum(not _agrees(quote, stored) for quote in quotes))
 
 
-def _agrees(match: re.Match[str], stored: Stored) -> bool:
+def _agrees(quote: Quote, stored: Stored) -> bool:
     """Whether the rows give a quoted number; a quote of another experiment or that fits no line is not given."""
     try:
-        of_it = match["experiment"] == stored.results.folder.name
-        return of_it and quoted_value(match, stored.tables) == match["text"]
+        of_it = quote.source["experiment"] == stored.results.folder.name
+        return of_it and quoted_value(quote.source, stored.tables) == quote.text
     except InputError:
         return False
 
 
-def _pieces(block: str) -> list[Piece]:
-    """A paragraph as words and numbers in turn."""
-    found, end = [], 0
-    for match in QUOTE.finditer(block):
-        where = f", where {match['where'].replace(' ', ', ')}" if match["where"] else ""
-        statistic = f"{match['statistic']} of " if match["statistic"] else ""
-        source = f"{statistic}{match['column']} in {match['experiment']}/tables/{match['table']}.csv{where}"
-        found += [*_plain(block[end : match.start()]), Piece(match["text"], source)]
-        end = match.end()
-    return [*found, *_plain(block[end:])]
+def _pieces(text: str, block: tuple[int, int], quotes: list[Quote]) -> list[Piece]:
+    """A paragraph, from place to place of the text, as words and numbers in turn."""
+    found, at = [], block[0]
+    for quote in quotes:
+        if block[0] <= quote.span[0] < block[1]:
+            found += [*_plain(text[at : quote.span[0]]), Piece(quote.text, _whence(quote.source))]
+            at = quote.span[1]
+    return [*found, *_plain(text[at : block[1]])]
+
+
+def _whence(source: re.Match[str]) -> str:
+    """Where a number comes from, in words."""
+    where = f", where {source['where'].replace(' ', ', ')}" if source["where"] else ""
+    statistic = f"{source['statistic']} of " if source["statistic"] else ""
+    return f"{statistic}{source['column']} in {source['experiment']}/tables/{source['table']}.csv{where}"
 
 
 def _plain(text: str) -> list[Piece]:
     """Words of Markdown in which code and escaped asterisks are all that is marked."""
-    parts = text.replace("\\*", "*").split("`")
+    parts = re.sub(r"\s+", " ", text).replace("\\*", "*").split("`")
     return [Piece(part, is_code=place % 2 == 1) for place, part in enumerate(parts) if part]

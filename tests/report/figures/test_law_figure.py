@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 from otbench.report.figures.laws import DRAWN_BOUNDS, laws
 
@@ -27,7 +28,8 @@ def table() -> pd.DataFrame:
                         size = 1.0 + len(lines) / 7
                         lines.append({
                             "problem.name": problem, "problem.dim": dim, "sampling.n": n, "sampling.fresh": 99,
-                            "method.clip": clip, "method.depth": 2, "critic": critic, "population_w1": w1,
+                            "method.clip": clip, "method.depth": 2, "method.lr": 0.1,
+                            "method.lr_unit": "clip", "critic": critic, "population_w1": w1,
                             "upper": 3.0 * size,
                             **{f"{name}_{end}": times * size for name, middle in (("slope", 2.0), ("held_out", 1.0))
                                for end, times in (("median", middle), ("low", middle - 0.6), ("high", middle + 0.3))},
@@ -48,12 +50,12 @@ def bands(axes: Axes) -> list[dict[float, tuple[float, float]]]:
 def test_every_line_and_band_of_the_laws_is_the_tables_over_w1() -> None:
     rows = table()
     figure = laws(rows)
-    assert figure is not None
-    grid = np.array(figure.axes, dtype=object).reshape(2, 3)
-    for panels, dim in zip(grid, (2, 8), strict=True):
-        assert panels[0].get_ylabel().startswith(f"d = {dim}\n")
-        for panel, (problem, w1) in zip(panels, KNOWN.items(), strict=True):
-            assert grid[0][list(KNOWN).index(problem)].get_title() == (problem if w1 else "equal laws")
+    assert isinstance(figure, Figure)
+    grid = np.array(figure.axes, dtype=object).reshape(3, 2)
+    for panels, (problem, w1) in zip(grid, KNOWN.items(), strict=True):
+        assert panels[0].get_ylabel() == (problem if w1 else "equal laws")
+        for panel, dim in zip(panels, (2, 8), strict=True):
+            assert grid[0][(2, 8).index(dim)].get_title() == f"d = {dim}"
             part = rows[(rows["problem.name"] == problem) & (rows["problem.dim"] == dim)]
             due, ends = [], []
             for column, critic, _, label in DRAWN_BOUNDS:
@@ -61,13 +63,15 @@ def test_every_line_and_band_of_the_laws_is_the_tables_over_w1() -> None:
                     own = part[(part["critic"] == critic) & (part["method.clip"].fillna(0.0) == (clip or 0.0))]
                     own, unit = own.sort_values("sampling.n"), w1 or 1.0
                     name = column if column == "upper" else f"{column}_median"
-                    due.append((label, (own[name] / unit).tolist()))
+                    told = label if clip is None else f"{label}, c = {clip:g}"
+                    due.append((told, (own[name] / unit).tolist(), {0.1: "o", 0.5: "s"}.get(clip or 0.0)))
                     if column != "upper":
                         low, high = (own[f"{column}_{end}"] / unit for end in ("low", "high"))
                         ends.append(dict(zip(SIZES, zip(low, high, strict=True), strict=True)))
             drawn = [line for line in panel.get_lines() if not line.get_label().startswith("_")]
-            assert [line.get_label() for line in drawn] == [label for label, _ in due]
-            for line, (_, values) in zip(drawn, due, strict=True):
+            assert [line.get_label() for line in drawn] == [label for label, *_ in due]
+            for line, (_, values, marker) in zip(drawn, due, strict=True):
+                assert marker in (None, line.get_marker()), "clip values are told apart"
                 assert list(line.get_xdata()) == list(SIZES)
                 assert list(line.get_ydata()) == pytest.approx(values)
             for seen, expected in zip(bands(panel), ends, strict=True):
@@ -79,17 +83,17 @@ def test_every_line_and_band_of_the_laws_is_the_tables_over_w1() -> None:
 
 def test_laws_that_were_sampled_in_one_size_are_not_drawn() -> None:
     rows = table()
-    assert laws(rows[rows["sampling.n"] == SIZES[0]]) is None
+    assert laws(rows[rows["sampling.n"] == SIZES[0]]) == "no law whose W1 is known was sampled in two sizes"
     fewer = laws(rows[(rows["problem.name"] != "spheres") | (rows["sampling.n"] == SIZES[0])])
-    assert fewer is not None
-    assert [axes.get_title() for axes in fewer.axes[:2]] == ["translation", "equal laws"]
+    assert isinstance(fewer, Figure)
+    assert [axes.get_ylabel() for axes in fewer.axes[::2]] == ["translation", "equal laws"]
     plt.close("all")
 
 
 def test_laws_whose_w1_is_not_known_are_not_drawn_as_equal_ones() -> None:
     rows = table()
     figure = laws(rows.assign(population_w1=rows["population_w1"].where(rows["problem.name"] != "spheres")))
-    assert figure is not None
-    assert [axes.get_title() for axes in figure.axes[:2]] == ["translation", "equal laws"]
-    assert laws(rows.assign(population_w1=np.nan)) is None
+    assert isinstance(figure, Figure)
+    assert [axes.get_ylabel() for axes in figure.axes[::2]] == ["translation", "equal laws"]
+    assert isinstance(laws(rows.assign(population_w1=np.nan)), str)
     plt.close("all")

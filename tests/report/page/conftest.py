@@ -7,24 +7,13 @@ from pathlib import Path
 
 import pytest
 from command_line import called
+from hostile_page import FOLDER, HOSTILE
 from small import lines, write_lines
 
 from otbench.results.store import Results
 
 #: Names of the browser that plays the reader.
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
-
-#: Where screenshots are kept, to be looked at.
-SCREENSHOTS = Path(__file__).parents[3] / "screenshots"
-
-#: Text that would run, or show as something else, wherever it is not escaped.
-HOSTILE = (
-    "</script><script>window.hacked=1</script><img src=x onerror=window.hacked=1>\"'`${1}{{7*7}}\u202e\u0007&lt;<b>"
-)
-
-#: The name of the hostile folder: no slash, and no character that a file system refuses.
-FOLDER = "<img src=x onerror=window.hacked=1> \"it's\" & co"
-
 
 @pytest.fixture(scope="session")
 def two_results(small_results: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from command_line import called
-from conftest import SCREENSHOTS
+from hostile_page import SCREENSHOTS
 
 from otbench.report.page.columns import packed
 from otbench.report.page.render import page

@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 import pandas as pd
 import pytest
-from conftest import FOLDER, HOSTILE, SCREENSHOTS
+from hostile_page import FOLDER, HOSTILE, SCREENSHOTS
 
 from otbench.report.page.render import visible
 from otbench.results.folder import Stored

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from command_line import Otbench, assert_one_line
-from conftest import FOLDER, HOSTILE
+from hostile_page import FOLDER, HOSTILE
 
 from otbench.experiment.locate import experiments
 from otbench.report.page.answers import Answer, Piece, answer_of
@@ -17,7 +17,7 @@ from otbench.report.page.fields import defined
 from otbench.report.page.render import PLOTLY, marked, visible
 from otbench.report.page.sections import section
 from otbench.report.page.views import offered
-from otbench.report.quotes import QUOTE
+from otbench.report.quotes import quotes_of
 from otbench.results.definitions import definition, words
 from otbench.results.folder import Stored
 from otbench.results.schema import (
@@ -64,7 +64,7 @@ def test_every_experiment_with_committed_results_has_an_answer_with_numbers() ->
     there = {folder.name for folder in (REPOSITORY / "results").iterdir() if (folder / "meta.json").is_file()}
     told = {line.removeprefix("## ") for line in text.splitlines() if line.startswith("## ")}
     assert there & set(experiments()) <= told
-    quoted = {match["experiment"] for match in QUOTE.finditer(text)}
+    quoted = {quote.source["experiment"] for quote in quotes_of(ANSWERS)}
     assert quoted == told
 
 
@@ -73,8 +73,12 @@ def answered(copy: Results, otbench: Otbench) -> Stored:
     """The small results where an answer to them is written down, with a number that is wrong."""
     Path("experiments").mkdir()
     Path("experiments/answers.md").write_text(
-        "# Answers\n\n## other\n\nNo.\n\n## small\n\nIt is\n<!--quote small/clip slope_over_w1_median where dim=2 "
-        "clip=0.1 mode=coupled overlap=0.5 as .3f-->0.000<!--/--> of W1, times c\\*.\n\nMore: `otbench list`.\n"
+        "# Answers\n\n## other\n\nNo.\n\n## small\n\nIt is\n0.000 of W1, times c\\*.\n\nMore: `otbench list`.\n\n"
+        "<!--quotes quotes.txt-->\n"
+    )
+    Path("experiments/quotes.txt").write_text(
+        "It is {} of W1\n"
+        "    small/clip slope_over_w1_median where dim=2 clip=0.1 mode=coupled overlap=0.5 as .3f\n"
     )
     return Stored(copy)
 
@@ -90,10 +94,11 @@ def test_an_answer_is_shown_where_its_numbers_are_the_rows_and_only_there(answer
     assert right.paragraphs[1] == (Piece("More: "), Piece("otbench list", is_code=True), Piece("."))
     words, number, rest = right.paragraphs[0]
     assert (words.text, rest.text) == ("It is ", " of W1, times c*.")
-    assert number.text == next(QUOTE.finditer(file.read_text()))["text"]
+    assert number.text == quotes_of(file)[0].text
     assert number.source == (
         "slope_over_w1_median in small/tables/clip.csv, where dim=2, clip=0.1, mode=coupled, overlap=0.5"
     )
+    file = Path("experiments/quotes.txt")
     text = file.read_text()
     for mistake in ("small/clip", "matrix/clip"), ("dim=2", "dim=77"), ("slope_over", "slop_over"):
         file.write_text(text.replace(*mistake))
