@@ -15,7 +15,8 @@ import otbench.results.store
 from otbench.errors import InputError, ResultsError, ResultsInUseError
 from otbench.files import dump, write_atomically
 from otbench.results.schema import RowColumns
-from otbench.results.store import Results, append_lines, keys_digest
+from otbench.results.lines import append_lines
+from otbench.results.store import Results, keys_digest
 
 
 @pytest.fixture
