@@ -91,7 +91,7 @@ class _Lines:
 
     def __getitem__(self, k: int) -> bytes:
         start = int(self.start[k])
-        return self.texts[self.file[k]][start : start + int(self.sizes[k])]
+        return bytes(self.texts[self.file[k]][start : start + int(self.sizes[k])])
 
 
 def _once(keys: Sequence[str], at: Places, lines: _Lines) -> NDArray[np.bool_]:

@@ -91,7 +91,8 @@ def append_rows(file: Path, rows: Iterable[Mapping[str, Scalar]]) -> None:
     Raises:
         ResultsError: the file cannot be written; what was there before is left as it was.
     """
-    size, lines = file.stat().st_size if file.is_file() else 0, []
+    size = file.stat().st_size if file.is_file() else 0
+    lines: list[bytes] = []
     for row in rows:
         line = dump(row) + b"\n"
         if size and size + len(line) > SHARD_BYTES:

@@ -1,17 +1,19 @@
 """What a coordinator costs, measured in a process of its own: this module, run as a program, prints one line of JSON.
 
-    python coordinating.py cells 200000 FOLDER      cells of a millisecond on two workers of this machine
-    python coordinating.py threads 64 SECONDS TASKS FOLDER  one worker process of 64 threads that answer as asked
-    python coordinating.py resume 1000000 FOLDER    the start of a run of which all but 1000 cells have rows
+python coordinating.py cells 200000 FOLDER      cells of a millisecond on two workers of this machine
+python coordinating.py threads 64 SECONDS TASKS FOLDER  one worker process of 64 threads that answer as asked
+python coordinating.py resume 1000000 FOLDER    the start of a run of which all but 1000 cells have rows
 """
 
+import itertools
 import json
 import os
+import resource
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -98,7 +100,8 @@ def cells(count: int, folder: Path) -> dict[str, Any]:
         return 1e3 * (b[clock] - a[clock]) / max(1, b[0] - a[0])
 
     width = max(1000, count // 50)
-    parts = {"first": (0, width), "middle": (count // 2 - width // 2, count // 2 + width // 2), "last": (count - width, count)}
+    middle = count // 2
+    parts = {"first": (0, width), "middle": (middle, middle + width), "last": (count - width, count)}
     return {
         "cells": count,
         "load_seconds": loaded,
@@ -107,9 +110,14 @@ def cells(count: int, folder: Path) -> dict[str, Any]:
         "start_seconds": seen[0][1] - begun[0] - loaded[0],
         "settle_seconds": ended[0] - seen[-1][1],
         "wall_seconds": ended[0] - begun[0],
-        "rss_mib": {"at the start": seen[0][3] >> 20, "running": max(s[3] for s in seen) >> 20, "at the end": ended[2] >> 20},
-        "peak_mib": int(next(x for x in Path("/proc/self/status").read_text().splitlines() if "VmHWM" in x).split()[1]) >> 10,
+        "rss_mib": {"first": seen[0][3] >> 20, "running": max(s[3] for s in seen) >> 20, "last": ended[2] >> 20},
+        "peak_mib": peak_mib(),
     }
+
+
+def peak_mib() -> int:
+    """The most memory that this process has had so far."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10
 
 
 def resume(count: int, folder: Path) -> dict[str, Any]:
@@ -128,15 +136,12 @@ def resume(count: int, folder: Path) -> dict[str, Any]:
         assert (before, now, total) == (count - 1000, 0, count)
         raise Ended
 
-    try:
+    with suppress(Ended):
         run_experiment(again, results.folder, on_progress=on_progress)
-    except Ended:
-        pass
     now = time.perf_counter()
-    peak = next(x for x in Path("/proc/self/status").read_text().splitlines() if "VmHWM" in x)
     return {
         "cells": count, "load_seconds": loaded, "start_seconds": now - began, "cpu_seconds": time.process_time() - cpu,
-        "peak_mib": int(peak.split()[1]) >> 10,
+        "peak_mib": peak_mib(),
     }  # fmt: skip
 
 
@@ -183,7 +188,7 @@ def threads(count: int, seconds: float, tasks: int, folder: Path) -> dict[str, A
     total = len(experiment.cells)
     inside = [line for line in seen if 0.1 * total <= line[0] <= 0.9 * total]
     (a, first, cpu), (b, last, later) = inside[0], inside[-1]
-    sizes = [y[0] - x[0] for x, y in zip(seen, seen[1:], strict=False)]
+    sizes = [y[0] - x[0] for x, y in itertools.pairwise(seen)]
     return {
         "threads": count, "task_seconds": seconds, "cells": total,
         "cells_per_second": (b - a) / (last - first),

@@ -4,8 +4,7 @@ import logging
 import os
 import signal
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
-from importlib import metadata
+from contextlib import ExitStack, contextmanager
 from multiprocessing import resource_tracker
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
@@ -13,10 +12,11 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from pydantic import Field
 
 from otbench.errors import InputError, ResultsError
-from otbench.experiment.run.workers import first_line
+from otbench.experiment.run.answer import own_version
+from otbench.experiment.run.lease import own_judgement
+from otbench.experiment.run.workers import first_line, threads
 from otbench.files import read_toml
 from otbench.methods.training.device import check_device
-from otbench.results.schema import SCHEMA
 from otbench.spec import Spec
 
 if TYPE_CHECKING:
@@ -113,7 +113,7 @@ def open_client(engine: str, workers: int, gpus: int = 0) -> Iterator["Client"]:
             reason = str(error).splitlines()[0]
             remedy = "start one with `dask scheduler`"
             raise InputError(f"no dask scheduler answers at {engine}: {reason}; {remedy}") from None
-        with _own_judgement(client):
+        with own_judgement(client):
             _first_worker(client, JOIN_BATCH if engine.endswith(".toml") else JOIN)
             yield client
 
@@ -209,23 +209,6 @@ def _batch(asked: BatchSystem) -> Iterator[Any]:
         yield cluster
 
 
-@contextmanager
-def _own_judgement(client: "Client") -> Iterator[None]:
-    """In this context the scheduler reports the death of a worker at once; afterwards it does as it did before."""
-    before = client.run_on_scheduler(_allow_failures, 0)
-    try:
-        yield
-    finally:
-        with suppress(OSError):  # a scheduler that left needs no setting
-            client.run_on_scheduler(_allow_failures, before)
-
-
-def _allow_failures(count: int, dask_scheduler: Any = None) -> int:
-    before = int(dask_scheduler.allowed_failures)
-    dask_scheduler.allowed_failures = count
-    return before
-
-
 def _first_worker(client: "Client", seconds: float) -> None:
     """Wait until a worker has joined; InputError where none has after ``seconds``."""
     try:
@@ -236,23 +219,18 @@ def _first_worker(client: "Client", seconds: float) -> None:
 
 def check_workers(client: "Client", device: str, resources: dict[str, float]) -> None:
     """InputError unless every worker that will be used runs this otbench, and can compute on ``device``."""
-    known = client.scheduler_info()["workers"]
-    able = [w for w, facts in known.items() if all(facts["resources"].get(r, 0) >= k for r, k in resources.items())]
+    able = list(threads(client, resources))
     if not able:
         raise InputError("no worker offers a GPU: start them with `dask worker ADDRESS --resources GPU=1 --nthreads 1`")
     said = client.run(_ready, device, workers=able, on_error="return")  # one that died meanwhile is started again
-    for answer in said.values():
-        if isinstance(answer, InputError | ImportError):
-            raise InputError(f"a worker cannot be used: {first_line(answer)}")
-        if isinstance(answer, str) and answer != _version():
-            raise InputError(f"a worker runs otbench {answer}, this is {_version()}: install the same everywhere")
+    for told in said.values():
+        if isinstance(told, InputError | ImportError):
+            raise InputError(f"a worker cannot be used: {first_line(told)}")
+        if isinstance(told, str) and told != own_version():
+            raise InputError(f"a worker runs otbench {told}, this is {own_version()}: install the same everywhere")
 
 
 def _ready(device: str) -> str:
     """The version of otbench on a worker, once it is known that the device can be used there."""
     check_device(device)
-    return _version()
-
-
-def _version() -> str:
-    return f"{metadata.version('otbench')}, schema {SCHEMA}"
+    return own_version()

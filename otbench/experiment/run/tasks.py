@@ -1,16 +1,18 @@
 """Tasks: samples with all their cells, which one process turns from points into rows."""
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from otbench.confidence import HeldOut, held_out
 from otbench.errors import UncertifiedError
 from otbench.experiment.cell import Cell
-from otbench.methods import Discriminator, Fitted, Job
+from otbench.experiment.run.machine import free_device_memory, is_out_of_memory
+from otbench.methods import Discriminator, Fitted, Job, Method
 from otbench.methods.functions import Critic, on_union
 from otbench.results.schema import SCHEMA, RowColumns, as_columns, names_of
 from otbench.results.store import Row
@@ -54,30 +56,76 @@ class Sample:
 
 
 def make_tasks(cells: Iterable[Cell], device: str) -> list[Task]:
-    """The cells as tasks of about CRITICS_PER_TASK trained critics, or CRITICS_PER_GPU_TASK on a GPU, in their order.
+    """The cells as tasks of about CRITICS_PER_TASK trained critics, or CRITICS_PER_GPU_TASK on a GPU.
 
-    All cells of a sample are in one task, so that it is solved once; consecutive samples of one dimension share a task.
+    A task has groups of one kind where there are enough of them, wherever they stand in the experiment: critics of one
+    shape on samples of one dimension and size share a batch. Kinds of which little is left share tasks.
+
+    On a CPU all cells of a sample are one group, so that it is solved once. On a GPU the critics of each shape are a
+    group of their own, so that a batch is as large as a task: their sample is then drawn and proved once per shape.
     """
-    groups: dict[str, list[Cell]] = {}
-    for cell in cells:
-        groups.setdefault(cell.sample_key, []).append(cell)
-    tasks: list[list[Group]] = []
+    kinds: dict[object, list[Group]] = {}
+    for kind, group in _groups(cells, device):
+        kinds.setdefault(kind, []).append(group)
     size = CRITICS_PER_TASK if device == "cpu" else CRITICS_PER_GPU_TASK
-    load, dim = 0.0, 0
+    full: list[Task] = []
+    rest: list[Task] = []
+    for groups in kinds.values():
+        *whole, last = _cut(groups, size)
+        full += whole
+        rest.append(last)
+    return full + [[group for task in together for group in task] for together in _cut(rest, size)]
+
+
+def _groups(cells: Iterable[Cell], device: str) -> Iterator[tuple[object, Group]]:
+    """The cells that stay together, with what decides in which batches they are."""
+    groups: dict[object, list[Cell]] = {}
+    shapes: dict[object, object] = {}  # a description's shape, found once for each of the many cells it is in
+    for cell in cells:
+        method = cell.method
+        if id(method) not in shapes:
+            shapes[id(method)] = (type(method), method.batch_key()) if method.trained else None
+        shape = shapes[id(method)]
+        # two solvers of one sample would stop at two intervals
+        apart = shape if device != "cpu" and cell.sampling.exact_seconds is None else None
+        groups.setdefault((cell.sample_key, apart), []).append(cell)
     for group in groups.values():
-        weight = max(1.0, sum(_weight(cell) for cell in group))
-        if load + weight > size or group[0].problem.dim != dim:
-            tasks.append([])
-            load, dim = 0.0, group[0].problem.dim
-        tasks[-1].append(group)
+        first = group[0]
+        trained = dict.fromkeys(shape for cell in group if (shape := shapes[id(cell.method)]) is not None)
+        population = first.sampling.mode == "population"
+        yield (first.problem.dim, first.sizes(), population, tuple(trained)), group
+
+
+def _cut(parts: Sequence[Any], size: float) -> list[list[Any]]:
+    """Groups, or tasks, in their order, cut where more than ``size`` critics would come together."""
+    found: list[list[Any]] = []
+    load = 0.0
+    for part in parts:
+        weight = max(1.0, sum(_weight(cell) for cell in _cells_of(part)))
+        if not found or load + weight > size:
+            found.append([])
+            load = 0.0
+        found[-1].append(part)
         load += weight
-    return list(tasks)
+    return found
 
 
-def one_by_one(task: Task) -> list[Task]:
-    """The cells of a task, each a task of its own; none where it is one cell."""
-    cells = [cell for group in task for cell in group]
-    return [[[cell]] for cell in cells] if len(cells) > 1 else []
+def _cells_of(part: Any) -> Iterator[Cell]:
+    """The cells of a group, or of a task."""
+    for each in part:
+        yield from [each] if isinstance(each, Cell) else each
+
+
+def halved(task: Task) -> list[Task]:
+    """The halves of a task, cut between samples where it has several; none where it is one cell.
+
+    Of a task in which one cell fails this leaves that cell alone after few steps, and the others done in company.
+    """
+    if len(task) > 1:
+        return _halves(task)
+    (group,) = task
+    middle = len(group) // 2
+    return [[group[:middle]], [group[middle:]]] if middle else []
 
 
 def share_out(tasks: Sequence[Task], workers: int) -> list[Task]:
@@ -178,10 +226,26 @@ def _fit(task: Task, samples: Sequence[Sample], device: str) -> dict[str, Fitted
             batches.setdefault(key, []).append((cell, Job(sample.pair, cell.training_seed, sample.exact, law)))
     fitted: dict[str, Fitted] = {}
     for batch in batches.values():
-        methods, jobs = [cell.method for cell, _ in batch], [job for _, job in batch]
-        found = type(methods[0]).fit(methods, jobs, device)
+        found = _fit_batch([cell.method for cell, _ in batch], [job for _, job in batch], device)
         fitted |= {cell.key: fit for (cell, _), fit in zip(batch, found, strict=True)}
     return fitted
+
+
+def _fit_batch(methods: Sequence[Method], jobs: Sequence[Job], device: str) -> list[Fitted]:
+    """The critics of one batch; of half a batch after the other where all together do not fit in memory."""
+    try:
+        return type(methods[0]).fit(methods, jobs, device)
+    except (MemoryError, RuntimeError) as error:
+        if len(jobs) == 1 or not is_out_of_memory(error):
+            raise
+    # here the error is gone, and with it what its traceback kept of the batch
+    free_device_memory(device)
+    middle = len(jobs) // 2
+    return [
+        fit
+        for some in (slice(None, middle), slice(middle, None))
+        for fit in _fit_batch(methods[some], jobs[some], device)
+    ]
 
 
 def _sample_columns(sample: Sample) -> Row:
