@@ -80,11 +80,11 @@ def own_folder() -> Path:
 def solution_files(folder: Path) -> Iterator[tuple[int, int, str]]:
     """When each stored solution below ``folder`` was written, its bytes, and its path; others may remove some
     meanwhile."""
-    for place in (folder, *sorted(entry for entry in folder.glob("??") if entry.is_dir())):
-        for entry in os.scandir(place):
-            with suppress(FileNotFoundError):
-                if entry.name.endswith(".npz"):
-                    yield entry.stat().st_mtime_ns, entry.stat().st_size, entry.path
+    entries = list(os.scandir(folder))
+    for entry in [*entries, *(below for entry in entries if entry.is_dir() for below in os.scandir(entry.path))]:
+        with suppress(FileNotFoundError):
+            if entry.name.endswith(".npz"):
+                yield entry.stat().st_mtime_ns, entry.stat().st_size, entry.path
 
 
 #: The bytes that this process has added to each folder since it last looked how much is taken there.
