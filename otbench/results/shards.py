@@ -101,7 +101,8 @@ def append_rows(file: Path, rows: Iterable[Mapping[str, Scalar]]) -> None:
             size, lines = 0, []
         lines.append(line)
         size += len(line)
-    append_text(file, b"".join(lines))
+    if lines:
+        append_text(file, b"".join(lines))
 
 
 def scan(file: Path, checked: bool) -> Scan:

@@ -200,9 +200,9 @@ class Results:
     def force(self) -> None:
         """Force to the disk what was written and is not there yet."""
         for file in (self.timing_file, self.rows_file, self.again_file):
-            if file in self._loose:
+            if file in self._loose and file.is_file():
                 force(file)
-                self._loose.discard(file)
+        self._loose.clear()
 
     def _replace_again(self) -> None:
         """Put the rows that were done again into the place of the old ones, wherever they are."""

@@ -80,8 +80,9 @@ def own_folder() -> Path:
 def solution_files(folder: Path) -> Iterator[tuple[int, int, str]]:
     """When each stored solution below ``folder`` was written, its bytes, and its path; others may remove some
     meanwhile."""
-    entries = list(os.scandir(folder))
-    for entry in [*entries, *(below for entry in entries if entry.is_dir() for below in os.scandir(entry.path))]:
+    beside = list(os.scandir(folder))
+    below = [entry for place in beside if place.is_dir() for entry in os.scandir(place.path)]
+    for entry in [*beside, *below]:
         with suppress(FileNotFoundError):
             if entry.name.endswith(".npz"):
                 yield entry.stat().st_mtime_ns, entry.stat().st_size, entry.path
