@@ -158,8 +158,8 @@ class _Axes:
 
     def size(self) -> int:
         """How many cells the full product has."""
-        axes = (self.problems, self.samplings, self.methods, self.seeds, self.training_seeds or [0])
-        return math.prod(map(len, axes))
+        samples = len(self.problems) * len(self.samplings) * len(self.seeds)
+        return samples * len(self.methods) * len(self.training_seeds or [0])
 
     def cells(self, maker: CellMaker) -> Iterator[Cell]:
         """The cells of the product; those of methods without chance once per sample."""

@@ -27,8 +27,8 @@ from otbench.experiment.run.runner import Place, run_experiment
 from otbench.results.schema import SCHEMA, RowColumns
 from otbench.results.store import Results, Row
 
-#: Cells of one block of the declaration: as many clip values as there are methods of a sample.
-CLIPS = 100
+#: Critics of one sample, of as many clip values: a task of the size that a task has.
+PER_SAMPLE = 32
 
 
 class Ended(Exception):  # noqa: N818  it is no error
@@ -36,8 +36,8 @@ class Ended(Exception):  # noqa: N818  it is no error
 
 
 def declared(folder: Path, cells: int, method: str, points: int = 4) -> Experiment:
-    """An experiment of so many cells, CLIPS of a sample, in blocks of 100 000."""
-    text, samples = 'question = "?"\n', cells // CLIPS
+    """An experiment of so many cells, in blocks of a thousand samples."""
+    text, samples = 'question = "?"\n', cells // PER_SAMPLE
     for first in range(0, samples, 1000):
         seeds = list(range(first, min(first + 1000, samples)))
         text += f'[[block]]\nproblem = {{ name = "shared_mass", dim = 2 }}\nsampling = {{ n = {points} }}\n'
@@ -47,7 +47,7 @@ def declared(folder: Path, cells: int, method: str, points: int = 4) -> Experime
 
 
 def critics() -> str:
-    clips = [round(0.001 * (k + 1), 3) for k in range(CLIPS)]
+    clips = [round(0.001 * (k + 1), 3) for k in range(PER_SAMPLE)]
     return f'{{ name = "weight_clip", widths = [8], batch = 8, steps = 30, clip = {clips} }}'
 
 
@@ -178,7 +178,7 @@ def scheduler(threads: int, folder: Path, seconds: float) -> Iterator[str]:
 def threads(count: int, seconds: float, tasks: int, folder: Path) -> dict[str, Any]:
     """How busy threads are that take ``seconds`` for a task of 32 critics and answer at once."""
     attempting.attempt = coordinating.answers
-    experiment = declared(folder, -(-32 * tasks * count // CLIPS) * CLIPS, critics())
+    experiment = declared(folder, PER_SAMPLE * tasks * count, critics())
     seen = []
     with scheduler(count, folder, seconds) as address:
         def on_progress(before: int, now: int, total: int) -> None:
@@ -190,7 +190,7 @@ def threads(count: int, seconds: float, tasks: int, folder: Path) -> dict[str, A
     (a, first, cpu), (b, last, later) = inside[0], inside[-1]
     sizes = [y[0] - x[0] for x, y in itertools.pairwise(seen)]
     return {
-        "threads": count, "task_seconds": seconds, "cells": total,
+        "threads": count, "task_seconds": seconds, "cells": total, "cells_per_task": PER_SAMPLE,
         "cells_per_second": (b - a) / (last - first),
         "cells_per_answer": sum(sizes) / len(sizes),
         "coordinator_cpu_ms_per_cell": 1e3 * (later - cpu) / (b - a),

@@ -14,7 +14,7 @@ from small import write_block
 from otbench.experiment.declaration import load_experiment
 from otbench.experiment.run.attempt import Done, attempt
 from otbench.experiment.run.clusters import open_client
-from otbench.experiment.run.tasks import halved, make_tasks, share_out
+from otbench.experiment.run.filling import halved, make_tasks, share_out
 from otbench.experiment.run.workers import run_on, slots
 from otbench.methods import METHODS
 

@@ -9,8 +9,9 @@ from threadpoolctl import threadpool_limits
 from otbench.deadline import TimeLimitError, limited
 from otbench.experiment.cell import Cell
 from otbench.experiment.run.answer import Failure
+from otbench.experiment.run.filling import Task
 from otbench.experiment.run.machine import machine_facts
-from otbench.experiment.run.tasks import Task, run_task
+from otbench.experiment.run.tasks import run_task
 from otbench.experiment.run.workers import first_line, too_long
 from otbench.methods.training.device import check_device
 from otbench.results.schema import SCHEMA, RowColumns, names_of

@@ -23,7 +23,7 @@ from otbench.results.store import Results, Row
 if TYPE_CHECKING:
     from otbench.experiment.run.answer import Failure
     from otbench.experiment.run.attempt import Done
-    from otbench.experiment.run.tasks import Task
+    from otbench.experiment.run.filling import Task
 
 
 #: Seconds between two times that rows are forced to the disk; with the longest wait for an outcome, a second at most.
@@ -201,7 +201,7 @@ def _outcomes(
     # torch and POT load here: a run with nothing left to do needs neither
     from otbench.experiment.run.attempt import attempt
     from otbench.experiment.run.clusters import check_workers, open_client
-    from otbench.experiment.run.tasks import halved, make_tasks, share_out
+    from otbench.experiment.run.filling import halved, make_tasks, share_out
     from otbench.experiment.run.workers import Dispatch, run_here, slots
 
     # paths are this machine's; a worker elsewhere has its own

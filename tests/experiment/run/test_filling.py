@@ -8,13 +8,14 @@ from typing import Any
 import pytest
 from small import declare
 
-import otbench.experiment.run.tasks as tasks_module
+import otbench.experiment.run.filling as filling
 from otbench.errors import InputError
 from otbench.experiment.cell import Cell
 from otbench.experiment.run.answer import Failure
 from otbench.experiment.run.attempt import attempt, device_is_lost
+from otbench.experiment.run.filling import Task, halved, make_tasks
 from otbench.experiment.run.machine import check_device_is_shown, is_out_of_memory
-from otbench.experiment.run.tasks import Task, halved, make_tasks, run_task
+from otbench.experiment.run.tasks import run_task
 from otbench.methods import WeightClip
 
 SHAPES = '{ name = "weight_clip", widths = [[4], [5]], steps = 10, batch = 4, clip = [0.1, 0.2] }'
@@ -54,7 +55,7 @@ def test_every_cell_is_in_one_task_and_batches_are_filled_whatever_the_order(cel
 def test_on_a_gpu_a_batch_is_as_large_as_a_task_and_on_a_cpu_a_sample_is_in_one_task(
     cells: list[Cell], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tasks_module, "CRITICS_PER_GPU_TASK", 20)
+    monkeypatch.setattr(filling, "CRITICS_PER_GPU_TASK", 20)
     largest = [max(batches(task).values(), default=0) for task in make_tasks(cells, "cuda")]
     assert sorted(largest, reverse=True)[:8] == [20] * 8
     places = [{cell.sample_key for cell in cells_of(task)} for task in make_tasks(cells, "cpu")]

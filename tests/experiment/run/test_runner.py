@@ -14,8 +14,8 @@ from small import declare, lines, python
 import otbench.transport.dense
 from otbench.errors import InputError, ResultsInUseError
 from otbench.experiment.declaration import load_experiment
+from otbench.experiment.run.filling import make_tasks
 from otbench.experiment.run.runner import Place, default_workers, missing_cells, run_experiment
-from otbench.experiment.run.tasks import make_tasks
 from otbench.report.markdown import write_tables
 from otbench.results.folder import load
 from otbench.results.store import Results

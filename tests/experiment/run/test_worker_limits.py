@@ -12,7 +12,7 @@ import otbench.experiment.run.workers as workers
 from otbench.errors import InputError, ResultsError
 from otbench.experiment.declaration import Block, _affordable, _cells
 from otbench.experiment.run.clusters import STARTS, visible_devices
-from otbench.experiment.run.tasks import make_tasks, share_out
+from otbench.experiment.run.filling import make_tasks, share_out
 from otbench.experiment.run.workers import Failure, _outcome, run_here, run_on
 
 
