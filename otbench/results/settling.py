@@ -1,11 +1,11 @@
 """Rows put into an experiment's order, wherever they lie, without ever holding more of them than one file has."""
 
 import json
-import mmap
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -62,26 +62,25 @@ def reasons_of_failures(files: Sequence[Path], scans: Sequence[Scan], order: Map
 
 
 @contextmanager
-def _opened(file: Path) -> Iterator["mmap.mmap | bytes"]:
-    """The text of a file as bytes that are read from the disk when they are asked for; that of a compressed one from a
-    file without a name beside it."""
+def _opened(file: Path) -> Iterator[BinaryIO]:
+    """A file from which any line can be read; of a compressed one its text, in a file without a name beside it. Nothing
+    is mapped into memory, where it would count as this process's own."""
+    if file.suffix != ".gz":
+        with file.open("rb") as handle:
+            yield handle
+        return
     unpacked = file.with_name(f".{file.name}.{os.getpid()}")
-    with file.open("rb") if file.suffix != ".gz" else unpacked.open("w+b") as handle:
-        if file.suffix == ".gz":
-            unpacked.unlink()
-            handle.write(unpacked_text(file))
-            handle.flush()
-        if handle.seek(0, os.SEEK_END) == 0:
-            yield b""
-            return
-        with mmap.mmap(handle.fileno(), 0, access=mmap.ACCESS_READ) as text:
-            yield text
+    with unpacked.open("w+b") as handle:
+        unpacked.unlink()
+        handle.write(unpacked_text(file))
+        handle.flush()
+        yield handle
 
 
 class _Lines:
     """Line k of all files, by its place among their bytes."""
 
-    def __init__(self, texts: "Sequence[mmap.mmap | bytes]", scans: Sequence[Scan], sizes: Places) -> None:
+    def __init__(self, texts: Sequence[BinaryIO], scans: Sequence[Scan], sizes: Places) -> None:
         self.texts, self.sizes = texts, sizes
         counts = [len(scan.keys) for scan in scans]
         self.file = np.repeat(np.arange(len(counts)), counts)
@@ -90,8 +89,9 @@ class _Lines:
         self.start = ends - (sizes + 1) - before[self.file]
 
     def __getitem__(self, k: int) -> bytes:
-        start = int(self.start[k])
-        return bytes(self.texts[self.file[k]][start : start + int(self.sizes[k])])
+        text = self.texts[self.file[k]]
+        text.seek(int(self.start[k]))
+        return bytes(text.read(int(self.sizes[k])))
 
 
 def _once(keys: Sequence[str], at: Places, lines: _Lines) -> NDArray[np.bool_]:
