@@ -34,8 +34,9 @@ def read_bytes(file: Path) -> bytes:
 
 def read_text(file: Path) -> str:
     """``read_bytes`` as text."""
+    data = read_bytes(file)
     try:
-        return read_bytes(file).decode()
+        return data.decode()
     except ValueError as error:
         raise _unreadable(file, error) from None
 
