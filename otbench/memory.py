@@ -80,3 +80,12 @@ def _resource_room() -> Iterator[int]:
         soft, _ = resource.getrlimit(limit)
         if soft != resource.RLIM_INFINITY and hasattr(taken, name):
             yield soft - getattr(taken, name)
+
+
+def processes_ended_for_memory() -> int | None:
+    """How many processes this system has ended for want of memory since it started; None where it does not tell."""
+    try:
+        lines = dict(line.split(" ", 1) for line in Path("/proc/vmstat").read_text().splitlines())
+        return int(lines["oom_kill"])
+    except (OSError, ValueError, KeyError):
+        return None

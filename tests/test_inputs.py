@@ -135,7 +135,7 @@ def test_weights_divided_by_their_sum_in_their_own_type_are_taken(kind: object, 
     assert abs(taken.sum() - 1) < 1e-12
 
 
-def test_weights_summed_one_by_one_in_float32_are_taken() -> None:
+def test_weights_summed_halved_in_float32_are_taken() -> None:
     w = np.random.default_rng(0).random(100_000).astype(np.float32)
     w /= np.add.accumulate(w)[-1]
     assert abs(w.sum(dtype=float) - 1) > 1e-9

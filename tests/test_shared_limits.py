@@ -22,7 +22,7 @@ from otbench.methods import WeightClip, method
 from otbench.problems import base, funnel_files, point_files, problem
 from otbench.problems.funnel_files import funnel_pairs
 from otbench.problems.point_files import fingerprint, read_points
-from otbench.results import store
+from otbench.results import lines as result_lines
 from otbench.results.store import Results
 from otbench.transport.exact_cache import exact_solution
 from otbench.types import SamplePair
@@ -95,7 +95,7 @@ def test_what_is_packed_is_held_to_the_same_limits(
     numbers = b"1.5,2.5\n" * 500
     (tmp_path / "x.csv.gz").write_bytes(gzip.compress(numbers))
     for module, name, size, read in (
-        (store, "RESULTS_BYTES", len(rows), lambda: len(Results(tmp_path).rows()) == 5),
+        (result_lines, "RESULTS_BYTES", len(rows), lambda: len(Results(tmp_path).rows()) == 5),
         (point_files, "POINTS_BYTES", len(numbers), lambda: np.shape(read_points(tmp_path / "x.csv.gz")) == (500, 2)),
     ):
         monkeypatch.setattr(module, name, size)
@@ -126,10 +126,11 @@ def test_points_beyond_four_gibibytes_are_not_read(tmp_path: Path) -> None:
     for read in (read_points, lambda file: fingerprint([file])):
         with pytest.raises(InputError, match="has 4096 MiB, at most 4096 are read"):
             read(file)
-    sparse(tmp_path / "key.npz", 2**32 + 1)
+    (tmp_path / "ke").mkdir()
+    sparse(tmp_path / "ke" / "key.npz", 2**32 + 1)
     pair = SamplePair([[0.0], [1.0]], [[0.25], [1.25]])
     assert exact_solution(pair, "key", tmp_path).w1 == 0.25
-    assert (tmp_path / "key.npz").stat().st_size < 2**16, "what cannot be read is made anew"
+    assert (tmp_path / "ke" / "key.npz").stat().st_size < 2**16, "what cannot be read is made anew"
 
 
 #: Types of weights, how many there are, and how far from 1 their sum may be: 1e-9, or two units of rounding of the

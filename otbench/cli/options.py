@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 RESULTS = Path("results")
 
-#: A results folder has one of these.
-ROWS_FILES = ("rows.jsonl", "rows.jsonl.gz", "measurements.jsonl", "measurements.jsonl.gz")
+#: A results folder has one of these, or several numbered files of rows.
+ROWS_FILES = ("rows.jsonl", "rows.jsonl.gz", "rows-*.jsonl*", "measurements.jsonl", "measurements.jsonl.gz")
 
 
 class Format(StrEnum):

@@ -97,9 +97,9 @@ def show(
 
 
 def print_headlines(
-    names: list[str], results: Path, format: Format | None = None, columns: list[str] | None = None, most: int = 10**9
+    names: list[str], results: Path, format: Format | None = None, columns: list[str] | None = None
 ) -> None:
-    """The headlines of results folders, at most ``most`` lines of each where they are drawn as tables."""
+    """The headlines of results folders."""
     from otbench.results.folder import Stored
     from otbench.results.store import Results
 
@@ -116,7 +116,7 @@ def print_headlines(
             print(f"{name}: {what}, which have no headline; see {stored.results.tables}",
                   file=None if format is None else sys.stderr)  # fmt: skip
         elif format is None:
-            _draw_headline(stored, columns or [], most)
+            draw_headline(stored, columns or [])
         else:
             found[name] = _headline(stored, columns or _default_columns(stored, format), intervals=True)
         warn_of_missing(stored)
@@ -154,8 +154,8 @@ def _default_columns(stored: "Stored", format: Format) -> list[str]:
     return [name for name in PAPER if stored.frame[name].notna().any()] if format is Format.LATEX else []
 
 
-def _draw_headline(stored: "Stored", columns: list[str], most: int) -> None:
-    """A title, the table, and what of it is not shown."""
+def draw_headline(stored: "Stored", columns: list[str], most: int = 10**9) -> None:
+    """A title, the table of at most ``most`` lines, and what of it is not shown."""
     from otbench.cli.drawn import draw
     from otbench.report.headline import constants, identity, labelled
     from otbench.results.tables.bracketed import is_interval

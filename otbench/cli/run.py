@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from otbench.cli.clean import clean
 from otbench.cli.estimate import estimate
 from otbench.cli.names import advise, list_
 from otbench.cli.options import RESULTS, PluginOption, ResultsOption, complete_experiment, many
-from otbench.cli.reading import check, print_headlines, show, tables
+from otbench.cli.reading import check, draw_headline, show, tables, warn_of_missing
 from otbench.cli.report import report
 from otbench.cli.results import compare, figures, merge, quotes
 from otbench.errors import InputError, OtbenchError
@@ -202,6 +203,7 @@ def _watched(name: str) -> "Iterator[Callable[[int, int, int], None]]":
 def _report(declared: "Experiment", folder: "Results", done: "Summary", scores: Path | None, command: str) -> None:
     """What a run came to: its tables written, its headline, its failures, and its exit status."""
     from otbench.report.markdown import write_tables
+    from otbench.results.folder import Stored
     from otbench.results.tables.published_scores import keep_scores
 
     if done.torn:
@@ -211,12 +213,14 @@ def _report(declared: "Experiment", folder: "Results", done: "Summary", scores: 
     if scores:
         keep_scores(folder.folder, scores)
         _say_what_was_not_published(declared)
-    changed = write_tables(folder, "csv")
+    stored = Stored(folder)
+    changed = write_tables(stored, "csv")
     print(f"{declared.name}: {done.now} cells run, {done.before} were done; {changed} tables changed")
     for bad, what in ((done.diverged, "diverged"), (done.refused, "refused")):
         if bad:
             print(f"{many(bad, 'cell')} {what}: see the status and reason columns")
-    print_headlines([declared.name], folder.folder.parent, most=LINES_SHOWN)
+    draw_headline(stored, [], LINES_SHOWN)
+    warn_of_missing(stored)
     for reason in done.failed[:FAILURES_SHOWN]:
         print(f"failed: {reason}", file=sys.stderr)
     if done.failed:
@@ -327,7 +331,7 @@ def _again(experiment: str, results: Path, pairs: Path | None, plugins: list[str
     return shlex.join(["otbench", "run", experiment, *where, *data, *own])
 
 
-for command in (tables, show, report, check, figures, quotes, estimate, advise):
+for command in (tables, show, report, check, figures, quotes, estimate, advise, clean):
     app.command()(command)
 app.command("list")(list_)
 app.command()(merge)

@@ -3,13 +3,14 @@
 import hashlib
 from dataclasses import dataclass
 from functools import cached_property
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, Self
 
 from pydantic import Field
 
 from otbench.files import dump
 from otbench.methods import Method
 from otbench.problems import Problem
+from otbench.results.schema import SCHEMA
 from otbench.results.store import Row, cell_key
 from otbench.spec import Scalar, Spec
 from otbench.types import SamplePair
@@ -80,6 +81,11 @@ class Cell:
         points = [self.problem.columns("problem"), self.sampling.columns("sampling"), self.seed]
         return hashlib.sha256(dump(points)).hexdigest()
 
+    def known_as(self, key: str, sample_key: str) -> Self:
+        """This cell, whose keys are known: they are not computed again."""
+        self.__dict__.update(key=key, sample_key=sample_key)
+        return self
+
     def sizes(self) -> tuple[int, int]:
         """The sizes n and m of the samples; InputError where the problem cannot give them, or the points held out."""
         sampling = self.sampling
@@ -101,3 +107,34 @@ class Cell:
         return self.problem.held_out(
             sampling.fresh, sampling.n, sampling.m, mode=sampling.mode, seed=self.seed
         )
+
+
+class CellMaker:
+    """Makes cells whose keys are known at once, of descriptions that are written as JSON once, and not once per cell.
+
+    The canonical JSON of a cell's columns has them in alphabetical order: those of the method, the problem and the
+    sampling, and the two seeds. It is put together from the JSON of each.
+    """
+
+    def __init__(self) -> None:
+        self.texts: dict[tuple[str, int], tuple[Spec, bytes]] = {}
+        self.samples: dict[tuple[int, int, int], str] = {}
+
+    def cell(self, problem: Problem, sampling: Sampling, method: Method, seed: int, training_seed: int) -> Cell:
+        """The cell of these, which must be the same objects wherever they are meant to be the same."""
+        columns = b",".join(
+            self._text(prefix, spec)[1:-1]
+            for prefix, spec in (("method", method), ("problem", problem), ("sampling", sampling))
+        )
+        text = b'[%d,{%b,"seed":%d,"training_seed":%d}]' % (SCHEMA, columns, seed, training_seed)
+        cell = Cell(problem, sampling, method, seed, training_seed)
+        of_sample = (id(problem), id(sampling), seed)
+        sample_key = self.samples.get(of_sample) or self.samples.setdefault(of_sample, cell.sample_key)
+        return cell.known_as(hashlib.sha256(text).hexdigest(), sample_key)
+
+    def _text(self, prefix: str, spec: Spec) -> bytes:
+        """A description's columns as canonical JSON; the description is kept, so that its id stays its own."""
+        known = self.texts.get((prefix, id(spec)))
+        if known is None:
+            known = self.texts[prefix, id(spec)] = spec, dump(spec.columns(prefix))
+        return known[1]

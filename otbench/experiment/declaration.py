@@ -4,13 +4,14 @@ import itertools
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Self, get_args
 
 from pydantic import Field, model_validator
 
 from otbench.errors import InputError, UnknownNameError
-from otbench.experiment.cell import Cell, Sampling
+from otbench.experiment.cell import Cell, CellMaker, Sampling
 from otbench.experiment.known import Known, known
 from otbench.experiment.locate import declaration_digest, find_experiment
 from otbench.experiment.plugin import Plugin
@@ -18,6 +19,7 @@ from otbench.experiment.promise import Promise
 from otbench.files import read_toml
 from otbench.methods import Method
 from otbench.problems import Problem
+from otbench.results.store import keys_digest
 from otbench.spec import Spec, is_sequence_field
 from otbench.studies.convergence import ConvergencePlan
 from otbench.studies.gan.plan import GeneratorPlan
@@ -26,8 +28,8 @@ from otbench.studies.plan import StudyPlan
 from otbench.studies.pricing import PricingPlan
 from otbench.studies.timing import TimingPlan
 
-#: More cells than this in one block are a slip of the keyboard.
-MAX_CELLS = 200_000
+#: More cells than this in an experiment are a slip of the keyboard: their rows would fill 8 GiB, a month of a cluster.
+MAX_CELLS = 2_000_000
 
 
 class Block(Spec):
@@ -96,6 +98,11 @@ class Experiment:
     cells: tuple[Cell, ...]
     plan: StudyPlan | None = None
 
+    @cached_property
+    def keys(self) -> str:
+        """The digest of the keys of all cells."""
+        return keys_digest(cell.key for cell in self.cells)
+
 
 def load_experiment(name_or_path: str, pairs: Path | None = None, plugins: Sequence[Plugin] = ()) -> Experiment:
     """The experiment of that name, or in that .toml file; ``pairs`` is the file for problems that take their pairs
@@ -112,7 +119,7 @@ def load_experiment(name_or_path: str, pairs: Path | None = None, plugins: Seque
         tables_of_problems = [table for block in declared.block for table in _tables(block.problem)]
         if pairs is not None and not any(_takes_pairs(table, there) for table in tables_of_problems):
             raise InputError("no problem here takes its pairs from a file; leave --pairs out")
-        cells = {cell.key: cell for block in declared.block for cell in _cells(block, str(file.parent), data, there)}
+        cells = {cell.key: cell for cell in _cells(declared.block, str(file.parent), data, there)}
         digest = declaration_digest(tables)
     except InputError as error:
         raise InputError(f"{file}: {error}") from None
@@ -120,15 +127,50 @@ def load_experiment(name_or_path: str, pairs: Path | None = None, plugins: Seque
     return Experiment(file.stem, declared.question, digest, agree, distinct, declared.plan)
 
 
-def _cells(block: Block, folder: str, pairs: str | None, there: Known) -> Iterator[Cell]:
-    problems = [p for table in _tables(block.problem) for p in _expand_problem(table, folder, pairs, there)]
-    samplings = [Sampling(**fields) for table in _tables(block.sampling) for fields in _axes(Sampling, table)]
-    methods = [m for table in _tables(block.method) for m in _expand_method(table, there)]
-    trainings = block.training_seeds
-    _affordable(len(problems) * len(samplings) * len(methods) * len(block.seeds) * len(trainings or [0]))
-    for problem, sampling, seed, method in itertools.product(problems, samplings, block.seeds, methods):
-        for training_seed in trainings if trainings and method.chance else [seed]:
-            yield Cell(problem, sampling, method.at(problem.dim), seed, training_seed)
+def _cells(blocks: Sequence[Block], folder: str, pairs: str | None, there: Known) -> Iterator[Cell]:
+    """The cells of all blocks, in their order; InputError before the first where they are too many."""
+    axes = [_Axes.of(block, folder, pairs, there) for block in blocks]
+    size = sum(each.size() for each in axes)
+    if size > MAX_CELLS:
+        raise InputError(f"an experiment of {size} cells is more than the {MAX_CELLS} allowed; split it into several")
+    maker = CellMaker()
+    for each in axes:
+        yield from each.cells(maker)
+
+
+@dataclass(frozen=True)
+class _Axes:
+    """The values along each axis of a block."""
+
+    problems: list[Problem]
+    samplings: list[Sampling]
+    methods: list[Method]
+    seeds: list[int]
+    training_seeds: list[int] | None
+
+    @classmethod
+    def of(cls, block: Block, folder: str, pairs: str | None, there: Known) -> Self:
+        """The axes of a block, each expanded."""
+        return cls(
+            [p for table in _tables(block.problem) for p in _expand_problem(table, folder, pairs, there)],
+            [Sampling(**fields) for table in _tables(block.sampling) for fields in _axes(Sampling, table)],
+            [m for table in _tables(block.method) for m in _expand_method(table, there)],
+            block.seeds,
+            block.training_seeds,
+        )
+
+    def size(self) -> int:
+        """How many cells the full product has."""
+        samples = len(self.problems) * len(self.samplings) * len(self.seeds)
+        return samples * len(self.methods) * len(self.training_seeds or [0])
+
+    def cells(self, maker: CellMaker) -> Iterator[Cell]:
+        """The cells of the product; those of methods without chance once per sample."""
+        placed = {problem.dim: [method.at(problem.dim) for method in self.methods] for problem in self.problems}
+        for problem, sampling, seed in itertools.product(self.problems, self.samplings, self.seeds):
+            for method in placed[problem.dim]:
+                for training_seed in self.training_seeds if self.training_seeds and method.chance else [seed]:
+                    yield maker.cell(problem, sampling, method, seed, training_seed)
 
 
 def _takes_pairs(table: Mapping[str, Any], there: Known) -> bool:
@@ -184,7 +226,7 @@ def _axes(described: type[Spec], table: Mapping[str, Any]) -> Iterator[dict[str,
 
 def _affordable(size: int) -> None:
     if size > MAX_CELLS:
-        raise InputError(f"a block of {size} cells is more than the {MAX_CELLS} allowed; split the experiment")
+        raise InputError(f"a table of {size} entries is more than the {MAX_CELLS} cells allowed; split the experiment")
 
 
 def _tables(value: dict[str, Any] | list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -7,9 +7,10 @@ from typing import Any
 
 from otbench.errors import InputError, ResultsError
 from otbench.files import dump, write_atomically
+from otbench.results.lines import Row, append_lines
 from otbench.results.rounding import differences, round_alike
 from otbench.results.seal import seal
-from otbench.results.store import Results, Row, append_lines
+from otbench.results.store import Results
 from otbench.spec import Scalar
 
 

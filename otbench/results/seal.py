@@ -27,7 +27,9 @@ def seal_holds(results: Results) -> bool | None:
 
 
 def _lines(results: Results) -> str:
-    files = (results.rows_file, results.packed_file, results.measurements_file, results.packed_measurements)
+    alone = (results.rows_file, results.packed_file)
+    several = [file for file in results.row_files() if file not in alone]
+    files = (*alone, *several, results.measurements_file, results.packed_measurements)
     return "".join(f"{_checksum(file)}  {file.name}\n" for file in files if file.is_file())
 
 

@@ -1,23 +1,33 @@
 """What is stored of an experiment: one flat JSON line per cell, appended as cells finish and never changed after."""
 
-import errno
 import gzip
 import hashlib
-import json
-import os
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from os import PathLike
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
-from pydantic import TypeAdapter, ValidationError
 
 from otbench.errors import InputError, ResultsError, ResultsInUseError
-from otbench.files import RESULTS_BYTES, dump, read_bounded, unpacked, write_atomically
+from otbench.files import dump, write_atomically
+from otbench.results.lines import Row as Row
+from otbench.results.lines import (
+    append_text,
+    cut_torn,
+    force,
+    loads,
+    parse,
+    read_text,
+    text_of,
+    validate,
+    whole_lines,
+)
 from otbench.results.schema import MEASUREMENTS, ROWS, SCHEMA, TIMINGS, schemas_of
-from otbench.spec import Scalar, first_complaint
+from otbench.results.settling import reasons_of_failures, settle_rows
+from otbench.results.shards import Scan, append_rows, key_of, rewrite, row_files, scan
+from otbench.spec import Scalar
 
 #: Bytes of rows above which they are compressed at the end of a run.
 COMPRESS_ABOVE = 5_000_000
@@ -25,12 +35,10 @@ COMPRESS_ABOVE = 5_000_000
 #: The two seeds of a cell: of its points, and of its critic's first weights and minibatches.
 SEEDS = ("seed", "training_seed")
 
-Row = dict[str, Scalar]
-
 
 class Results:
-    """The files of a results folder: rows.jsonl or rows.jsonl.gz, timing.jsonl, meta.json and tables/ of a matrix of
-    cells, measurements.jsonl, meta.json and tables/ of a study."""
+    """The files of a results folder: rows.jsonl, or those that ``shards`` tells of, timing.jsonl, meta.json and tables/
+    of a matrix of cells, measurements.jsonl, meta.json and tables/ of a study."""
 
     def __init__(self, folder: str | Path) -> None:
         if not isinstance(folder, str | PathLike):
@@ -39,9 +47,12 @@ class Results:
         self.rows_file, self.packed_file = self.folder / "rows.jsonl", self.folder / "rows.jsonl.gz"
         self.timing_file, self.meta_file = self.folder / "timing.jsonl", self.folder / "meta.json"
         self.stale_file = self.folder / "stale.jsonl"
+        self.again_file = self.folder / "again.jsonl"
         self.measurements_file = self.folder / "measurements.jsonl"
         self.packed_measurements = self.folder / "measurements.jsonl.gz"
         self.tables = self.folder / "tables"
+        self._scans: dict[Path, tuple[tuple[int, ...], Scan]] = {}
+        self._loose: set[Path] = set()
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -78,28 +89,51 @@ class Results:
 
     def rows_so_far(self) -> list[Row]:
         """``rows``, but [] where there are none yet."""
-        packed, loose = (_parse(file, _read_text(file)) for file in (self.packed_file, self.rows_file))
-        if packed and loose:  # a run killed between writing one file and removing the other left rows in both
-            there = {dump(row) for row in packed}
-            loose = [row for row in loose if dump(row) not in there]
-        rows = packed + loose
-        _validate(ROWS, rows, self.folder)
-        return rows
+        while True:
+            files = self.row_files()
+            try:
+                rows = self._rows_of(files)
+            except FileNotFoundError:  # a run that goes on gave the file another name
+                continue
+            if self.row_files() == files:
+                return rows
+
+    def _rows_of(self, files: Sequence[Path]) -> list[Row]:
+        """The rows in these files; one that stands in two of them, as where packing was interrupted, once. Rows that
+        were done again and are not yet in their place stand in it."""
+        again = {row["key"]: row for row in parse(self.again_file)}
+        rows: list[Row] = []
+        keys: set[Scalar] = set()
+        for file in files:
+            found = parse(file)
+            validate(ROWS, found, self.folder)
+            found = [again.get(row["key"], row) for row in found] if again else found
+            here = {row["key"] for row in found}
+            if common := keys & here:
+                there = {dump(row) for row in rows if row["key"] in common}
+                found = [row for row in found if dump(row) not in there]
+            keys |= here
+            rows += found
+        return rows + [row for key, row in again.items() if key not in keys]
+
+    def row_files(self) -> list[Path]:
+        """The files of rows there are, in the order in which they are read."""
+        return row_files(self.folder)
 
     def timings(self) -> list[Row]:
         """The timing lines, [] where none were kept."""
-        lines = _parse(self.timing_file, _read_text(self.timing_file))
-        _validate(TIMINGS, lines, self.timing_file)
+        lines = parse(self.timing_file)
+        validate(TIMINGS, lines, self.timing_file)
         return lines
 
     def measurements(self) -> list[Row]:
         """The records of a study, [] where there are none."""
         files = (self.packed_measurements, self.measurements_file)
-        packed, loose = (_parse(file, _read_text(file), schemas_of) for file in files)
+        packed, loose = (parse(file, schemas_of) for file in files)
         if packed and loose:  # as of rows: what a killed run left in both files is there once
             there = {dump(line) for line in packed}
             loose = [line for line in loose if dump(line) not in there]
-        _validate(MEASUREMENTS, packed + loose, self.measurements_file)
+        validate(MEASUREMENTS, packed + loose, self.measurements_file)
         return packed + loose
 
     def keep_measurements(self, keys: list[str]) -> None:
@@ -108,7 +142,7 @@ class Results:
         lines, place = self.measurements(), {key: k for k, key in enumerate(keys)}
         kept = {str(line["key"]): line for line in lines if line["key"] in place}
         ordered = sorted(kept.values(), key=lambda line: place[str(line["key"])])
-        text = _text(ordered)
+        text = text_of(ordered)
         large = len(text) > COMPRESS_ABOVE
         files = (self.measurements_file, self.packed_measurements)
         if ordered != lines or (ordered and (files[not large].is_file() or not files[large].is_file())):
@@ -120,7 +154,7 @@ class Results:
         if not self.meta_file.is_file():
             return {}
         try:
-            meta = _loads(_read_text(self.meta_file))
+            meta = loads(read_text(self.meta_file))
         except (ValueError, RecursionError) as error:
             raise ResultsError(f"{self.meta_file} is not JSON ({error}); restore it or run again") from None
         if not isinstance(meta, dict):
@@ -128,104 +162,122 @@ class Results:
         return meta
 
     def mend(self) -> bool:
-        """Cut torn last lines off, and say whether there were any; to be called only while the folder is locked.
-
-        Rows that stand in both files, as where packing was interrupted, are then in the packed one alone.
-        """
-        torn = False
-        for file in (self.rows_file, self.timing_file, self.measurements_file):
-            if not file.is_file():
-                continue
-            data = file.read_bytes()
-            whole = data.rfind(b"\n") + 1
-            if whole < len(data):
-                torn = True
-                with file.open("r+b") as handle:
-                    handle.truncate(whole)
-        if self.packed_file.is_file() and self.rows_file.is_file():
-            packed = {dump(row) for row in _parse(self.packed_file, _read_text(self.packed_file))}
-            self._change(self.rows_file, lambda row: None if dump(row) in packed else row)
-        return torn
+        """Cut torn last lines off, put rows that were done again into their place, and say whether a line was torn; to
+        be called only while the folder is locked."""
+        plain = [file for file in self.row_files() if file.suffix == ".jsonl"]
+        files = [*plain, self.timing_file, self.measurements_file, self.again_file]
+        torn = [cut_torn(file) for file in files]
+        self._replace_again()
+        return any(torn)
 
     def append(self, rows: Iterable[Mapping[str, Scalar]], timings: Iterable[Mapping[str, Scalar]]) -> None:
-        """Add lines, each in one write, and force them to the disk; timings first, so that every row has its timing."""
-        for file, lines in ((self.timing_file, timings), (self.rows_file, rows)):
-            append_lines(file, lines)
+        """Add lines and force them to the disk; timings first, so that every row has its timing."""
+        self._write(rows, timings)
+        self.force()
 
-    def put(self, rows: Sequence[Row], timings: Sequence[Row], again: Collection[str] = ()) -> None:
-        """``append`` rows, but put those whose keys are among ``again`` in place of the old ones, where there are any.
+    def put(
+        self, rows: Sequence[Row], timings: Sequence[Row], again: Collection[str] = (), *, forced: bool = True
+    ) -> None:
+        """``append`` rows, but those whose keys are among ``again`` stand in the place of the old ones from then on.
 
-        A row is replaced in the file in which it is, in one rename per file, so that no reader finds both or neither.
+        They are kept in a file of their own until ``settle`` or ``mend`` writes them where the old ones were, once for
+        all of them. Where they are not ``forced`` to the disk a process that is killed loses nothing, and a power cut
+        what came after the last call of ``force``.
         """
-        old = {row["key"] for row in self.rows_so_far()}.intersection(again) if again else set()
-        new = {row["key"]: row for row in rows if row["key"] in old}
-        self.append([row for row in rows if row["key"] not in new], timings)
-        if new:
-            for file in (self.packed_file, self.rows_file):
-                self._change(file, lambda row: new.get(row["key"], row))
+        anew = [row for row in rows if row["key"] in again]
+        if anew:
+            append_text(self.again_file, text_of(anew))
+            self._loose.add(self.again_file)
+        self._write([row for row in rows if row["key"] not in again] if anew else rows, timings)
+        if forced:
+            self.force()
+
+    def _write(self, rows: Iterable[Mapping[str, Scalar]], timings: Iterable[Mapping[str, Scalar]]) -> None:
+        append_text(self.timing_file, text_of(timings))
+        append_rows(self.rows_file, rows)
+        self._loose |= {self.timing_file, self.rows_file}
+
+    def force(self) -> None:
+        """Force to the disk what was written and is not there yet."""
+        for file in (self.timing_file, self.rows_file, self.again_file):
+            if file in self._loose and file.is_file():
+                force(file)
+        self._loose.clear()
+
+    def _replace_again(self) -> None:
+        """Put the rows that were done again into the place of the old ones, wherever they are."""
+        again = {key_of(line): line for line in whole_lines(self.again_file)}
+        if again:
+            there: set[str] = set()
+            for file in self.row_files():
+                keys = again.keys() & set(self._scan(file, checked=False).keys)
+                there |= keys
+                if keys:
+                    rewrite(file, lambda line: again.get(key_of(line), line))
+            if others := [line for key, line in again.items() if key not in there]:
+                append_text(self.rows_file, b"".join(line + b"\n" for line in others))
+                force(self.rows_file)
+        self.again_file.unlink(missing_ok=True)
+
+    def statuses(self) -> dict[str, str]:
+        """The status of every row by its key; every row is validated, once while its file is as it is."""
+        found: dict[str, str] = {}
+        for file in [*self.row_files(), *[self.again_file] * self.again_file.is_file()]:
+            seen = self._scan(file, checked=True)
+            found.update(zip(seen.keys, seen.statuses, strict=True))
+        return found
 
     def known_keys(self) -> set[str]:
         """The keys of all rows, those that were set aside included."""
-        return {str(row["key"]) for row in [*self.rows_so_far(), *self._stale()]}
+        return {*self.statuses(), *self._stale()}
+
+    def _scan(self, file: Path, checked: bool) -> Scan:
+        """What is in a file of rows, looked through once while it is as it is."""
+        state = file.stat()
+        known = (state.st_ino, state.st_size, state.st_mtime_ns)
+        if file not in self._scans or self._scans[file][0] != known:
+            self._scans[file] = known, scan(file, checked)
+        return self._scans[file][1]
 
     def sort_out(self, keys: set[str]) -> int:
         """Set rows of cells that are not in ``keys`` aside in stale.jsonl, take back from there those that are, and
         return how many were set aside."""
-        rows, stale = self.rows_so_far(), self._stale()
-        there = {row["key"] for row in rows}
-        back = list({row["key"]: row for row in stale if row["key"] in keys - there}.values())
-        out = [row for row in rows if row["key"] not in keys]
-        aside = {row["key"]: row for row in [*stale, *out]}
+        stale, there = self._stale(), self.statuses().keys()
+        out = [file for file in self.row_files() if not keys.issuperset(self._scan(file, checked=False).keys)]
+        lines = [line for file in out for line in whole_lines(file) if key_of(line) not in keys]
+        aside = stale | {key_of(line): line for line in lines}
         # a row leaves a file only when it is in the other, so that none is lost wherever this is interrupted
-        if out:
-            write_atomically(self.stale_file, _text(aside.values()))
-            for file in (self.packed_file, self.rows_file):
-                self._change(file, lambda row: row if row["key"] in keys else None)
-        if back:
-            append_lines(self.rows_file, back)
-        kept = [row for key, row in aside.items() if key not in keys]
-        if kept != stale:
-            write_atomically(self.stale_file, _text(kept))
-        return len(out)
+        if lines:
+            self._keep_stale(aside.values())
+            for file in out:
+                rewrite(file, lambda line: line if key_of(line) in keys else None)
+        if back := [line for key, line in stale.items() if key in keys and key not in there]:
+            append_text(self.rows_file, b"".join(line + b"\n" for line in back))
+            force(self.rows_file)
+        kept = [line for key, line in aside.items() if key not in keys]
+        if kept != whole_lines(self.stale_file):
+            self._keep_stale(kept)
+        return len(lines)
 
-    def _stale(self) -> list[Row]:
-        rows = _parse(self.stale_file, _read_text(self.stale_file))
-        _validate(ROWS, rows, self.stale_file)
-        return rows
+    def _stale(self) -> dict[str, bytes]:
+        """The rows that were set aside, by their keys, the last of each."""
+        validate(ROWS, parse(self.stale_file), self.stale_file)
+        return {key_of(line): line for line in whole_lines(self.stale_file)}
 
-    def settle(self, order: list[str]) -> tuple[str, ...]:
-        """Put the rows of a finished run into the experiment's order, compressed where they are many, and return why
-        cells failed. Files that are so already are not touched."""
-        rows, place = self.rows_so_far(), {key: k for k, key in enumerate(order)}
-        ordered = sorted(rows, key=lambda row: place[str(row["key"])])
-        both = self.packed_file.is_file() and self.rows_file.is_file()
-        if ordered != rows or both or (rows and self.rows_file.is_file() and len(_text(rows)) > COMPRESS_ABOVE):
-            self._replace(ordered)
-        return tuple(str(row["reason"]) for row in ordered if row["status"] == "failed")
+    def _keep_stale(self, lines: Iterable[bytes]) -> None:
+        write_atomically(self.stale_file, b"".join(line + b"\n" for line in lines))
 
-    def _replace(self, rows: list[Row]) -> None:
-        """Write all rows there are into the file that fits their size. Readers find a row once also while it is in both
-        files, as it is the same in both."""
-        text = _text(rows)
-        if len(text) > COMPRESS_ABOVE:
-            write_atomically(self.packed_file, gzip.compress(text, mtime=0))
-            self.rows_file.unlink(missing_ok=True)
-        else:
-            write_atomically(self.rows_file, text)
-            self.packed_file.unlink(missing_ok=True)
-
-    def _change(self, file: Path, change: Callable[[Row], Row | None]) -> None:
-        """Put ``change(row)`` in place of every row of one file, or leave the row out where it is None."""
-        rows = _parse(file, _read_text(file))
-        changed = [new for row in rows if (new := change(row)) is not None]
-        if changed != rows:
-            text = _text(changed)
-            write_atomically(file, gzip.compress(text, mtime=0) if file == self.packed_file else text)
-
-
-def _text(rows: Iterable[Row]) -> bytes:
-    """Rows as lines."""
-    return b"".join(dump(row) + b"\n" for row in rows)
+    def settle(self, order: Sequence[str]) -> tuple[str, ...]:
+        """Put the rows of a finished run into the experiment's order, compressed and in several files where they are
+        many, and return why cells failed. Files that are so already are not touched."""
+        self._replace_again()
+        place = {key: k for k, key in enumerate(order)}
+        files = self.row_files()
+        scans = [self._scan(file, checked=False) for file in files]
+        reasons = reasons_of_failures(files, scans, place)
+        settle_rows(self.folder, files, scans, place, COMPRESS_ABOVE)
+        self._scans.clear()
+        return reasons
 
 
 def is_cell_column(name: str) -> bool:
@@ -242,83 +294,3 @@ def cell_key(columns: Mapping[str, Scalar]) -> str:
 def keys_digest(keys: Iterable[str]) -> str:
     """SHA-256 over the sorted keys: two sets of rows are of the same cells where these agree."""
     return hashlib.sha256("".join(sorted(keys)).encode()).hexdigest()
-
-
-def append_lines(file: Path, lines: Iterable[Mapping[str, Scalar]]) -> None:
-    """Append JSON lines, with one write per line, and force them to the disk.
-
-    Raises:
-        ResultsError: the file cannot be written; what was there before is left as it was.
-    """
-    try:
-        with file.open("ab", buffering=0) as handle:
-            end = handle.seek(0, os.SEEK_END)
-            try:
-                for line in lines:
-                    data = dump(line) + b"\n"
-                    if handle.write(data) < len(data):  # a disk that fills up takes a part and raises nothing
-                        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-                    end += len(data)
-                os.fsync(handle.fileno())
-            except OSError:
-                handle.truncate(end)
-                raise
-    except OSError as error:
-        raise ResultsError(
-            f"{file} cannot be written: {error.strerror}; the rows before are kept, the same command goes on from there"
-        ) from None
-
-
-def _read_text(file: Path) -> str:
-    if not file.is_file():
-        return ""
-    data = read_bounded(file, RESULTS_BYTES)
-    try:
-        return (unpacked(data, RESULTS_BYTES) if file.suffix == ".gz" else data).decode()
-    except ValueError as error:
-        raise ResultsError(f"{file} cannot be read: {error}; restore it from a backup") from None
-
-
-def _loads(text: str) -> Any:
-    """The value of JSON that can be written again; ValueError for half a character, RecursionError for deep nesting."""
-    value = json.loads(text)
-    if "\\u" in text:
-        json.dumps(value, ensure_ascii=False).encode()
-    return value
-
-
-def _validate(adapter: TypeAdapter[Any], rows: list[Row], where: Path) -> None:
-    try:
-        adapter.validate_python(rows)
-    except ValidationError as error:
-        number, *_ = error.errors()[0]["loc"]
-        key = rows[int(number)].get("key", "no key")
-        raise ResultsError(f"{where}: row {key} is damaged: {first_complaint(error, skip=1)}") from None
-
-
-def _schema_of_rows(kind: object) -> tuple[int, ...]:
-    return (SCHEMA,)
-
-
-def _parse(file: Path, text: str, schemas: Callable[[object], tuple[int, ...]] = _schema_of_rows) -> list[Row]:
-    """The whole lines of a file; ``schemas`` gives the versions that are read of a line of a kind."""
-    *lines, torn = text.split("\n") if text else [""]
-    del torn  # what follows the last newline is nothing, or half a line of a run that was killed
-    rows = []
-    for number, line in enumerate(lines, start=1):
-        try:
-            row = _loads(line)
-        except (ValueError, RecursionError):
-            row = None
-        if not isinstance(row, dict):
-            raise ResultsError(
-                f"{file}, line {number}, is not a row: restore it from a backup, "
-                "or delete the line to have it recomputed"
-            )
-        if row.get("schema") not in (read := schemas(row.get("kind"))):
-            raise ResultsError(
-                f"{file}, line {number}, has schema {row.get('schema')!r}, this otbench reads {read[-1]}: "
-                "use the version that wrote it, or run again into another folder"
-            )
-        rows.append(row)
-    return rows

@@ -5,6 +5,7 @@ import math
 import os
 import zipfile
 import zlib
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -19,6 +20,9 @@ from otbench.types import ExactSolution, Plan, SamplePair
 #: 64 n bytes: room for 60 of 500 000 points, or 60 000 of 500.
 MOST_BYTES = 2 * 2**30
 
+#: The part of that room after which a process looks again how much is taken.
+SHARE = 64
+
 #: The arrays of a stored solution.
 PARTS = ("u", "v", "mass", "rows", "cols", "w1")
 
@@ -32,7 +36,7 @@ UNREADABLE = (
 def exact_solution(
     pair: SamplePair, key: str, folder: Path, time_limit: float | None = None, device: str = "cpu"
 ) -> ExactSolution:
-    """The certified solution of ``pair``, read from ``folder``/``key``.npz where that still proves it.
+    """The certified solution of ``pair``, read from a file below ``folder`` where that still proves it.
 
     A stored solution is believed only for its proof: where a file is stale or damaged, the sample is solved again and
     the file replaced. With a ``time_limit`` in seconds the solution may be an interval. It is stored as well, so that
@@ -42,8 +46,8 @@ def exact_solution(
     Raises:
         UncertifiedError: as ``solve_exact``; without a time limit also where the solver gives up for memory.
     """
-    file = folder / f"{key}.npz"
-    stored = _load(file)
+    file = solution_file(folder, key)
+    stored = _load(file) or _load(folder / file.name)  # all lay in one folder once
     if (
         stored is not None
         and (len(stored.u), len(stored.v)) == (len(pair.x), len(pair.y))
@@ -57,9 +61,48 @@ def exact_solution(
     if time_limit is None:
         refuse_interval(solution)
     with suppress(OSError):  # a full disk, a node that cannot write there: kept for speed, not for the result
-        write_atomically(file, _dump(solution))
-        _make_room(folder)
+        _keep(folder, file, _dump(solution))
     return solution if solution.is_exact else verify_pair(solution, pair, device)
+
+
+def solution_file(folder: Path, key: str) -> Path:
+    """Where below ``folder`` a sample's solution is kept: those of a million samples lie in 256 folders."""
+    return folder / key[:2] / f"{key}.npz"
+
+
+def own_folder() -> Path:
+    """The folder of this machine in which otbench keeps what it need not do again: $OTBENCH_CACHE, or the user's own
+    folder for such things."""
+    chosen = os.environ.get("OTBENCH_CACHE")
+    return Path(chosen) if chosen else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "otbench"
+
+
+def solution_files(folder: Path) -> Iterator[tuple[int, int, str]]:
+    """When each stored solution below ``folder`` was written, its bytes, and its path; others may remove some
+    meanwhile."""
+    beside = list(os.scandir(folder))
+    below = [entry for place in beside if place.is_dir() for entry in os.scandir(place.path)]
+    for entry in [*beside, *below]:
+        with suppress(FileNotFoundError):
+            if entry.name.endswith(".npz"):
+                yield entry.stat().st_mtime_ns, entry.stat().st_size, entry.path
+
+
+#: The bytes that this process has added to each folder since it last looked how much is taken there.
+ADDED: dict[Path, int] = {}
+
+
+def _keep(folder: Path, file: Path, data: bytes) -> None:
+    """Store a solution, and remove the oldest while all together take more than ``MOST_BYTES``.
+
+    All of them are looked through at the first solution that a process stores, and then once for every
+    1/SHARE of the room that it adds: several workers may together be above by as many shares.
+    """
+    write_atomically(file, data)
+    ADDED[folder] = ADDED.get(folder, MOST_BYTES) + len(data)
+    if ADDED[folder] > MOST_BYTES // SHARE:
+        _make_room(folder)
+        ADDED[folder] = 0
 
 
 def _make_room(folder: Path) -> None:
@@ -68,13 +111,9 @@ def _make_room(folder: Path) -> None:
     Other workers may read and remove at the same time: a file that is gone was removed, and one that was being read is
     solved again, as any that cannot be read.
     """
-    files = []
-    for entry in os.scandir(folder):
-        with suppress(FileNotFoundError):
-            if entry.name.endswith(".npz"):
-                files.append((entry.stat().st_mtime_ns, entry.stat().st_size, entry.path))
+    files = sorted(solution_files(folder))
     taken = sum(size for _, size, _ in files)
-    for _, size, path in sorted(files):
+    for _, size, path in files:
         if taken <= MOST_BYTES:
             break
         with suppress(FileNotFoundError):

@@ -14,8 +14,9 @@ import otbench
 import otbench.results.store
 from otbench.errors import InputError, ResultsError, ResultsInUseError
 from otbench.files import dump, write_atomically
+from otbench.results.lines import append_lines
 from otbench.results.schema import RowColumns
-from otbench.results.store import Results, append_lines, keys_digest
+from otbench.results.store import Results, keys_digest
 
 
 @pytest.fixture

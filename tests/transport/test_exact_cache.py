@@ -24,6 +24,10 @@ def folder(tmp_path):
     return tmp_path
 
 
+def place(folder, key="key"):
+    return exact_cache.solution_file(folder, key)
+
+
 def same(one, other):
     parts = [(s.u, s.v, s.plan.rows, s.plan.cols, s.plan.mass) for s in (one, other)]
     return one.w1 == other.w1 and all(map(np.array_equal, *parts))
@@ -31,7 +35,7 @@ def same(one, other):
 
 def believes(folder, pair=None):
     """Whether the stored file was left as it is; the value must be right either way."""
-    file, pair = folder / "key.npz", pair or a_pair()
+    file, pair = place(folder), pair or a_pair()
     before = file.stat().st_mtime_ns, file.stat().st_ino
     assert same(exact_solution(pair, "key", folder), solve_exact(pair.x, pair.y, pair.a, pair.b))
     return before == (file.stat().st_mtime_ns, file.stat().st_ino)
@@ -45,7 +49,7 @@ def test_a_stored_solution_is_proved_again_without_solving(tmp_path, monkeypatch
     assert same(exact_solution(pair, "key", tmp_path), first)
     with pytest.raises(UncertifiedError):
         exact_solution(pair, "another key", tmp_path)
-    assert [file.name for file in tmp_path.glob("*.npz")] == ["key.npz"]
+    assert [file.name for file in tmp_path.glob("*/*.npz")] == ["key.npz"]
 
 
 def test_a_stored_solution_of_the_same_sample_is_left_as_it_is(folder):
@@ -55,7 +59,7 @@ def test_a_stored_solution_of_the_same_sample_is_left_as_it_is(folder):
 def test_the_folder_of_a_first_solution_is_made(tmp_path):
     pair = a_pair()
     exact_solution(pair, "key", tmp_path / "of" / "solutions")
-    assert (tmp_path / "of" / "solutions" / "key.npz").is_file()
+    assert place(tmp_path / "of" / "solutions").is_file()
 
 
 @pytest.mark.parametrize("pair", [a_pair(seed=5), a_pair(4, 3), a_pair(5, 4)])
@@ -66,7 +70,7 @@ def test_a_solution_of_another_sample_is_solved_again_and_replaced(folder, pair)
 
 @pytest.mark.parametrize("kept", [0, 1, 100, 0.5, 0.99])
 def test_a_truncated_file_is_solved_again_and_replaced(folder, kept):
-    file = folder / "key.npz"
+    file = place(folder)
     whole = file.read_bytes()
     file.write_bytes(whole[: kept if isinstance(kept, int) else int(kept * len(whole))])
     assert not believes(folder)
@@ -75,7 +79,7 @@ def test_a_truncated_file_is_solved_again_and_replaced(folder, kept):
 
 @pytest.mark.parametrize("content", [b"not an archive", b"PK\x03\x04 nor this", b"\x80\x04N."])
 def test_a_file_of_another_kind_is_solved_again_and_replaced(folder, content):
-    (folder / "key.npz").write_bytes(content)
+    (place(folder)).write_bytes(content)
     assert not believes(folder)
     assert believes(folder)
 
@@ -83,7 +87,7 @@ def test_a_file_of_another_kind_is_solved_again_and_replaced(folder, content):
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize("mask", [0x01, 0xFF])
 def test_no_damaged_byte_breaks_the_store_or_changes_a_value(folder, mask):
-    pair, file = a_pair(), folder / "key.npz"
+    pair, file = a_pair(), place(folder)
     whole, expected = file.read_bytes(), solve_exact(pair.x, pair.y).w1
     raised = {}
     directory = whole.index(b"PK\x01\x02")  # most of what zip readers act on
@@ -97,8 +101,8 @@ def test_no_damaged_byte_breaks_the_store_or_changes_a_value(folder, mask):
 
 
 def tamper(folder, **parts):
-    with np.load(folder / "key.npz") as stored:
-        np.savez(folder / "key.npz", **{**stored, **parts})
+    with np.load(place(folder)) as stored:
+        np.savez(place(folder), **{**stored, **parts})
 
 
 @pytest.mark.parametrize(
@@ -140,16 +144,17 @@ def test_stored_solutions_take_a_bounded_room_and_the_oldest_go_first(tmp_path, 
     pairs = {f"key{k}": a_pair(20, 20, seed=k) for k in range(5)}
     for k, (key, pair) in enumerate(pairs.items()):
         exact_solution(pair, key, tmp_path)
-        os.utime(tmp_path / f"{key}.npz", (k, k))
-    size = (tmp_path / "key0.npz").stat().st_size
+        os.utime(place(tmp_path, key), (k, k))
+    size = place(tmp_path, "key0").stat().st_size
     (tmp_path / "notes.txt").write_bytes(bytes(100 * size))  # what is none of ours neither counts nor goes
     monkeypatch.setattr(exact_cache, "MOST_BYTES", 3 * size + size // 2)
     exact_solution(a_pair(20, 20, seed=9), "another", tmp_path)
-    assert sorted(file.name for file in tmp_path.iterdir()) == ["another.npz", "key3.npz", "key4.npz", "notes.txt"]
+    assert sorted(file.name for file in tmp_path.glob("*/*")) == ["another.npz", "key3.npz", "key4.npz"]
+    assert (tmp_path / "notes.txt").is_file()
     monkeypatch.setattr(exact_cache, "MOST_BYTES", size // 2)
     last = a_pair(20, 20, seed=8)
     assert exact_solution(last, "one more", tmp_path).w1 == pytest.approx(solve_exact(last.x, last.y).w1, rel=1e-14)
-    assert [file.name for file in tmp_path.glob("*.npz")] == []
+    assert [file.name for file in tmp_path.glob("*/*.npz")] == []
 
 
 def test_a_solution_that_another_worker_removes_meanwhile_does_no_harm(tmp_path, monkeypatch):
@@ -158,12 +163,39 @@ def test_a_solution_that_another_worker_removes_meanwhile_does_no_harm(tmp_path,
 
     def gone(folder):
         found = list(real(folder))
-        (tmp_path / "key.npz").unlink(missing_ok=True)
+        place(tmp_path).unlink(missing_ok=True)
         return found
 
     monkeypatch.setattr(exact_cache.os, "scandir", gone)
     monkeypatch.setattr(exact_cache, "MOST_BYTES", 0)
     assert exact_solution(a_pair(seed=5), "other", tmp_path).is_exact
+
+
+def test_a_solution_that_lies_where_all_lay_once_is_found_and_counts(tmp_path, monkeypatch):
+    exact_solution(a_pair(), "key", tmp_path)
+    old = tmp_path / "key.npz"
+    place(tmp_path).rename(old)
+    monkeypatch.setattr(exact_cache, "solve_pair", None)
+    assert same(exact_solution(a_pair(), "key", tmp_path), solve_exact(a_pair().x, a_pair().y))
+    assert [path for *_, path in exact_cache.solution_files(tmp_path)] == [str(old)]
+
+
+def test_not_every_solution_looks_through_all_of_them(tmp_path, monkeypatch):
+    looks = []
+    real = os.scandir
+    monkeypatch.setattr(exact_cache.os, "scandir", lambda folder: looks.append(folder) or real(folder))
+    for k in range(6):
+        exact_solution(a_pair(seed=k), f"{k}{k} key", tmp_path)
+    assert len(looks) == 2, "the folder and the one below it, at the first solution alone"
+    assert len(list(tmp_path.glob("??/*.npz"))) == 6
+
+
+def test_the_folder_of_a_machines_own_is_the_one_asked_for_or_the_users(monkeypatch, tmp_path):
+    monkeypatch.setenv("OTBENCH_CACHE", str(tmp_path))
+    assert exact_cache.own_folder() == tmp_path
+    monkeypatch.delenv("OTBENCH_CACHE")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    assert exact_cache.own_folder() == tmp_path / "cache" / "otbench"
 
 
 def test_an_interval_is_stored_and_everybody_is_told_the_same_one(tmp_path):

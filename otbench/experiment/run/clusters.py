@@ -4,8 +4,7 @@ import logging
 import os
 import signal
 from collections.abc import Collection, Iterator
-from contextlib import ExitStack, contextmanager, suppress
-from importlib import metadata
+from contextlib import ExitStack, contextmanager
 from multiprocessing import resource_tracker
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
@@ -14,10 +13,11 @@ from pydantic import Field
 
 from otbench.errors import InputError, ResultsError
 from otbench.experiment.plugin import Plugin
-from otbench.experiment.run.workers import first_line
+from otbench.experiment.run.answer import own_version
+from otbench.experiment.run.lease import own_judgement
+from otbench.experiment.run.workers import first_line, threads
 from otbench.files import read_toml
 from otbench.methods.training.device import check_device
-from otbench.results.schema import SCHEMA
 from otbench.spec import Spec
 
 if TYPE_CHECKING:
@@ -114,7 +114,7 @@ def open_client(engine: str, workers: int, gpus: int = 0) -> Iterator["Client"]:
             reason = str(error).splitlines()[0]
             remedy = "start one with `dask scheduler`"
             raise InputError(f"no dask scheduler answers at {engine}: {reason}; {remedy}") from None
-        with _own_judgement(client):
+        with own_judgement(client):
             _first_worker(client, JOIN_BATCH if engine.endswith(".toml") else JOIN)
             yield client
 
@@ -210,23 +210,6 @@ def _batch(asked: BatchSystem) -> Iterator[Any]:
         yield cluster
 
 
-@contextmanager
-def _own_judgement(client: "Client") -> Iterator[None]:
-    """In this context the scheduler reports the death of a worker at once; afterwards it does as it did before."""
-    before = client.run_on_scheduler(_allow_failures, 0)
-    try:
-        yield
-    finally:
-        with suppress(OSError):  # a scheduler that left needs no setting
-            client.run_on_scheduler(_allow_failures, before)
-
-
-def _allow_failures(count: int, dask_scheduler: Any = None) -> int:
-    before = int(dask_scheduler.allowed_failures)
-    dask_scheduler.allowed_failures = count
-    return before
-
-
 def _first_worker(client: "Client", seconds: float) -> None:
     """Wait until a worker has joined; InputError where none has after ``seconds``."""
     try:
@@ -240,17 +223,16 @@ def check_workers(
 ) -> None:
     """InputError unless every worker that will be used runs this otbench, can compute on ``device``, and has what the
     ``plugins`` need: a file comes with its cells, what it imports and an installed one must be there."""
-    known = client.scheduler_info()["workers"]
-    able = [w for w, facts in known.items() if all(facts["resources"].get(r, 0) >= k for r, k in resources.items())]
+    able = list(threads(client, resources))
     if not able:
         raise InputError("no worker offers a GPU: start them with `dask worker ADDRESS --resources GPU=1 --nthreads 1`")
     # a worker that died meanwhile is started again
     said = client.run(_ready, device, list(plugins), workers=able, on_error="return")
-    for answer in said.values():
-        if isinstance(answer, InputError | ImportError):
-            raise InputError(f"a worker cannot be used: {first_line(answer)}")
-        if isinstance(answer, str) and answer != _version():
-            raise InputError(f"a worker runs otbench {answer}, this is {_version()}: install the same everywhere")
+    for told in said.values():
+        if isinstance(told, InputError | ImportError):
+            raise InputError(f"a worker cannot be used: {first_line(told)}")
+        if isinstance(told, str) and told != own_version():
+            raise InputError(f"a worker runs otbench {told}, this is {own_version()}: install the same everywhere")
 
 
 def _ready(device: str, plugins: list[Plugin]) -> str:
@@ -258,8 +240,4 @@ def _ready(device: str, plugins: list[Plugin]) -> str:
     check_device(device)
     for plugin in plugins:
         plugin.load()
-    return _version()
-
-
-def _version() -> str:
-    return f"{metadata.version('otbench')}, schema {SCHEMA}"
+    return own_version()

@@ -8,7 +8,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from otbench.experiment.cell import Cell
-from otbench.experiment.run.tasks import CRITICS_PER_GPU_TASK, CRITICS_PER_TASK, run_task
+from otbench.experiment.run.filling import CRITICS_PER_GPU_TASK, CRITICS_PER_TASK
+from otbench.experiment.run.tasks import run_task
 
 #: The training steps of the probe that measures a kind of cell.
 PROBE_STEPS = 64

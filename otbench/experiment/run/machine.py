@@ -4,11 +4,14 @@ import hashlib
 import json
 import os
 import platform
+import re
 from importlib import metadata
 from pathlib import Path
 
 import psutil
 from threadpoolctl import threadpool_info
+
+from otbench.errors import InputError
 
 #: The packages whose version can change a number.
 PACKAGES = ("otbench", "torch", "POT", "numpy", "scipy", "pandas", "scikit-learn", "pillow", "distributed")
@@ -50,6 +53,33 @@ def _arithmetic() -> dict[str, str | int | None]:
         "numpy_blas": numpys[0]["internal_api"] if numpys else None,
         "numpy_blas_kernels": numpys[0].get("architecture") if numpys else None,
     }
+
+
+def check_device_is_shown(device: str) -> None:
+    """InputError unless this machine shows a device of that name. Nothing is computed there, so that this process has
+    no context on it, which would take half a gigabyte of its memory from those that work."""
+    import torch
+
+    if not re.fullmatch(r"cpu|cuda(:\d+)?", device):
+        raise InputError(f"device {device!r} cannot be used: it is not cpu, cuda or cuda:N; use --device cpu")
+    there, wanted = torch.cuda.device_count(), int(device.partition(":")[2] or 0)
+    if device != "cpu" and wanted >= there:
+        raise InputError(f"device {device!r} cannot be used: {there} CUDA devices are shown; use --device cpu")
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that this machine, or its device, has too little memory."""
+    said = str(error).lower()
+    short = ("out of memory", "can't allocate memory", "not enough memory", "alloc_failed")
+    return isinstance(error, MemoryError) or any(text in said for text in short)
+
+
+def free_device_memory(device: str) -> None:
+    """Give back what torch keeps of a device's memory for reuse, in pieces that may fit nothing any more."""
+    import torch
+
+    if device != "cpu":
+        torch.cuda.empty_cache()
 
 
 def machine_id(facts: dict[str, str | int | None]) -> str:

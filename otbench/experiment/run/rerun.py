@@ -24,7 +24,7 @@ def chosen_cells(experiment: Experiment, results: Results, only: str | None, ret
         return found
     if not retry:
         return None
-    done = {row["key"] for row in results.rows_so_far() if row["status"] != "failed"}
+    done = {key for key, status in results.statuses().items() if status != "failed"}
     return [cell for cell in experiment.cells if cell.key not in done]
 
 

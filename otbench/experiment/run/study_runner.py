@@ -9,8 +9,9 @@ from otbench.experiment.declaration import Experiment
 from otbench.experiment.run.machine import machine_facts, machine_id
 from otbench.experiment.run.runner import write_meta
 from otbench.results.folder import EVERYWHERE
+from otbench.results.lines import Row, append_lines
 from otbench.results.seal import seal, unseal
-from otbench.results.store import Results, Row, append_lines, keys_digest
+from otbench.results.store import Results, keys_digest
 from otbench.studies.dispatch import measure
 from otbench.studies.plan import StudyPlan
 

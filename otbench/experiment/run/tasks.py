@@ -1,7 +1,7 @@
-"""Tasks: samples with all their cells, which one process turns from points into rows."""
+"""A task turned from points into rows, by one process."""
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,7 +10,9 @@ import numpy as np
 from otbench.confidence import HeldOut, held_out
 from otbench.errors import UncertifiedError
 from otbench.experiment.cell import Cell
-from otbench.methods import Discriminator, Fitted, Job
+from otbench.experiment.run.filling import Task
+from otbench.experiment.run.machine import free_device_memory, is_out_of_memory
+from otbench.methods import Discriminator, Fitted, Job, Method
 from otbench.methods.functions import Critic, on_union
 from otbench.results.schema import SCHEMA, RowColumns, as_columns, names_of
 from otbench.results.store import Row
@@ -20,24 +22,6 @@ from otbench.transport.divergences import js_estimate, js_gradient, raw_gradient
 from otbench.transport.exact_cache import exact_solution
 from otbench.transport.point_ladder import ladder_of
 from otbench.types import Alignment, Array, Bounds, ExactSolution, Proof, SamplePair, moments
-
-#: Trained critics that a task should have: enough to fill a batch and to outweigh its sending, few enough that progress
-#: is seen.
-CRITICS_PER_TASK = 32
-
-CRITICS_PER_GPU_TASK = 1024
-
-#: Floating-point operations of a critic that counts as one; a critic that takes more counts as several.
-WORK_PER_CRITIC = 1e11
-
-#: Tasks that every worker should get at least, so that none is idle while another has many cells left.
-TASKS_PER_WORKER = 4
-
-#: The cells of one sample.
-Group = Sequence[Cell]
-
-#: Samples with their cells: what a worker is sent.
-Task = Sequence[Group]
 
 
 @dataclass(frozen=True)
@@ -51,59 +35,6 @@ class Sample:
     sampling_floor: float | None
     seconds_draw: float
     seconds_exact: float
-
-
-def make_tasks(cells: Iterable[Cell], device: str) -> list[Task]:
-    """The cells as tasks of about CRITICS_PER_TASK trained critics, or CRITICS_PER_GPU_TASK on a GPU, in their order.
-
-    All cells of a sample are in one task, so that it is solved once; consecutive samples of one dimension share a task.
-    """
-    groups: dict[str, list[Cell]] = {}
-    for cell in cells:
-        groups.setdefault(cell.sample_key, []).append(cell)
-    tasks: list[list[Group]] = []
-    size = CRITICS_PER_TASK if device == "cpu" else CRITICS_PER_GPU_TASK
-    load, dim = 0.0, 0
-    for group in groups.values():
-        weight = max(1.0, sum(_weight(cell) for cell in group))
-        if load + weight > size or group[0].problem.dim != dim:
-            tasks.append([])
-            load, dim = 0.0, group[0].problem.dim
-        tasks[-1].append(group)
-        load += weight
-    return list(tasks)
-
-
-def one_by_one(task: Task) -> list[Task]:
-    """The cells of a task, each a task of its own; none where it is one cell."""
-    cells = [cell for group in task for cell in group]
-    return [[[cell]] for cell in cells] if len(cells) > 1 else []
-
-
-def share_out(tasks: Sequence[Task], workers: int) -> list[Task]:
-    """The tasks, halved between samples until every worker has TASKS_PER_WORKER, or each task has one sample.
-
-    Those with the most work come first, so that the last ones to end are short (Graham 1969).
-    """
-    found = list(tasks)
-    while len(found) < TASKS_PER_WORKER * workers and any(len(task) > 1 for task in found):
-        found = [part for task in found for part in _halves(task)]
-    return sorted(found, key=lambda task: -_work_of(task))
-
-
-def _halves(task: Task) -> list[Task]:
-    middle = len(task) // 2
-    return [task[:middle], task[middle:]] if middle else [task]
-
-
-def _work_of(task: Task) -> float:
-    """How many small critics a task's training is worth; an untrained critic counts a little."""
-    return sum(max(0.1, _weight(cell)) for group in task for cell in group)
-
-
-def _weight(cell: Cell) -> float:
-    """How many small critics a cell's training is worth."""
-    return max(1.0, cell.method.work(cell.problem.dim) / WORK_PER_CRITIC) if cell.method.trained else 0.0
 
 
 def run_task(task: Task, solutions: Path, device: str) -> list[tuple[Row, Row]]:
@@ -178,10 +109,26 @@ def _fit(task: Task, samples: Sequence[Sample], device: str) -> dict[str, Fitted
             batches.setdefault(key, []).append((cell, Job(sample.pair, cell.training_seed, sample.exact, law)))
     fitted: dict[str, Fitted] = {}
     for batch in batches.values():
-        methods, jobs = [cell.method for cell, _ in batch], [job for _, job in batch]
-        found = type(methods[0]).fit(methods, jobs, device)
+        found = _fit_batch([cell.method for cell, _ in batch], [job for _, job in batch], device)
         fitted |= {cell.key: fit for (cell, _), fit in zip(batch, found, strict=True)}
     return fitted
+
+
+def _fit_batch(methods: Sequence[Method], jobs: Sequence[Job], device: str) -> list[Fitted]:
+    """The critics of one batch; of half a batch after the other where all together do not fit in memory."""
+    try:
+        return type(methods[0]).fit(methods, jobs, device)
+    except (MemoryError, RuntimeError) as error:
+        if len(jobs) == 1 or not is_out_of_memory(error):
+            raise
+    # here the error is gone, and with it what its traceback kept of the batch
+    free_device_memory(device)
+    middle = len(jobs) // 2
+    return [
+        fit
+        for some in (slice(None, middle), slice(middle, None))
+        for fit in _fit_batch(methods[some], jobs[some], device)
+    ]
 
 
 def _sample_columns(sample: Sample) -> Row:

@@ -4,13 +4,20 @@ A task may be anything that a worker can be sent. One that fails is split into p
 is that of the smallest part.
 """
 
+import sys
 from collections import deque
-from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from queue import Empty, SimpleQueue
 from time import monotonic, sleep
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from otbench.errors import ResultsError
+from otbench.experiment.run.answer import Answer as Answer
+from otbench.experiment.run.answer import Failure as Failure
+from otbench.experiment.run.answer import answer, own_version
+from otbench.experiment.run.trust import IN_A_ROW, Trust
+from otbench.memory import processes_ended_for_memory
 
 if TYPE_CHECKING:
     from distributed import Client, Future
@@ -24,23 +31,18 @@ DEATHS = 2
 #: Seconds without any worker after which a run gives up.
 PATIENCE = 120.0
 
-#: Seconds between looks at who joined or left.
+#: Seconds between looks at who joined or left, and the most between two calls of what is done meanwhile.
 LOOK = 0.5
 
 
 @dataclass(frozen=True)
-class Failure:
-    """Why a task has no result."""
-
-    reason: str
-
-
-@dataclass(frozen=True)
 class Waiting(Generic[AnyTask]):
-    """A task that waits for a worker, and how many workers have died of it."""
+    """A task that waits for a worker, how many workers have died of it, and the one it failed on where another is to
+    tell whose fault that is."""
 
     task: AnyTask
     deaths: int = 0
+    avoid: str = ""
 
 
 def run_here(
@@ -48,7 +50,11 @@ def run_here(
     tasks: Sequence[AnyTask],
     split: Callable[[AnyTask], Sequence[AnyTask]],
 ) -> Iterator[tuple[AnyTask, Result | Failure]]:
-    """Every task with what ``attempt`` makes of it, in this process; the parts of one that fails take its place."""
+    """Every task with what ``attempt`` makes of it, in this process; the parts of one that fails take its place.
+
+    Raises:
+        ResultsError: a failure left this process unable to do more.
+    """
     waiting = deque(tasks)
     while waiting:
         task = waiting.popleft()
@@ -57,6 +63,11 @@ def run_here(
         waiting.extendleft(reversed(parts))
         if not parts:
             yield task, outcome
+        if isinstance(outcome, Failure) and outcome.ends_worker:
+            raise ResultsError(
+                f"{outcome.reason}, after which this process can compute no more; what was done is kept: with "
+                "--engine local such a failure costs its cell alone"
+            )
 
 
 def run_on(
@@ -67,11 +78,13 @@ def run_on(
     *,
     limit: float | None = None,
     resources: dict[str, float] | None = None,
+    meanwhile: Callable[[], None] = lambda: None,
 ) -> Iterator[tuple[AnyTask, Result | Failure]]:
     """``run_here`` on a client's workers, in the order in which tasks end: one task per worker thread at a time.
 
     No task waits on a worker, so that only the task that ran is blamed for the worker's death, and what is pending does
-    not grow with the number of tasks.
+    not grow with the number of tasks. A worker that is free is given its next task before the outcome of the last one
+    is handed on.
 
     Args:
         client: the client whose workers attempt the tasks.
@@ -80,32 +93,156 @@ def run_on(
         split: the parts of a task that failed, none where it is one piece.
         limit: seconds after which a worker that dies has died of its task's time limit.
         resources: what a worker must offer to be given a task, by name.
+        meanwhile: called at least every LOOK seconds while no outcome is handed on.
 
     Raises:
         ResultsError: the scheduler is gone, or no worker was there for PATIENCE seconds.
     """
-    waiting = deque(Waiting(task) for task in tasks)
-    running: dict[Future, tuple[Waiting[AnyTask], float]] = {}
-    last_seen = monotonic()
-    while waiting or running:
-        free = slots(client, resources)
-        last_seen = monotonic() if free else last_seen
-        if monotonic() - last_seen > PATIENCE:
-            raise ResultsError(f"no worker was there for {PATIENCE:.0f} s; what was done is kept: run again")
-        while waiting and len(running) < free:
-            going = waiting.popleft()
-            future = client.submit(attempt, going.task, pure=False, retries=0, resources=resources or None)
-            running[future] = going, monotonic()
-        for future in _finished(running):
-            going, since = running.pop(future)
-            outcome: Result | Failure | None = _outcome(future, going.deaths, since, limit)
-            future.release()
-            parts = split(going.task) if isinstance(outcome, Failure) else []
-            waiting.extendleft(Waiting(part) for part in reversed(parts))
-            if outcome is None:
-                waiting.appendleft(Waiting(going.task, going.deaths + 1))
-            elif not parts:
-                yield going.task, outcome
+    yield from Dispatch(client, attempt, tasks, split, limit, resources).outcomes(meanwhile)
+
+
+class Dispatch(Generic[AnyTask, Result]):
+    """The state of ``run_on``, with its arguments; ``slots`` is how many tasks can run at once."""
+
+    def __init__(
+        self,
+        client: "Client",
+        attempt: Callable[[AnyTask], Result | Failure],
+        tasks: Sequence[AnyTask],
+        split: Callable[[AnyTask], Sequence[AnyTask]],
+        limit: float | None = None,
+        resources: dict[str, float] | None = None,
+    ) -> None:
+        self.client, self.attempt, self.split, self.limit, self.resources = client, attempt, split, limit, resources
+        self.version = own_version()
+        self.waiting = deque(Waiting(task) for task in tasks)
+        self.running: dict[Future, tuple[Waiting[AnyTask], float]] = {}
+        self.ended: SimpleQueue[Future] = SimpleQueue()
+        self.settled: deque[tuple[AnyTask, Result | Failure]] = deque()
+        self.trust: Trust[tuple[AnyTask, Failure]] = Trust(lambda said: print(f"otbench: {said}", file=sys.stderr))
+        self.threads: dict[str, int] = {}
+        self.slots = 0
+        self.looked = float("-inf")
+        self.seen = monotonic()
+
+    def outcomes(self, meanwhile: Callable[[], None]) -> Iterator[tuple[AnyTask, Result | Failure]]:
+        """Every task with its outcome, as they end."""
+        while self.waiting or self.running or self.settled:
+            self._send()
+            self._collect()
+            self._send()
+            if not self.waiting and not self.running:
+                self.settled.extend(self.trust.all_held())
+            if self.settled:
+                yield self.settled.popleft()
+            else:
+                meanwhile()
+
+    def _send(self) -> None:
+        """Give every free worker a task."""
+        if monotonic() - self.looked >= LOOK:
+            self._look()
+        while self.waiting and len(self.running) < self.slots:
+            going = self.waiting.popleft()
+            allowed = self._allowed(going.avoid)
+            if not allowed and going.avoid:  # nobody else is there to tell
+                self.settled.extend(self.trust.acquit(going.avoid))
+                self.waiting.appendleft(replace(going, avoid=""))
+                self._look()
+                continue
+            among = {"workers": allowed} if self.trust.excluded() or going.avoid else {}
+            future = self.client.submit(answer, self.attempt, self.version, going.task, pure=False, retries=0,
+                                        resources=self.resources or None, **among)  # fmt: skip
+            self.running[future] = going, monotonic()
+            future.add_done_callback(self.ended.put)
+
+    def _allowed(self, avoid: str) -> list[str]:
+        return [worker for worker in self.threads if worker not in self.trust.excluded() and worker != avoid]
+
+    def _look(self) -> None:
+        """Look at who is there."""
+        self.looked = monotonic()
+        self.threads = threads(self.client, self.resources)
+        self.slots = sum(self.threads[worker] for worker in self._allowed(""))
+        if self.slots:
+            self.seen = monotonic()
+        elif monotonic() - self.seen > PATIENCE:
+            of_use = "of use " if self.threads else ""
+            raise ResultsError(f"no worker {of_use}was there for {PATIENCE:.0f} s; what was done is kept: run again")
+
+    def _collect(self) -> None:
+        """Settle what has ended; where nothing has, and there is nothing to hand on, after at most LOOK seconds."""
+        if not self.running:
+            if not self.settled:
+                sleep(LOOK)
+            return
+        try:
+            self._settle(self.ended.get(block=not self.settled, timeout=LOOK))
+            while True:
+                self._settle(self.ended.get_nowait())
+        except Empty:
+            if any(future.status in {"cancelled", "lost"} for future in self.running):
+                raise _lost() from None
+
+    def _settle(self, future: "Future") -> None:
+        going, since = self.running.pop(future)
+        said: Answer[Result] | Failure | None = _outcome(future, going.deaths, since, self.limit)
+        worker = said.worker if isinstance(said, Answer) else self._erred_on(future)
+        if not isinstance(said, Answer):
+            self.looked = float("-inf")  # a worker may have died
+        outcome = said.outcome if isinstance(said, Answer) else said
+        future.release()
+        if isinstance(said, Answer) and outcome is None:
+            self._exclude(worker, said.why)
+            self.waiting.appendleft(going)
+        elif outcome is None:
+            self.waiting.appendleft(replace(going, deaths=going.deaths + 1))
+        elif isinstance(outcome, Failure):
+            self._failed(going, worker, outcome)
+        else:
+            if going.avoid:
+                self.waiting.extendleft(Waiting(task) for task, _ in self.trust.convict(going.avoid))
+                self._exclude(going.avoid, "")
+            self.settled.extend(self.trust.did(worker))
+            self.settled.append((going.task, outcome))
+
+    def _failed(self, going: Waiting[AnyTask], worker: str, failure: Failure) -> None:
+        """A task failed: it is split, or tried elsewhere where the worker is in doubt, or that is its outcome."""
+        if failure.ends_worker:
+            self._exclude(worker, "")
+        if going.avoid:  # it fails elsewhere too
+            self.settled.extend(self.trust.acquit(going.avoid))
+            self.looked = float("-inf")
+        elif worker and not failure.ends_worker:
+            if self.trust.failed(worker, self._allowed("")):
+                self.waiting.appendleft(replace(going, avoid=worker))
+                self.looked = float("-inf")
+                return
+            if self.trust.in_a_row[worker] >= IN_A_ROW:  # nobody else is there to tell
+                self.settled.extend(self.trust.acquit(worker))
+        if parts := self.split(going.task):
+            self.waiting.extendleft(Waiting(part) for part in reversed(parts))
+        elif worker and worker in self.trust.in_a_row:
+            self.trust.held[worker].append((going.task, failure))
+        else:
+            self.settled.append((going.task, failure))
+
+    def _exclude(self, worker: str, why: str) -> None:
+        self.trust.set_aside(worker, why)
+        self.looked = float("-inf")
+
+    def _erred_on(self, future: "Future") -> str:
+        """The worker on which a task failed before or after it was attempted; empty where it died or nothing tells."""
+        from distributed import KilledWorker
+
+        if future.status != "error" or isinstance(future.exception(), KilledWorker):
+            return ""
+        return str(self.client.run_on_scheduler(_erring_worker, future.key))
+
+
+def _erring_worker(key: Any, dask_scheduler: Any = None) -> str:
+    task = dask_scheduler.tasks.get(key)
+    return next(iter(task.erred_on), "") if task is not None else ""
 
 
 def slots(client: "Client", resources: dict[str, float] | None = None) -> int:
@@ -114,33 +251,23 @@ def slots(client: "Client", resources: dict[str, float] | None = None) -> int:
     Raises:
         ResultsError: the scheduler is gone.
     """
+    return sum(threads(client, resources).values())
+
+
+def threads(client: "Client", resources: dict[str, float] | None = None) -> dict[str, int]:
+    """How many tasks each worker can be given, by its address; ResultsError where the scheduler is gone."""
     try:
         if not resources:
-            return int(sum(client.nthreads().values()))
-        known = client.scheduler_info()["workers"].values()
+            return {str(worker): int(count) for worker, count in client.nthreads().items()}
+        known = client.scheduler_info(n_workers=-1)["workers"]
     except (OSError, ValueError):  # what a client says whose scheduler left
         raise _lost() from None
-    return sum(all(w["resources"].get(name, 0) >= r for name, r in resources.items()) for w in known)
-
-
-def _finished(running: Collection["Future"]) -> list["Future"]:
-    """The futures that ended, after at most LOOK seconds."""
-    from distributed import wait
-    from distributed.client import FuturesCancelledError
-
-    if not running:
-        sleep(LOOK)
-        return []
-    try:
-        return list(wait(list(running), timeout=LOOK, return_when="FIRST_COMPLETED").done)
-    except TimeoutError:
-        return []
-    except FuturesCancelledError:
-        raise _lost() from None
+    able = {w: facts["resources"] for w, facts in known.items()}
+    return {str(w): 1 for w, has in able.items() if all(has.get(name, 0) >= r for name, r in resources.items())}
 
 
 def _outcome(future: "Future", deaths: int, since: float, limit: float | None) -> Any:
-    """What a future came to: a result or a Failure; None where its worker died, and it should be tried once more.
+    """What a future came to: its result or a Failure; None where its worker died, and it should be tried once more.
 
     Args:
         future: the future, which has ended.
@@ -161,7 +288,21 @@ def _outcome(future: "Future", deaths: int, since: float, limit: float | None) -
         return Failure(too_long(limit))
     if deaths + 1 < DEATHS:
         return None
-    return Failure(f"its worker died {DEATHS} times out of {DEATHS}, of memory most likely")
+    return Failure(f"its worker died {DEATHS} times out of {DEATHS}{_of_what(error.last_worker)}")
+
+
+#: Processes that this machine had ended for want of memory when the run began.
+ENDED_BEFORE = processes_ended_for_memory()
+
+
+def _of_what(worker: Any) -> str:
+    """What a worker died of, as far as that is known: of this machine's own the system counts those it ends for want of
+    memory."""
+    if worker is not None and str(getattr(worker, "host", "")).startswith("127."):
+        now = processes_ended_for_memory()
+        if now is not None and ENDED_BEFORE is not None:
+            return ", of memory most likely" if now > ENDED_BEFORE else ", and not of memory: it was ended or crashed"
+    return ": it was ended from outside, crashed, or was short of memory"
 
 
 def first_line(error: BaseException) -> str:

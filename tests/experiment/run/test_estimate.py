@@ -10,7 +10,7 @@ from small import declare
 import otbench.experiment.run.estimate
 from otbench.experiment.declaration import load_experiment
 from otbench.experiment.run.estimate import PROBE_STEPS, expected_seconds, in_words
-from otbench.experiment.run.tasks import Group
+from otbench.experiment.run.filling import Group
 from otbench.methods import WeightClip
 
 

@@ -11,7 +11,7 @@ from small import declare
 import otbench.experiment.run.estimate as estimate
 from otbench.cli import progress
 from otbench.experiment.run.estimate import expected_seconds
-from otbench.experiment.run.tasks import Group
+from otbench.experiment.run.filling import Group
 
 
 @pytest.mark.parametrize("limit", [None, 3.0, 1000.0])

@@ -11,7 +11,7 @@ from small import lines, write_block, write_lines
 from otbench.deadline import TimeLimitError, check_deadline, limited
 from otbench.experiment.declaration import load_experiment
 from otbench.experiment.run.attempt import attempt
-from otbench.experiment.run.tasks import share_out
+from otbench.experiment.run.filling import share_out
 from otbench.experiment.run.workers import Failure
 from otbench.methods import METHODS
 from otbench.report.check.rules import check_results

@@ -14,8 +14,8 @@ from otbench.experiment.run.tasks import (
     CRITICS_PER_TASK,
     TASKS_PER_WORKER,
     WORK_PER_CRITIC,
+    halved,
     make_tasks,
-    one_by_one,
     run_task,
     share_out,
 )
@@ -97,11 +97,11 @@ def test_a_critic_counts_by_its_work_an_untrained_sample_as_one_and_another_dime
     assert make_tasks([], "cpu") == []
 
 
-def test_a_task_taken_apart_is_its_cells_one_by_one_and_a_single_cell_is_not_taken_apart() -> None:
+def test_a_task_taken_apart_is_its_cells_halved_and_a_single_cell_is_not_taken_apart() -> None:
     (task,) = make_tasks([cell(0), cell(0, factor=2.0), cell(1)], "cpu")
-    assert [single[0][0] for single in one_by_one(task)] == [each for group in task for each in group]
-    assert all(sizes([single]) == [[1]] for single in one_by_one(task))
-    assert one_by_one([[cell(0)]]) == []
+    assert [single[0][0] for single in halved(task)] == [each for group in task for each in group]
+    assert all(sizes([single]) == [[1]] for single in halved(task))
+    assert halved([[cell(0)]]) == []
 
 
 @pytest.mark.parametrize("workers", [1, 2, 3])

@@ -7,12 +7,12 @@ import pytest
 from distributed import KilledWorker
 from small import declare
 
+import otbench.experiment.declaration as declaration
 import otbench.experiment.run.workers as workers
 from otbench.errors import InputError, ResultsError
-from otbench.experiment.cell import Cell
 from otbench.experiment.declaration import Block, _affordable, _cells
 from otbench.experiment.run.clusters import STARTS, visible_devices
-from otbench.experiment.run.tasks import make_tasks, share_out
+from otbench.experiment.run.filling import make_tasks, share_out
 from otbench.experiment.run.workers import Failure, _outcome, run_here, run_on
 
 
@@ -84,32 +84,34 @@ def test_a_run_waits_two_minutes_for_a_worker(until: float, given_up: bool, monk
     assert now[0] == pytest.approx(until, abs=1.0)
 
 
-def test_a_block_may_have_two_hundred_thousand_cells() -> None:
-    _affordable(200_000)
-    with pytest.raises(InputError, match=r"a block of 200001 cells is more than the 200000 allowed"):
-        _affordable(200_001)
-
-
 @pytest.mark.parametrize("axis", ["problem", "sampling", "method", "seeds", "training_seeds"])
-def test_every_axis_of_a_block_counts(axis: str) -> None:
-    """Four hundred of one and five hundred others are allowed, one more is not."""
+def test_every_axis_of_every_block_counts_towards_the_cells_of_an_experiment(
+    axis: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two blocks of twenty by twenty-five are allowed in a thousand; one cell more along any axis is not."""
+    monkeypatch.setattr(declaration, "MAX_CELLS", 1000)
     axes: dict[str, Any] = {
         "problem": {"name": "translation", "dim": 2}, "sampling": {"n": 8}, "method": {"name": "weight_clip"},
-        "seeds": list(range(500)), "training_seeds": [0],
+        "seeds": list(range(25)), "training_seeds": [0],
     }  # fmt: skip
     lists = {"problem": ("shift", 0.5), "sampling": ("n", 2), "method": ("clip", 0.5)}
-    other = "training_seeds" if axis == "seeds" else "seeds"
-    axes[other] = list(range(500))
-    for count in (400, 401):
+    axes["training_seeds" if axis == "seeds" else "seeds"] = list(range(25))
+    for count in (20, 21):
         values = list(range(1, count + 1))
         name, unit = lists.get(axis, ("", 1))
         axes[axis] = {**axes[axis], name: [unit * value for value in values]} if name else values
-        cells = _cells(Block(**axes), ".", None)
-        if count == 400:
-            assert isinstance(next(cells), Cell)
+        blocks = [Block(**axes), Block(**axes)]
+        if count == 20:
+            assert len(list(_cells(blocks, ".", None))) == 1000
         else:
-            with pytest.raises(InputError, match="a block of 200500 cells is more than the 200000 allowed"):
-                next(cells)
+            with pytest.raises(InputError, match="an experiment of 1050 cells is more than the 1000 allowed; split"):
+                next(_cells(blocks, ".", None))
+
+
+def test_a_million_cells_are_allowed_and_the_axes_of_one_table_are_counted_before_they_are_made() -> None:
+    _affordable(1_000_000)
+    with pytest.raises(InputError, match="a table of 2000001 entries is more than the 2000000 cells allowed"):
+        _affordable(2_000_001)
 
 
 def test_tasks_have_32_critics_each_or_what_is_worth_as_many(tmp_path: Any) -> None:
