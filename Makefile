@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 EXPERIMENT ?= quick
 JOBS ?= 2
 
-.PHONY: run test bench check mutants torture torture-processes torture-inputs clean
+.PHONY: run test bench check docs mutants torture torture-processes torture-inputs clean
 
 run: $(VENV)/.run                 ## run an experiment: make run EXPERIMENT=matrix
 	$(BIN)/otbench run $(EXPERIMENT)
@@ -20,6 +20,10 @@ check: $(VENV)/.run               ## re-check the committed results
 
 bench: $(VENV)/.test              ## ratios, measured side by side in one process
 	$(BIN)/python -m pytest tests/benchmarks --benchmark-enable -m "not gpu" -s
+
+docs: $(VENV)/.docs               ## the pages in docs/ as a site in docs/_build, warnings taken for errors; prints its seconds
+	@begun=$$(date +%s); $(BIN)/python -m sphinx -q -W --keep-going -E -b html docs docs/_build && \
+	  echo "docs/_build/index.html: 0 warnings, $$(( $$(date +%s) - begun )) s"
 
 mutants: $(VENV)/.mutants         ## faults planted one at a time in the core rooms: make mutants ROOM=exact ONLY='*_excess*'
 	OMP_NUM_THREADS=1 $(BIN)/python .ci/mutants.py --jobs $(JOBS) $(if $(ONLY),--only '$(ONLY)') $(ROOM)
@@ -54,6 +58,10 @@ $(VENV)/.run: pyproject.toml constraints.txt
 
 $(VENV)/.test: $(VENV)/.run
 	$(PIP) install --quiet $(CONSTRAINTS) -e ".[test]"
+	touch $@
+
+$(VENV)/.docs: $(VENV)/.run
+	$(PIP) install --quiet $(CONSTRAINTS) -e ".[docs]"
 	touch $@
 
 $(VENV)/.mutants: $(VENV)/.test
