@@ -14,7 +14,7 @@ extensions = [
     "myst_parser",
     "sphinx.ext.autodoc",
     "sphinx.ext.napoleon",
-    "pages",
+    "sources",
     "docstrings",
 ]
 exclude_patterns = ["_build", "_ext"]

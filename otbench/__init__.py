@@ -7,7 +7,6 @@
 """
 
 import importlib
-import importlib.metadata
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -86,7 +85,9 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     if name == "__version__":  # from pyproject.toml, by what was installed
-        return importlib.metadata.version("otbench")
+        from importlib.metadata import version
+
+        return version("otbench")
     if name not in _HOME:
         raise AttributeError(f"module 'otbench' has no attribute {name!r}")
     return getattr(importlib.import_module(f"otbench.{_HOME[name]}"), name)

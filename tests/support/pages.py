@@ -10,8 +10,10 @@ import io
 import os
 import re
 import shlex
+import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -87,10 +89,21 @@ def _command(line: str, folder: Path, background: contextlib.ExitStack) -> str:
         started = subprocess.Popen(["bash", "-c", f"exec {line.rstrip('& ')}"], **shell)
         background.callback(started.wait)
         background.callback(started.terminate)
+        if port := re.search(r"--port (\d+)", line):
+            _answers(int(port[1]))
         return ""
     done = subprocess.run(["bash", "-c", line], capture_output=True, text=True, **shell)
     assert done.returncode == 0, f"{line}\n{done.stdout}\n{done.stderr}"
     return done.stdout
+
+
+def _answers(port: int) -> None:
+    """Wait until something listens at a port of this machine, as a reader would before the next command."""
+    for _ in range(300):
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+            return
+        time.sleep(0.2)
+    raise AssertionError(f"nothing listens at port {port}")
 
 
 def difference(block: Block, printed: str) -> str | None:
