@@ -29,7 +29,7 @@ def free_port() -> str:
 def prepared(page: str, folder: Path) -> str:
     """The page with a port that is free here, and with a stand-in where it has a repository cloned."""
     if "git clone" in page:
-        clone(folder, dims=(2, 4))
+        clone(folder, dims=(2,))
         page = re.sub(r"^git clone .*\n", "", page, flags=re.M)
     return page.replace("8786", free_port())
 

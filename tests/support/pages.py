@@ -65,7 +65,8 @@ def run_page(page: str, folder: Path) -> list[tuple[Block, str]]:
             elif block.language == "python":
                 printed = _python(block, names, folder)
             elif block.language == "sh":
-                printed = "".join(_command(line, folder, background) for line in block.text.splitlines())
+                lines = block.text.replace("\\\n", " ").splitlines()
+                printed = "".join(_command(line, folder, background) for line in lines)
             else:
                 raise AssertionError(f"line {block.line}: nothing says how to run {block.language!r}")
     return found
