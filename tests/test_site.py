@@ -92,6 +92,8 @@ def test_generated_parts_are_put_in_and_unknown_ones_refused() -> None:
     assert "otbench estimate" in sources.prepared("<!--generated commands-->")
     assert "clip_parameters" in sources.prepared("<!--generated methods-->")
     assert "`population_overlap`" in sources.prepared("<!--generated rows-->")
+    lines = [line for line in sources.prepared("<!--generated experiments-->").splitlines() if line.startswith("|")]
+    assert {len(re.findall(r"(?<!\\)\|", line)) for line in lines} == {4}, "a question with a bar stays in its cell"
     with pytest.raises(KeyError):
         sources.prepared("<!--generated nothing-->")
 

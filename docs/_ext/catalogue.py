@@ -32,7 +32,7 @@ def experiments() -> str:
     for name, file in sorted(declared().items()):
         text = file.read_text()
         cost = re.search(r"^# Cost: (.*?\.)(?: |$)", text, re.M)
-        lines.append(f"| `{name}` | {tomllib.loads(text)['question']} | {cost[1] if cost else ''} |")
+        lines.append(_line(f"`{name}`", tomllib.loads(text)["question"], cost[1] if cost else "", "", False))
     return "\n".join(lines)
 
 
