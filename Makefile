@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 EXPERIMENT ?= quick
 JOBS ?= 2
 
-.PHONY: run test bench check gpu mutants torture torture-processes torture-inputs page clean
+.PHONY: run test bench check gpu mutants torture torture-processes torture-inputs page docs clean
 
 run: $(VENV)/.run                 ## run an experiment: make run EXPERIMENT=matrix
 	$(BIN)/otbench run $(EXPERIMENT)
@@ -26,6 +26,10 @@ gpu:                              ## on a machine with a GPU: its tests, its row
 
 page: $(VENV)/.test               ## the page of the committed results, in a browser: its size, first paint and filter time
 	$(BIN)/python -m pytest -q -s -m slow tests/report/page
+
+docs: $(VENV)/.docs               ## the pages in docs/ as a site in docs/_build, warnings taken for errors; prints its seconds
+	@begun=$$(date +%s); $(BIN)/python -m sphinx -q -W --keep-going -E -b html docs docs/_build && \
+	  echo "docs/_build/index.html: 0 warnings, $$(( $$(date +%s) - begun )) s"
 
 mutants: $(VENV)/.mutants         ## faults planted one at a time in the core rooms: make mutants ROOM=exact ONLY='*_excess*'
 	OMP_NUM_THREADS=1 $(BIN)/python .ci/mutants.py --jobs $(JOBS) $(if $(ONLY),--only '$(ONLY)') $(ROOM)
@@ -60,6 +64,10 @@ $(VENV)/.run: pyproject.toml constraints.txt
 
 $(VENV)/.test: $(VENV)/.run
 	$(PIP) install --quiet $(CONSTRAINTS) -e ".[test]"
+	touch $@
+
+$(VENV)/.docs: $(VENV)/.run
+	$(PIP) install --quiet $(CONSTRAINTS) -e ".[docs]"
 	touch $@
 
 $(VENV)/.mutants: $(VENV)/.test

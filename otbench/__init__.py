@@ -92,6 +92,10 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
+    if name == "__version__":  # from pyproject.toml, by what was installed
+        from importlib.metadata import version
+
+        return version("otbench")
     if name not in _HOME:
         raise AttributeError(f"module 'otbench' has no attribute {name!r}")
     return getattr(importlib.import_module(f"otbench.{_HOME[name]}"), name)

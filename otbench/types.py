@@ -87,7 +87,8 @@ class SamplePair:
 
     @property
     def ray_cosine(self) -> float | None:
-        """How well the rays r_i point along the moves: sum_i a_i <r_i, x_i - T(x_i)> / sum_i a_i |r_i| |x_i - T(x_i)|.
+        """sum_i a_i <r_i, x_i - T(x_i)> / sum_i a_i |r_i| |x_i - T(x_i)|, which tells how well the rays r_i point along
+        the moves.
 
         It is 1 where the rays are the gradients of an optimal potential, which grows at rate 1 all the way from T(x_i)
         to x_i, and smaller for any other directions. None where the problem knows no rays, or where nothing moves.

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from public_benchmark import clone
 
 from otbench.problems.funnel_files import digest, funnel_pairs
 from otbench.results.tables.published_methods import PUBLISHED_METHODS
@@ -58,15 +59,6 @@ def saved_critic(file: Path, method: str) -> list[tuple[np.ndarray, np.ndarray]]
     file.parent.mkdir(parents=True, exist_ok=True)
     torch.save(state, file)
     return layers
-
-
-def clone(folder: Path) -> Path:
-    """A clone with one pair and three critics, all made up."""
-    seeded = torch.Generator().manual_seed(0)
-    file = folder / "Wasserstein1Benchmark" / "benchmarks" / "nd" / "dim_2" / "width_4" / "deg_8_seed_987.pt"
-    file.parent.mkdir(parents=True)
-    torch.save({"net.centers": 4 * torch.rand(4, 2, generator=seeded) - 2, "net.bias": torch.zeros(4)}, file)
-    return folder / "Wasserstein1Benchmark"
 
 
 def test_the_example_reads_a_critic_as_it_was_saved_and_prints_its_ladder(tmp_path: Path) -> None:

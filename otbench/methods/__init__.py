@@ -51,11 +51,13 @@ def method(name: str, **fields: Any) -> Method:
         fields: its parameters; those left out have their defaults.
 
     Returns:
-        A frozen recipe; ``train`` takes that of a clipped critic, experiments run all of them.
+        A frozen recipe; ``train`` takes those that train a network, experiments all of them.
 
     Raises:
         InputError: no such method or field, for which the nearest name is offered; a value of the wrong type or out of
             range.
+
+    Source: the recipe's own.
     """
     if name not in METHODS:
         raise UnknownNameError("method", name, METHODS)

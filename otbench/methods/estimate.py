@@ -86,7 +86,7 @@ class Estimate:
 
     @property
     def side(self) -> Literal["x", "y", "either"] | None:
-        """Of which side more points raise the lower bound most: that with two thirds of its estimate's variance.
+        """The side of which more points raise the lower bound most, that with two thirds of its estimate's variance.
 
         "either" where no side has as much; None where there is no lower bound, or no chance in it. Of the upper bound
         exact values of pairs of blocks do not tell the sides apart.

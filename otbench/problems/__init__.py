@@ -51,6 +51,8 @@ def problem(name: str, *, folder: str = ".", **fields: Any) -> Problem:
     Raises:
         InputError: no such family or field, for which the nearest name is offered; a value of the wrong type or out of
             range; a file that cannot be read.
+
+    Source: the family's own, in its ``source``.
     """
     if name not in PROBLEMS:
         raise UnknownNameError("problem", name, PROBLEMS)

@@ -1,0 +1,147 @@
+"""The site of the documents: what is written from the code is all there, and what is shown is what is so."""
+
+import inspect
+import re
+import tomllib
+from importlib.metadata import version
+from pathlib import Path
+
+import formats
+import matplotlib as mpl
+import numpy as np
+import pictures
+import pytest
+import sources
+import yaml
+
+import otbench
+from otbench.results import schema
+from otbench.results.meanings import COMMON, meaning, meanings
+from otbench.results.tables.bracketed import ratio_ends
+
+ROOT = Path(__file__).parent.parent
+
+SCHEMAS = (
+    schema.RowColumns, schema.TimingColumns, schema.GeneratorColumns, schema.GrowthColumns, schema.PricingColumns,
+    schema.ConvergenceColumns, schema.MeasurementColumns,
+)  # fmt: skip
+
+
+def columns() -> set[tuple[str, str]]:
+    """Every column of the schemas, and of every committed table with the table's name."""
+    stored = {(name, "") for kind in SCHEMAS for name in schema.names_of(kind)}
+    return stored | {(name, table) for table, names in formats.headers().items() for name in names}
+
+
+def test_every_column_of_every_file_has_a_meaning() -> None:
+    cell = (*formats.CELL, "sampling.n")
+    assert {which for which in columns() if not which[0].startswith(cell) and not meaning(*which)} == set()
+
+
+def test_nothing_is_told_of_a_column_that_is_nowhere() -> None:
+    told = meanings()
+    known = {(formats.base(name, table), table) for name, table in columns()} | {(n, t) for n, t in columns()}
+    shared, endings = {name for name, _ in known}, "|".join(told["shares"])
+    shared |= {re.sub(f"_({endings})$", "", name) for name in shared} | {"truth", "intervals", "failed"}
+    assert set(told["columns"]) - shared == set()
+    for table in set(told) - set(COMMON):
+        assert {name for name in told[table] if (name, table) not in known} == set(), table
+
+
+def test_a_column_that_nobody_knows_has_no_meaning() -> None:
+    assert meaning("slope_of_nothing") is None
+    assert meaning("nothing_median") is None
+    assert "the median" in meaning("skill_median")
+    assert meaning("diverged", "critics") != meaning("diverged", "agreement")
+    assert "interval" in meaning("truth")
+    assert ratio_ends.__doc__ is not None
+
+
+def test_every_table_is_explained_by_the_function_that_makes_it() -> None:
+    text = formats.tables()
+    assert set(re.findall(r"^## (\w+)$", text, re.M)) == set(formats.headers())
+    assert "``" not in text
+
+
+def test_every_public_name_is_in_the_reference() -> None:
+    page = (ROOT / "docs" / "reference" / "api.md").read_text()
+    told = re.findall(r"auto(?:function|class|exception):: otbench\.(\w+)$", page, re.M)
+    assert sorted(told) == sorted(otbench.__all__)
+
+
+@pytest.mark.parametrize("name", [name for name in otbench.__all__ if inspect.isfunction(getattr(otbench, name))])
+def test_the_docstring_of_a_function_tells_its_arguments_errors_and_source(name: str) -> None:
+    function = getattr(otbench, name)
+    text = inspect.getdoc(function)
+    for argument in inspect.signature(function).parameters:
+        assert re.search(rf"^    {argument}: |\b{argument} \(", text, re.M), argument
+    assert "Raises:" in text
+    assert "Source: " in text or name in {"cost_matrix", "load"}
+
+
+def test_marks_of_quotes_are_not_shown() -> None:
+    page = (ROOT / "docs" / "findings.md").read_text()
+    shown = sources.prepared(page)
+    assert "<!--quote" in page
+    assert "<!--" not in shown
+    assert len(re.findall(r"^\|", shown, re.M)) == len(re.findall(r"^\|", page, re.M))
+    assert sources.prepared("<!--quote a/b c as .2f []-->0.5 [0.4, 0.6]<!--/-->, x") == "0.5 [0.4, 0.6], x"
+
+
+def test_generated_parts_are_put_in_and_unknown_ones_refused() -> None:
+    assert "otbench estimate" in sources.prepared("<!--generated commands-->")
+    assert "clip_parameters" in sources.prepared("<!--generated methods-->")
+    assert "`population_overlap`" in sources.prepared("<!--generated rows-->")
+    lines = [line for line in sources.prepared("<!--generated experiments-->").splitlines() if line.startswith("|")]
+    assert {len(re.findall(r"(?<!\\)\|", line)) for line in lines} == {4}, "a question with a bar stays in its cell"
+    with pytest.raises(KeyError):
+        sources.prepared("<!--generated nothing-->")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", sorted(pictures.DRAWN))
+def test_a_picture_is_what_its_command_draws(name: str) -> None:
+    """To a thousandth of a point, as processors and versions of the plotting library round."""
+    mpl.use("agg")
+    there, drawn = ((ROOT / "docs/pictures" / f"{name}.svg").read_text(), pictures.svg(name).decode())
+    number = re.compile(r"-?\d+\.?\d*(?:e-?\d+)?")
+    if mpl.__version__ in there:  # another version may place a text otherwise
+        assert number.sub("0", there) == number.sub("0", drawn)
+        found = [np.array(number.findall(text), float) for text in (there, drawn)]
+        np.testing.assert_allclose(*found, atol=2e-3)
+    assert drawn == pictures.svg(name).decode(), "the same bytes every time"
+
+
+@pytest.mark.slow
+def test_the_pictures_show_the_ladder_in_its_order_and_the_bracket_around_the_truth() -> None:
+    shares = pictures.of_ladder()
+    rungs = [0.0, *(shares[rung] for rung in pictures.RUNGS if rung != "primal"), 1.0]
+    assert rungs == sorted(rungs)
+    assert shares["raw"] > 1, "the picture is of a critic that prints more than W1"
+    table = pictures.of_laws()
+    assert (table["held_out_lower_median"] <= table["population_w1"]).all()
+    assert (table["population_w1"] <= table["upper_bound"]).all()
+
+
+def test_the_steepest_pair_of_the_picture_is_the_one_that_the_bound_divides_by() -> None:
+    bounds, (i, j) = pictures.on_the_line()
+    assert 0 < bounds.slope < bounds.primal
+    steepest = pictures.critic(pictures.X[i]) - pictures.critic(pictures.Y[j])
+    assert steepest / abs(pictures.X[i] - pictures.Y[j]) == pytest.approx(bounds.slope_constant, rel=1e-12)
+
+
+def test_the_version_stands_in_one_place() -> None:
+    declared = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    cited = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    assert otbench.__version__ == version("otbench")
+    assert cited["version"] == declared, "CITATION.cff has the version to be cited"
+    assert f"## {declared}" in (ROOT / "CHANGELOG.md").read_text()
+    assert {"cff-version", "message", "title", "authors"} <= set(cited)
+
+
+def test_forms_for_issues_ask_for_what_is_needed() -> None:
+    forms = [yaml.safe_load(file.read_text()) for file in (ROOT / ".github/ISSUE_TEMPLATE").glob("*_*.yml")]
+    assert len(forms) == 2
+    for form in forms:
+        asked = [part["attributes"]["label"] for part in form["body"] if part["type"] != "markdown"]
+        assert len(set(asked)) == len(asked) > 1
