@@ -25,13 +25,13 @@ from otbench.spec import Scalar
 SHARD_BYTES = 64 * 2**20
 
 #: The names of files of rows; those with a number come between rows.jsonl.gz and rows.jsonl.
-NAME = re.compile(r"rows(?:-(\d{5,}))?\.jsonl(\.gz)?")
+ROW_FILE = re.compile(r"rows(?:-(\d{5,}))?\.jsonl(\.gz)?")
 
 #: The names as they are searched for.
 PATTERNS = ("rows.jsonl", "rows.jsonl.gz", "rows-*.jsonl", "rows-*.jsonl.gz")
 
 #: The key and the status of a row as they stand in its line; in a text, quotation marks have a backslash before them.
-KEY, STATUS = re.compile(rb'"key":"([0-9a-f]{64})"'), re.compile(rb'"status":"([a-z]+)"')
+KEY_FIELD, STATUS_FIELD = re.compile(rb'"key":"([0-9a-f]{64})"'), re.compile(rb'"status":"([a-z]+)"')
 
 ROW = TypeAdapter(RowColumns)
 
@@ -56,7 +56,7 @@ def row_files(folder: Path) -> list[Path]:
     found = []
     for pattern in PATTERNS:
         for file in folder.glob(pattern):
-            if name := NAME.fullmatch(file.name):
+            if name := ROW_FILE.fullmatch(file.name):
                 found.append(((_rank(name), name[2] is None), file))
     return [file for _, file in sorted(found)]
 
@@ -75,7 +75,7 @@ def numbered(folder: Path, number: int, packed: bool = True) -> Path:
 
 def last_number(folder: Path) -> int:
     """The largest number among the files of rows; 0 where none has one."""
-    names = [NAME.fullmatch(file.name) for file in row_files(folder)]
+    names = [ROW_FILE.fullmatch(file.name) for file in row_files(folder)]
     return max((int(name[1]) for name in names if name and name[1]), default=0)
 
 
@@ -129,7 +129,7 @@ def scan(file: Path, checked: bool) -> Scan:
 def _slowly(file: Path, lines: list[bytes]) -> Scan:
     """``scan`` by way of Python's values, which says of what is wrong what and where."""
     rows, found = parse(file), Scan()
-    validate(ROWS, rows, file.parent if NAME.fullmatch(file.name) else file)
+    validate(ROWS, rows, file.parent if ROW_FILE.fullmatch(file.name) else file)
     for row, line in zip(rows, lines, strict=True):
         found.add(str(row["key"]), str(row["status"]), len(line))
     return found
@@ -137,12 +137,12 @@ def _slowly(file: Path, lines: list[bytes]) -> Scan:
 
 def key_of(line: bytes) -> str:
     """The key of a row, as it stands in its line."""
-    found = KEY.search(line)
+    found = KEY_FIELD.search(line)
     return found[1].decode() if found else str(json.loads(line)["key"])
 
 
 def _status_of(line: bytes) -> str:
-    found = STATUS.search(line)
+    found = STATUS_FIELD.search(line)
     return found[1].decode() if found else str(json.loads(line)["status"])
 
 

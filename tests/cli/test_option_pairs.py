@@ -215,6 +215,7 @@ OTHERS: dict[str, tuple[list[str], dict[str, Told]]] = {
         "--results": (["other"], says("tiny: ")),
         "--open": ([], says("with or without a network")),
     }),
+    "clean": (["--dry-run"], {"--results": (["other"], bool), "--aside": ([], bool)}),
     "merge": (["results/tiny", "other/tiny", "-o", "both"], {}),
     "quotes": (["text.md"], {"--results": (["other"], bool)}),
 }  # fmt: skip

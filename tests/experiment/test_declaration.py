@@ -228,7 +228,7 @@ class TestArrays:
 
 def test_an_enormous_product_is_refused_before_it_is_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(otbench.experiment.declaration, "MAX_CELLS", 20)
-    with pytest.raises(InputError, match="a block of 22 cells is more than the 20 allowed; split the experiment"):
+    with pytest.raises(InputError, match="an experiment of 22 cells is more than the 20 allowed; split it"):
         declare(tmp_path, seeds=str(list(range(22))))
     assert len(declare(tmp_path, seeds=str(list(range(20)))).cells) == 20
 
@@ -241,5 +241,5 @@ def test_an_enormous_product_inside_one_table_is_refused_at_once(table: str, tmp
         "method": f'{{ name = "weight_clip", clip = {many}, lr = {many}, eps = {many} }}',
         "problem": f'{{ name = "shared_mass", dim = {list(range(1, 400))}, overlap = {many}, w1 = {many} }}',
     }
-    with pytest.raises(InputError, match="cells is more than the 200000 allowed"):
+    with pytest.raises(InputError, match="is more than the 2000000 cells allowed"):
         declare(tmp_path, **{table: text[table]}, seeds="[0, 1]")

@@ -210,6 +210,7 @@ def test_what_is_no_plugins_fault_is_not_told_as_one(
 
 
 def test_a_description_of_a_plugin_is_there_in_a_process_that_never_saw_its_file(mine: Path, tmp_path: Path) -> None:
+    mine.write_text(f"{mine.read_text()}# a source that no other test has read under another name\n")
     shear = plugin(mine).problem("shear", dim=3, amount=2.0)
     (tmp_path / "shear.pickle").write_bytes(pickle.dumps([shear, shear.columns("p")]))
     mine.unlink()

@@ -25,7 +25,7 @@ class Failure:
 
 
 @dataclass(frozen=True)
-class Answer(Generic[Result]):
+class Reply(Generic[Result]):
     """What a worker says of a task: its address and the outcome, or that it does none and why; ``why`` is empty where
     that is known already."""
 
@@ -43,20 +43,20 @@ def own_version() -> str:
     return f"{metadata.version('otbench')}, schema {SCHEMA}"
 
 
-def answer(attempt: Callable[[AnyTask], Result | Failure], version: str, task: AnyTask) -> Answer[Result]:
+def answer(attempt: Callable[[AnyTask], Result | Failure], version: str, task: AnyTask) -> Reply[Result]:
     """What this worker makes of a task; it does none where it runs another version than the coordinator, or is about to
     end."""
     from distributed import get_worker
 
     here = str(get_worker().address)
     if ENDING.is_set():
-        return Answer(here, None)
+        return Reply(here, None)
     if own_version() != version:
-        return Answer(here, None, f"it runs otbench {own_version()}, this is {version}; install the same everywhere")
+        return Reply(here, None, f"it runs otbench {own_version()}, this is {version}; install the same everywhere")
     outcome = attempt(task)
     if isinstance(outcome, Failure) and outcome.ends_worker:
         end_soon()
-    return Answer(here, outcome)
+    return Reply(here, outcome)
 
 
 def end_soon() -> None:

@@ -19,7 +19,7 @@ from otbench.results.store import Row
 from otbench.transport.exact_cache import own_folder
 
 #: What CUDA errors say that leave the context as it was.
-PASSING = ("out of memory", "ALLOC_FAILED", "invalid argument", "INVALID_VALUE", "invalid configuration",
+PASSING_FAULTS = ("out of memory", "ALLOC_FAILED", "invalid argument", "INVALID_VALUE", "invalid configuration",
            "no kernel image", "not supported", "NOT_SUPPORTED", "invalid device ordinal")  # fmt: skip
 
 
@@ -63,7 +63,7 @@ def device_is_lost(error: BaseException) -> bool:
     """Whether an error leaves a CUDA context on which every later call fails, as an access to memory that is not there
     does; a new process has a new one. A wrong argument, or too little memory, is the call's alone."""
     said = str(error)
-    return "CUDA error" in said and not any(passing in said for passing in PASSING)
+    return "CUDA error" in said and not any(passing in said for passing in PASSING_FAULTS)
 
 
 def failed_row(cell: Cell, reason: str) -> Row:

@@ -10,20 +10,17 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from queue import Empty, SimpleQueue
 from time import monotonic, sleep
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic
 
 from otbench.errors import ResultsError
-from otbench.experiment.run.answer import Answer as Answer
+from otbench.experiment.run.answer import AnyTask, Result, answer, own_version
 from otbench.experiment.run.answer import Failure as Failure
-from otbench.experiment.run.answer import answer, own_version
+from otbench.experiment.run.answer import Reply as Reply
 from otbench.experiment.run.trust import IN_A_ROW, Trust
 from otbench.memory import processes_ended_for_memory
 
 if TYPE_CHECKING:
     from distributed import Client, Future
-
-AnyTask = TypeVar("AnyTask")
-Result = TypeVar("Result")
 
 #: A dead worker may be bad luck: its machine was short of memory, or somebody ended it. Two are the task's own doing.
 DEATHS = 2
@@ -186,13 +183,13 @@ class Dispatch(Generic[AnyTask, Result]):
 
     def _settle(self, future: "Future") -> None:
         going, since = self.running.pop(future)
-        said: Answer[Result] | Failure | None = _outcome(future, going.deaths, since, self.limit)
-        worker = said.worker if isinstance(said, Answer) else self._erred_on(future)
-        if not isinstance(said, Answer):
+        said: Reply[Result] | Failure | None = _outcome(future, going.deaths, since, self.limit)
+        worker = said.worker if isinstance(said, Reply) else self._erred_on(future)
+        if not isinstance(said, Reply):
             self.looked = float("-inf")  # a worker may have died
-        outcome = said.outcome if isinstance(said, Answer) else said
+        outcome = said.outcome if isinstance(said, Reply) else said
         future.release()
-        if isinstance(said, Answer) and outcome is None:
+        if isinstance(said, Reply) and outcome is None:
             self._exclude(worker, said.why)
             self.waiting.appendleft(going)
         elif outcome is None:

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from command_line import Otbench
+from matplotlib.figure import Figure
 from small import declare, lines, write_lines
 from stopped import run_stopped, twins
 
@@ -82,13 +83,18 @@ def test_the_check_finds_nothing(stopped: Path) -> None:
     assert [str(violation) for violations in found.values() for violation in violations] == []
 
 
-def test_a_picture_shows_the_cells_whose_w1_has_a_value(stopped: Path) -> None:
-    stored = Stored(Results(stopped))
-    figure = PICTURES["diagonal"](stored)
-    assert figure is not None
-    seen = np.concatenate([line.get_xdata() for line in figure.axes[1].lines if line.get_linestyle() == "None"])
-    assert sorted(seen) == sorted(stored.frame["primal"].dropna())
-    plt.close(figure)
+def test_a_picture_shows_the_cells_whose_w1_has_a_value(stopped: Path, tmp_path: Path) -> None:
+    shutil.copytree(stopped, tmp_path / "valued")
+    rows = lines(stopped / "rows.jsonl")
+    write_lines(tmp_path / "valued" / "rows.jsonl", [row for row in rows if row["primal"] is not None])
+    seen = []
+    for folder in (stopped, tmp_path / "valued"):
+        figure = PICTURES["ladder"](Stored(Results(folder)))
+        assert isinstance(figure, Figure)
+        seen.append([line.get_xydata().tolist() for panel in figure.axes for line in panel.lines])
+        plt.close(figure)
+    assert seen[0] == seen[1]
+    assert any(seen[0])
 
 
 def test_a_folder_of_intervals_alone_has_tables_and_a_headline_and_claims_no_crossing(
@@ -103,7 +109,7 @@ def test_a_folder_of_intervals_alone_has_tables_and_a_headline_and_claims_no_cro
     assert (agreement["intervals"] == agreement["cells"]).all()
     assert not {"slope_over_w1_median", "skill_median"} & set(agreement)
     assert (agreement["slope_over_w1_least_median"] <= agreement["slope_over_w1_most_median"]).all()
-    assert [name for name, draw in PICTURES.items() if draw(stored) is not None] == []
+    assert [name for name, draw in PICTURES.items() if isinstance(draw(stored), Figure)] == []
     said = otbench("show", "alone", "--results", str(tmp_path / "results")).out
     count = len(stored.frame)
     assert f"W1 is an interval in {count} of {count} cells" in said

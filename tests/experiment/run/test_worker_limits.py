@@ -11,6 +11,7 @@ import otbench.experiment.declaration as declaration
 import otbench.experiment.run.workers as workers
 from otbench.errors import InputError, ResultsError
 from otbench.experiment.declaration import Block, _affordable, _cells
+from otbench.experiment.known import known
 from otbench.experiment.run.clusters import STARTS, visible_devices
 from otbench.experiment.run.filling import make_tasks, share_out
 from otbench.experiment.run.workers import Failure, _outcome, run_here, run_on
@@ -102,10 +103,10 @@ def test_every_axis_of_every_block_counts_towards_the_cells_of_an_experiment(
         axes[axis] = {**axes[axis], name: [unit * value for value in values]} if name else values
         blocks = [Block(**axes), Block(**axes)]
         if count == 20:
-            assert len(list(_cells(blocks, ".", None))) == 1000
+            assert len(list(_cells(blocks, ".", None, known()))) == 1000
         else:
             with pytest.raises(InputError, match="an experiment of 1050 cells is more than the 1000 allowed; split"):
-                next(_cells(blocks, ".", None))
+                next(_cells(blocks, ".", None, known()))
 
 
 def test_a_million_cells_are_allowed_and_the_axes_of_one_table_are_counted_before_they_are_made() -> None:

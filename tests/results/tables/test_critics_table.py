@@ -131,7 +131,7 @@ def test_there_is_no_contest_without_seeds_of_either_kind(seeds):
 
 def test_the_picture_shows_every_mean_of_the_largest_budget():
     table = critics(*made(noisy))
-    panels = picture(table).axes
+    panels = picture(table, "1024").axes
     for panel, name in zip(panels, COMPETED_IN, strict=True):
         shown = sorted(x for drawn in panel.lines if drawn.get_linestyle() == "None" for x in drawn.get_xdata())
         rows = table[(table["problem.name"] == "all") & (table["budget"] == "900_steps")]
