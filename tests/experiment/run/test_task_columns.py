@@ -10,15 +10,15 @@ import pytest
 from otbench.errors import UncertifiedError
 from otbench.experiment.cell import Cell, Sampling
 from otbench.experiment.run import tasks as tasks_module
-from otbench.experiment.run.tasks import (
+from otbench.experiment.run.filling import (
     CRITICS_PER_TASK,
     TASKS_PER_WORKER,
     WORK_PER_CRITIC,
     halved,
     make_tasks,
-    run_task,
     share_out,
 )
+from otbench.experiment.run.tasks import run_task
 from otbench.methods import Fitted, Job, method
 from otbench.methods.base import Method
 from otbench.methods.functions import Affine
@@ -86,21 +86,33 @@ def test_the_cells_of_a_sample_stay_together_and_in_their_order() -> None:
     assert {c.seed for c in tasks[0][0]} == {0}
 
 
-def test_a_critic_counts_by_its_work_an_untrained_sample_as_one_and_another_dimension_begins_anew() -> None:
+def test_a_critic_counts_by_its_work_an_untrained_sample_as_one() -> None:
     half = [cell(seed, critics=CRITICS_PER_TASK / 2) for seed in range(3)]
     assert sizes(make_tasks(half, "cpu")) == [[1, 1], [1]]
     small = [cell(seed, critics=1e-3) for seed in range(CRITICS_PER_TASK + 1)]
     assert sizes(make_tasks(small, "cpu")) == [[1] * CRITICS_PER_TASK, [1]]
     idle = [cell(seed, critics=0.0, factor=f) for seed in range(CRITICS_PER_TASK + 1) for f in (1.0, 2.0, 3.0)]
     assert sizes(make_tasks(idle, "cpu")) == [[3] * CRITICS_PER_TASK, [3]]
-    assert sizes(make_tasks([cell(0), cell(1), cell(0, dim=3), cell(1, dim=3), cell(2)], "cpu")) == [[1, 1]] * 2 + [[1]]
     assert make_tasks([], "cpu") == []
 
 
-def test_a_task_taken_apart_is_its_cells_halved_and_a_single_cell_is_not_taken_apart() -> None:
-    (task,) = make_tasks([cell(0), cell(0, factor=2.0), cell(1)], "cpu")
-    assert [single[0][0] for single in halved(task)] == [each for group in task for each in group]
-    assert all(sizes([single]) == [[1]] for single in halved(task))
+def test_full_tasks_are_of_one_dimension_wherever_their_cells_stand_and_what_is_left_shares_one() -> None:
+    mixed = [cell(seed, dim=dim) for seed in range(CRITICS_PER_TASK + 1) for dim in (2, 3)]
+    tasks = make_tasks(mixed, "cpu")
+    assert sizes(tasks) == [[1] * CRITICS_PER_TASK, [1] * CRITICS_PER_TASK, [1, 1]]
+    assert [{group[0].problem.dim for group in task} for task in tasks] == [{2}, {3}, {2, 3}]
+
+
+def apart(task: Any) -> list[Cell]:
+    """The cells that are left when a task is halved as often as it can be."""
+    return [each for half in halves for each in apart(half)] if (halves := halved(task)) else [task[0][0]]
+
+
+def test_a_task_is_halved_between_samples_then_within_them_down_to_every_cell_once() -> None:
+    cells = [cell(0), cell(0, factor=2.0), cell(1), cell(2), cell(3)]
+    (task,) = make_tasks(cells, "cpu")
+    assert sizes(halved(task)) == [[2, 1], [1, 1]]
+    assert apart(task) == cells
     assert halved([[cell(0)]]) == []
 
 
