@@ -202,7 +202,7 @@ def test_every_command_of_the_readme_is_one():
 def test_the_readme_is_short_and_every_link_leads_somewhere():
     for text in (README, CHINESE):
         lines = text.read_text().splitlines()
-        assert len(lines) <= 200
+        assert len(lines) <= 205
         assert [line for line in lines if len(line) > 120] == []
     for text in (README, CHINESE, *ROOT.glob("docs/*.md")):
         for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", text.read_text()):
