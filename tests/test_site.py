@@ -16,10 +16,13 @@ import yaml
 
 import otbench
 from otbench.results import schema
+from otbench.results.folder import Stored
 from otbench.results.meanings import COMMON, meaning, meanings
+from otbench.results.store import Results
 from otbench.results.tables.bracketed import ratio_ends
 
 ROOT = Path(__file__).parent.parent
+RESULTS = ROOT / "results"
 
 SCHEMAS = (
     schema.RowColumns, schema.TimingColumns, schema.GeneratorColumns, schema.GrowthColumns, schema.PricingColumns,
@@ -27,34 +30,60 @@ SCHEMAS = (
 )  # fmt: skip
 
 
+@pytest.fixture(scope="module")
 def columns() -> set[tuple[str, str]]:
-    """Every column of the schemas, and of every committed table with the table's name."""
-    stored = {(name, "") for kind in SCHEMAS for name in schema.names_of(kind)}
-    return stored | {(name, table) for table, names in formats.headers().items() for name in names}
+    """Every column that is stored or derived: of the schemas; of the frame of every study, with the study's kind; and
+    of every committed table, with the table's name."""
+    found = {(name, "") for kind in SCHEMAS for name in schema.names_of(kind)}
+    for stored in (Stored(Results(file.parent)) for file in RESULTS.glob("*/meta.json")):
+        if stored.is_study:
+            found |= {(str(name), stored.kind) for name in stored.frame}
+    return found | {(name, table) for table, names in formats.headers().items() for name in names}
 
 
-def test_every_column_of_every_file_has_a_meaning() -> None:
+def test_every_column_that_is_stored_or_derived_has_a_meaning(columns: set[tuple[str, str]]) -> None:
     cell = (*formats.CELL, "sampling.n")
-    assert {which for which in columns() if not which[0].startswith(cell) and not meaning(*which)} == set()
+    assert len({name for name, _ in columns}) > 200
+    assert {which for which in columns if not which[0].startswith(cell) and not meaning(*which)} == set()
 
 
-def test_nothing_is_told_of_a_column_that_is_nowhere() -> None:
+def test_nothing_is_told_of_a_column_that_is_nowhere(columns: set[tuple[str, str]]) -> None:
     told = meanings()
-    known = {(formats.base(name, table), table) for name, table in columns()} | {(n, t) for n, t in columns()}
-    shared, endings = {name for name, _ in known}, "|".join(told["shares"])
+    known = {(formats.base(name, table), table) for name, table in columns} | columns
+    shared, endings = {name for name, _ in known}, "|".join(told["endings"])
     shared |= {re.sub(f"_({endings})$", "", name) for name in shared} | {"truth", "intervals", "failed"}
     assert set(told["columns"]) - shared == set()
     for table in set(told) - set(COMMON):
         assert {name for name in told[table] if (name, table) not in known} == set(), table
 
 
+def test_a_meaning_is_a_short_sentence_that_stands_alone() -> None:
+    """It is read where a heading is pointed at, without what stands above it in the file."""
+    for section in set(meanings()) - {"endings", "words"}:
+        for column, text in meanings()[section].items():
+            assert text.endswith("."), column
+            assert len(text) <= 140, column
+            assert not re.match(r"(The same|That|This|Its?|These|Likewise)\b", text), column
+
+
 def test_a_column_that_nobody_knows_has_no_meaning() -> None:
-    assert meaning("slope_of_nothing") is None
-    assert meaning("nothing_median") is None
-    assert "the median" in meaning("skill_median")
+    for unknown in ("slope_of_nothing", "nothing_median", "_median", ""):
+        assert meaning(unknown) is None
     assert meaning("diverged", "critics") != meaning("diverged", "agreement")
     assert "interval" in meaning("truth")
     assert ratio_ends.__doc__ is not None
+
+
+def test_endings_are_told_after_what_they_end_in_the_order_of_the_name() -> None:
+    ends = "as a share of the exact W1 of the samples, the lower end of the 95 % interval"
+    assert meaning("slope_over_w1_low") == f"{meaning('slope')} Here {ends}."
+    assert meaning("skill_median") == f"{meaning('skill')} Here the median."
+
+
+def test_the_page_of_definitions_tells_what_the_columns_mean() -> None:
+    lines = re.findall(r"^\| `(\w+)` \| (.*) \|$", (ROOT / "docs/definitions.md").read_text(), re.M)
+    assert {"primal", "slope", "held_out", "plan_cosine"} <= {name for name, _ in lines}
+    assert lines == [(name, formats.told(name)) for name, _ in lines]
 
 
 def test_every_table_is_explained_by_the_function_that_makes_it() -> None:

@@ -75,6 +75,8 @@ def tables() -> str:
     made = MAKERS | {name: maker for of in STUDY_TABLES.values() for name, maker in of.items() if name not in TABLES}
     parts = []
     for name, maker in made.items():
+        if name not in headers():  # made of rows that none of the committed results holds
+            continue
         parts += [f"## {name}", "", prose(maker), "", *_listed(headers()[name], name), ""]
     return "\n".join(parts)
 
@@ -104,7 +106,7 @@ def _typed(columns: type[BaseModel]) -> list[str]:
     lines = ["| column | type | what it is |", "|---|---|---|"]
     for name, field in columns.model_fields.items():
         shown = field.alias or name
-        lines.append(f"| `{shown}` | {' or '.join(dict.fromkeys(_words(field.annotation)))} | {_told(shown)} |")
+        lines.append(f"| `{shown}` | {' or '.join(dict.fromkeys(_words(field.annotation)))} | {told(shown)} |")
     return lines
 
 
@@ -116,19 +118,20 @@ def _listed(columns: list[str], table: str) -> list[str]:
             grouped.setdefault(base(name, table), []).append(f"`{name}`")
     lines = ["| column | what it is |", "|---|---|"]
     if any(name.startswith(CELL) for name in columns):
-        told = "What the cell is: a parameter of its [problem, sampling or method](catalogue.md)."
-        lines.append(f"| `problem.…`, `sampling.…`, `method.…` | {told} |")
-    return lines + [f"| {', '.join(names)} | {_told(name, table)} |" for name, names in grouped.items()]
+        text = "What the cell is: a parameter of its [problem, sampling or method](catalogue.md)."
+        lines.append(f"| `problem.…`, `sampling.…`, `method.…` | {text} |")
+    return lines + [f"| {', '.join(names)} | {told(name, table)} |" for name, names in grouped.items()]
 
 
 def base(column: str, table: str) -> str:
     """The column without an ending that the page explains once for all."""
-    told = meanings()
+    known = meanings()
     rest, _, ending = column.rpartition("_")
-    return column if column in told["columns"] | told.get(table, {}) or ending not in told["endings"] else rest
+    return column if column in known["columns"] | known.get(table, {}) or ending not in known["endings"] else rest
 
 
-def _told(column: str, table: str = "") -> str:
+def told(column: str, table: str = "") -> str:
+    """What a column means, as it stands in a cell of a table of Markdown."""
     return re.sub(r"([*|])", r"\\\1", meaning(column, table) or "")
 
 

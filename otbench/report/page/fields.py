@@ -1,4 +1,4 @@
-"""What a table's columns are, in words: of the one file of definitions, or the field's own description."""
+"""What a table's columns are, in words: of the one file of meanings, or the field's own description."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -8,23 +8,23 @@ import pandas as pd
 from otbench.experiment.cell import Sampling
 from otbench.methods import METHODS
 from otbench.problems import PROBLEMS
-from otbench.results.definitions import definition
+from otbench.results.meanings import meaning
 from otbench.spec import Spec
 
 SPECS: Mapping[str, Mapping[str, type[Spec]]] = {"method": METHODS, "problem": PROBLEMS}
 
 
-def defined(column: str, table: pd.DataFrame) -> str:
-    """What a column is; of the field of a problem or a method, what those in the table say of it."""
-    kind, _, name = column.partition(".")
-    if not name:
-        return definition(column)
-    if name == "version":
+def defined(column: str, table: pd.DataFrame, name: str) -> str:
+    """What a column is in the table of that name; of the field of a problem or a method, what those in it say of it."""
+    kind, _, field = column.partition(".")
+    if not field:
+        return meaning(column, name) or ""
+    if field == "version":
         return f"version of the {kind}: it is raised when its numbers change"
-    if name == "name":
+    if field == "name":
         return f"the {kind}: `otbench list` tells of each"
-    fields = [spec.model_fields[name].description for spec in _specs(kind, table) if name in spec.model_fields]
-    return "; or: ".join(dict.fromkeys(text for text in fields if text)) or f"the {kind}'s field {name}"
+    fields = [spec.model_fields[field].description for spec in _specs(kind, table) if field in spec.model_fields]
+    return "; or: ".join(dict.fromkeys(text for text in fields if text)) or f"the {kind}'s field {field}"
 
 
 def _specs(kind: str, table: pd.DataFrame) -> list[type[Spec]]:

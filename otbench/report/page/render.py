@@ -13,7 +13,7 @@ from otbench.files import PACKAGE
 from otbench.report.page.answers import Answer, Piece
 from otbench.report.page.columns import compressed
 from otbench.report.page.sections import Section
-from otbench.results.definitions import words
+from otbench.results.meanings import words
 
 HERE = PACKAGE / "report" / "page"
 

@@ -124,13 +124,14 @@ def _table(name: str, table: pd.DataFrame, stored: Stored) -> PackedTable:
     if name == ROWS_TABLE and stored.is_study:
         table = table.drop(columns="key")  # it repeats the other columns
         told.remove("key")
+    known_as = name if name != ROWS_TABLE else stored.kind if stored.is_study else "matrix"
     return PackedTable(
         name=name,
         lines=len(table),
         packed=packed(table),
         identity=tuple(column for column in identity_columns(table) if column in told),
         shown=tuple(_shown(name, table[told], stored)),
-        definitions={column: words for column in told if (words := defined(column, table))},
+        definitions={column: words for column in told if (words := defined(column, table, known_as))},
     )
 
 

@@ -1,8 +1,5 @@
-"""What the page says in words: answers that are true of the rows, definitions of every column, and escaped names."""
+"""What the page says in words: answers that are true of the rows, words that are explained, and escaped names."""
 
-import csv
-import gzip
-import io
 import webbrowser
 from html.parser import HTMLParser
 from pathlib import Path
@@ -18,45 +15,12 @@ from otbench.report.page.render import PLOTLY, marked, visible
 from otbench.report.page.sections import section
 from otbench.report.page.views import offered
 from otbench.report.quotes import quotes_of
-from otbench.results.definitions import definition, words
 from otbench.results.folder import Stored
-from otbench.results.schema import (
-    ConvergenceColumns,
-    GeneratorColumns,
-    GrowthColumns,
-    MeasurementColumns,
-    PricingColumns,
-    RowColumns,
-    TimingColumns,
-    names_of,
-)
+from otbench.results.meanings import meaning, words
 from otbench.results.store import Results
 
 REPOSITORY = Path(__file__).parents[3]
 ANSWERS = REPOSITORY / "experiments" / "answers.md"
-
-
-def headings() -> set[str]:
-    """The columns of every committed table."""
-    found: set[str] = set()
-    for file in REPOSITORY.glob("results/*/tables/*.csv*"):
-        with gzip.open(file, "rt") if file.suffix == ".gz" else file.open() as handle:
-            found |= set(next(csv.reader(io.StringIO(handle.readline()))))
-    return found
-
-
-def test_every_column_that_is_stored_or_derived_is_defined() -> None:
-    studies = (GeneratorColumns, GrowthColumns, ConvergenceColumns, PricingColumns, MeasurementColumns)
-    stored = {name for kind in (RowColumns, TimingColumns, *studies) for name in names_of(kind)}
-    measured = {name for name in headings() | stored if not name.startswith(("problem.", "sampling.", "method."))}
-    assert len(measured) > 200
-    assert {name for name in measured if not definition(name)} == set()
-
-
-def test_what_is_made_of_a_column_is_defined_by_it_and_nothing_else_is() -> None:
-    assert definition("slope") in definition("slope_over_w1_low")
-    assert "lower end" in definition("slope_over_w1_low")
-    assert definition("no_such_column_low") == definition("_median") == ""
 
 
 def test_every_experiment_with_committed_results_has_an_answer_with_numbers() -> None:
@@ -198,8 +162,16 @@ def test_words_are_marked_where_they_stand_first() -> None:
 
 def test_fields_of_problems_and_methods_are_explained(small_results: Path) -> None:
     frame = Stored(Results(small_results)).frame
-    assert defined("method.clip", frame) == "c, the half side of the box"
-    assert defined("problem.nothing", frame) == "the problem's field nothing"
+    assert defined("method.clip", frame, "matrix") == "c, the half side of the box"
+    assert defined("problem.nothing", frame, "matrix") == "the problem's field nothing"
+
+
+def test_a_column_is_explained_as_it_is_in_its_table() -> None:
+    """The rows of a study by its kind: one solve's gap is not the largest of several."""
+    tables = {t.name: t.definitions for t in section(Stored(Results(REPOSITORY / "results" / "growth")), "").tables}
+    for name, known_as in ("rows", "growth"), ("solvers", "solvers"):
+        assert tables[name]["gap"] == meaning("gap", known_as) != meaning("gap")
+    assert meaning("gap", "growth") != meaning("gap", "solvers")
 
 
 def test_plotly_is_the_published_bundle_with_its_licence() -> None:
