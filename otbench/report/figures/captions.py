@@ -26,8 +26,9 @@ def rate(rows: pd.DataFrame) -> str:
     """The learning rates of critics in words: "rate 0.01 c" where it is in proportion to the clip value."""
     if "method.lr" not in rows or rows["method.lr"].isna().all():
         return ""
-    told = []
-    for unit, part in rows[rows["method.lr"].notna()].groupby("method.lr_unit", dropna=False):
+    told, rows = [], rows[rows["method.lr"].notna()]
+    units = rows["method.lr_unit"] if "method.lr_unit" in rows else pd.Series(None, rows.index, dtype=object)
+    for unit, part in rows.groupby(units, dropna=False):
         told.append(values(part["method.lr"]) + (" c" if unit == "clip" else ""))
     return "rate " + " or ".join(told)
 

@@ -9,6 +9,7 @@ import pytest
 from matplotlib.figure import Figure, SubFigure
 from matplotlib.text import Text
 
+from otbench.report.figures.captions import rate
 from otbench.report.figures.critics import critics
 from otbench.report.figures.pictures import PICTURES
 from otbench.report.figures.style import COLUMN_WIDTH, STYLE, describe, legend_below, panels
@@ -89,6 +90,13 @@ def test_every_picture_of_a_matrix_is_readable_and_says_what_it_shows(sweep_resu
             assert faults(figure) == [], name
         assert says(figure, "shared mass", "n = 24", "rate", "20 steps", "2 seeds", "edian"), name
     plt.close("all")
+
+
+def test_rates_are_told_where_no_method_has_a_unit_of_them_too() -> None:
+    rows = pd.DataFrame({"method.lr": [0.01, 0.1, None], "method.lr_unit": ["clip", None, None]})
+    assert rate(rows) == "rate 0.01 c or 0.1"
+    assert rate(rows[["method.lr"]]) == "rate 0.01 to 0.1"
+    assert rate(rows[["method.lr_unit"]]) == ""
 
 
 def test_what_could_not_be_read_would_be_found() -> None:
