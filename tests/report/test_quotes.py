@@ -1,6 +1,7 @@
 """Numbers quoted in a text are those of the rows, and a quote that cannot be read is an error, never passed over."""
 
 import re
+from functools import cache
 from pathlib import Path
 
 import pandas as pd
@@ -9,9 +10,10 @@ from small import declare, derive, lines
 
 from otbench.errors import InputError, OtbenchError, ResultsError
 from otbench.experiment.run.runner import run_experiment
+from otbench.report.check.violation import Violation
 from otbench.report.markdown import by_clip, markdown
 from otbench.report.quotes import NUMBER_SOURCE, _phrases, check_quotes, quoted_value, rewrite_quotes
-from otbench.results.folder import load
+from otbench.results.folder import Stored, load
 from otbench.results.store import Results
 
 ROOT = Path(__file__).parent.parent.parent
@@ -22,6 +24,24 @@ COUNT = "small/matrix key count where method.name=potential as d"
 
 
 SAYS = {NUMBER: "It proves {} of W1", MANY: "the potential {},", COUNT: "on {} samples"}
+
+
+@cache
+def stored(folder: Path) -> Stored:
+    """The folder, whose tables are derived once for all tests."""
+    return Stored(Results(folder))
+
+
+def read(results: Path) -> dict[str, Stored]:
+    return {"small": stored(results / "small")} if (results / "small").is_dir() else {}
+
+
+def checked(file: Path, results: Path) -> list[Violation]:
+    return check_quotes(file, results, read(results))
+
+
+def rewritten(file: Path, results: Path) -> int:
+    return rewrite_quotes(file, results, read(results))
 
 
 def quoting(folder: Path, text: str, quotes: str) -> Path:
@@ -36,7 +56,7 @@ def one(folder: Path, what: str, value: str) -> Path:
     return quoting(folder, f"It is {value}.", f"It is {{}}\n    {what}\n")
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def values(small_results: Path) -> dict[str, str]:
     """The three numbers, computed from the tables another way."""
     results = Results(small_results)
@@ -62,7 +82,7 @@ def page(tmp_path: Path, values: dict[str, str], small_results: Path) -> Path:
 def test_right_quotes_pass(page: Path, small_results: Path) -> None:
     assert check_quotes(page, small_results.parent) == []
     before = page.read_text()
-    assert rewrite_quotes(page, small_results.parent) == 0
+    assert rewritten(page, small_results.parent) == 0
     assert page.read_text() == before
 
 
@@ -75,9 +95,9 @@ def test_a_wrong_number_is_reported_with_its_line_and_repaired(
 ) -> None:
     right, words = page.read_text(), SAYS[what]
     page.write_text(right.replace(words.format(values[what]), words.format(wrong)))
-    (violation,) = check_quotes(page, small_results.parent)
+    (violation,) = checked(page, small_results.parent)
     assert str(violation) == f"quoted number: README.md, line 3: observed {wrong}, must be {values[what]}"
-    assert rewrite_quotes(page, small_results.parent) == 1
+    assert rewritten(page, small_results.parent) == 1
     assert page.read_text() == right
 
 
@@ -85,52 +105,52 @@ def test_words_that_changed_are_reported_and_nothing_is_written(page: Path, smal
     """A number of which the words are gone would go unchecked; the others are checked all the same."""
     changed = page.read_text().replace("It proves ", "It has ").replace("on 16", "on 17")
     page.write_text(changed)
-    gone, wrong = check_quotes(page, small_results.parent)
+    gone, wrong = checked(page, small_results.parent)
     said = "quoted number: README.md: observed no such words, must be 'It proves {} of W1', as quotes.txt, line 2"
     assert str(gone) == said
     assert (wrong.observed, wrong.bound) == ("17", "16")
     with pytest.raises(InputError, match=r"quotes.txt, line 2: README.md does not say 'It proves {} of W1'"):
-        rewrite_quotes(page, small_results.parent)
+        rewritten(page, small_results.parent)
     assert page.read_text() == changed
 
 
 def test_words_that_stand_twice_are_an_error(page: Path, small_results: Path) -> None:
     page.write_text(page.read_text() + "We trained on 3 samples.\n")
-    for use in (check_quotes, rewrite_quotes):
+    for use in (checked, rewritten):
         with pytest.raises(InputError, match=r"line 8: the text says 'on {} samples' 2 times; write more of its words"):
             use(page, small_results.parent)
 
 
 def test_words_are_found_however_the_lines_break(page: Path, small_results: Path) -> None:
     page.write_text(page.read_text().replace("It proves ", "It\n  proves\n  ").replace("16 samples", "16\nsamples"))
-    assert check_quotes(page, small_results.parent) == []
+    assert checked(page, small_results.parent) == []
     quotes = page.with_name("quotes.txt")
     quotes.write_text(quotes.read_text().replace("It proves {} of", "It\nproves {}\nof"))
-    assert check_quotes(page, small_results.parent) == []
+    assert checked(page, small_results.parent) == []
 
 
 def test_a_wrong_table_is_reported_and_repaired(page: Path, small_results: Path) -> None:
     right = page.read_text()
     page.write_text(right.replace("| 0.01 ", "| 0.02 ", 1))
     assert page.read_text() != right
-    (violation,) = check_quotes(page, small_results.parent)
+    (violation,) = checked(page, small_results.parent)
     assert violation.cell.startswith("README.md, line 7, its line 3 (coupled, 0, 0.01, ")
     assert (violation.column, violation.observed, violation.bound) == ("clip c", "0.02", "0.01")
-    assert rewrite_quotes(page, small_results.parent) == 1
+    assert rewritten(page, small_results.parent) == 1
     assert page.read_text() == right
 
 
 def test_every_wrong_quote_is_repaired_at_once(page: Path, small_results: Path) -> None:
     right = page.read_text()
     page.write_text(re.sub(r"(proves|potential|on) [0-9.]+\d", r"\1 -1234567.8e-90", right))
-    assert len(check_quotes(page, small_results.parent)) == 3
-    assert rewrite_quotes(page, small_results.parent) == 3
+    assert len(checked(page, small_results.parent)) == 3
+    assert rewritten(page, small_results.parent) == 3
     assert page.read_text() == right
 
 
 def test_a_text_without_quotes_needs_no_results(tmp_path: Path) -> None:
     (tmp_path / "README.md").write_text("nothing\n")
-    assert check_quotes(tmp_path / "README.md", tmp_path) == []
+    assert checked(tmp_path / "README.md", tmp_path) == []
 
 
 @pytest.mark.parametrize(
@@ -158,7 +178,7 @@ def test_a_malformed_quote_is_an_error_that_shows_it(
     what: str, said: str, tmp_path: Path, small_results: Path
 ) -> None:
     text = one(tmp_path, what, "0.5")
-    for use in (check_quotes, rewrite_quotes):
+    for use in (checked, rewritten):
         with pytest.raises(InputError, match=re.escape(said)) as refused:
             use(text, small_results.parent)
         assert what in str(refused.value)
@@ -180,7 +200,7 @@ def test_words_and_sources_that_do_not_fit_are_an_error(
     quotes: str, said: str, tmp_path: Path, small_results: Path
 ) -> None:
     with pytest.raises(InputError, match=re.escape(said)):
-        check_quotes(quoting(tmp_path, "It is 0.5", quotes), small_results.parent)
+        checked(quoting(tmp_path, "It is 0.5", quotes), small_results.parent)
 
 
 @pytest.mark.parametrize("comment", ["<!--quote small/matrix raw as d-->", "<!--quotes-->", "<!-- quotes a.txt -->",
@@ -190,14 +210,14 @@ def test_a_comment_that_only_looks_like_the_file_of_quotes_is_an_error(
 ) -> None:
     (tmp_path / "README.md").write_text(f"It is 0.5.\n{comment}\n")
     with pytest.raises(InputError, match=re.escape(f"line 2: {comment!r} should be <!--quotes FILE-->")):
-        check_quotes(tmp_path / "README.md", small_results.parent)
+        checked(tmp_path / "README.md", small_results.parent)
 
 
 def test_a_table_of_results_without_trained_critics_is_one_line_or_empty(tmp_path: Path) -> None:
     run_experiment(declare(tmp_path), tmp_path / "tiny")
     text = quoting(tmp_path, "Here:\n\n| ? |", "Here: {}\n    table tiny\n")
     try:
-        check_quotes(text, tmp_path)
+        checked(text, tmp_path)
         said = ""
     except OtbenchError as error:
         said = str(error)
@@ -207,7 +227,7 @@ def test_a_table_of_results_without_trained_critics_is_one_line_or_empty(tmp_pat
 @pytest.mark.parametrize("what", ["nowhere/clip raw as .2f", "table nowhere"])
 def test_a_quote_of_results_that_are_not_there_is_one_line(what: str, tmp_path: Path) -> None:
     with pytest.raises(ResultsError, match=r"no rows in .*nowhere"):
-        check_quotes(one(tmp_path, what, "| 1 |" if what.startswith("table") else "1"), tmp_path)
+        checked(one(tmp_path, what, "| 1 |" if what.startswith("table") else "1"), tmp_path)
 
 
 @pytest.mark.parametrize("data", [None, b"\xff\xfe\x00"])
@@ -218,7 +238,7 @@ def test_a_text_that_cannot_be_read_is_one_line(name: str, data: bytes | None, t
     if data is not None:
         (tmp_path / name).write_bytes(data)
     with pytest.raises(OtbenchError, match=rf"{name} cannot be read: ") as refused:
-        check_quotes(text, tmp_path)
+        checked(text, tmp_path)
     assert "\n" not in str(refused.value)
 
 
@@ -243,7 +263,7 @@ def test_a_quoted_table_that_changed_names_the_row_and_the_column(page: Path, sm
     value = re.search(r"\| 0\.1 +\| ([^ |]+)", text)
     assert value is not None
     page.write_text(text[: value.start(1)] + "7.77" + text[value.end(1) :])
-    (found,) = check_quotes(page, small_results.parent)
+    (found,) = checked(page, small_results.parent)
     assert found.rule == "quoted table"
     assert found.cell.startswith("README.md, line 7, its line 4 (coupled, 0, 0.1, ")
     assert (found.observed, found.bound, found.column) == ("7.77", value[1], "raw/W1, d=2")
@@ -251,7 +271,7 @@ def test_a_quoted_table_that_changed_names_the_row_and_the_column(page: Path, sm
 
 def test_a_number_is_quoted_with_its_interval(tmp_path: Path, small_results: Path) -> None:
     what = "small/clip slope_over_w1_median where dim=2 clip=0.1 mode=coupled overlap=0.5 as .3f []"
-    assert rewrite_quotes(one(tmp_path, what, "?"), small_results.parent) == 1
+    assert rewritten(one(tmp_path, what, "?"), small_results.parent) == 1
     rows = [r for r in lines(small_results / "rows.jsonl") if r["method.name"] == "weight_clip"]
     rows = [r for r in rows if (r["problem.dim"], r["method.clip"], r["method.steps"]) == (2, 0.1, 40)]
     rows = [r for r in rows if r["sampling.mode"] == "coupled"]
@@ -261,7 +281,7 @@ def test_a_number_is_quoted_with_its_interval(tmp_path: Path, small_results: Pat
     assert (tmp_path / "README.md").read_text().startswith(f"It is {expected}.\n")
     one(tmp_path, what.replace("_median where", "_median max where"), "?")
     with pytest.raises(InputError, match=r"a max over lines has no interval; leave \[\] out"):
-        check_quotes(tmp_path / "README.md", small_results.parent)
+        checked(tmp_path / "README.md", small_results.parent)
 
 
 def test_a_measured_time_is_quoted_with_its_quartiles(tmp_path: Path) -> None:
