@@ -155,14 +155,14 @@ except KeyboardInterrupt:
 def test_a_part_whose_time_is_up_is_asked_to_stop_and_goes_on_from_there(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(gpu, "PART_SECONDS", 0.4)
-    slow = part("timing", SLOW.format(folder=str(tmp_path), steps=12), resumable=True)
+    monkeypatch.setattr(gpu, "PART_SECONDS", 1.5)
+    slow = part("timing", SLOW.format(folder=str(tmp_path), steps=45), resumable=True)
     assert gpu.all_parts([slow], logged(tmp_path)) == 0
     assert "timing goes on" in (tmp_path / "log.txt").read_text()
 
 
 def test_when_all_time_is_up_what_was_done_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(gpu, "ALL_SECONDS", 0.5)
+    monkeypatch.setattr(gpu, "ALL_SECONDS", 2.5)
     todo = [part("one", ""), part("timing", SLOW.format(folder=str(tmp_path), steps=10**6), resumable=True)]
     start = time.monotonic()
     assert gpu.all_parts(todo, logged(tmp_path)) == gpu.STOPPED

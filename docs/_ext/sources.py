@@ -1,4 +1,4 @@
-"""What happens to a page before it is parsed: quotes lose their marks, and generated parts are put in.
+"""What happens to a page before it is parsed: marks go, links lead to pages of the site, generated parts are put in.
 
 A line ``<!--generated NAME-->`` stands for the text that ``PARTS[NAME]`` writes, from what the package itself holds.
 """
@@ -22,17 +22,20 @@ PARTS: dict[str, Callable[[], str]] = {
     "tables": formats.tables,
 }
 
-#: The marks by which ``otbench quotes`` and the tests know what a text quotes: around a table, on lines of their own;
-#: and around a number.
-TABLE_MARK = re.compile(r"^<!--(?:table\b[^>]*|/table|trained)-->\n", re.M)
-NUMBER_MARK = re.compile(r"<!--(?:quote\b[^>]*|/)-->")
+#: The lines by which ``otbench quotes`` and the tests know what a text quotes, and what it trains.
+MARK = re.compile(r"^<!--(?:quotes [^>]*|trained)-->\n", re.M)
+
+#: Where a file beside docs/ is a page of the site.
+ELSEWHERE = {"](../CONTRIBUTING.md": "](about/contributing.md"}
 
 GENERATED = re.compile(r"^<!--generated (\w+)-->$", re.M)
 
 
 def prepared(text: str) -> str:
     """The text of a page as it is parsed."""
-    text = NUMBER_MARK.sub("", TABLE_MARK.sub("", text))
+    text = MARK.sub("", text)
+    for there, here in ELSEWHERE.items():
+        text = text.replace(there, here)
     return GENERATED.sub(lambda match: PARTS[match[1]](), text)
 
 
