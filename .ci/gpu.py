@@ -110,6 +110,8 @@ def run(part: Part, log: Log, end: float) -> int:
 def spell(command: Sequence[str | Path], log: Log, end: float) -> int:
     """Run a command with its lines printed and kept; at ``end`` it is asked to stop, and soon after made to."""
     words = [str(word) for word in command]
+    # a shell that runs this in the background has its children ignore what they are asked to stop by
+    words = [sys.executable, "-c", HEARING, *words]
     process = subprocess.Popen(words, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
                                env=os.environ | SETTINGS, start_new_session=True)  # fmt: skip
     assert process.stdout is not None
@@ -129,6 +131,13 @@ def spell(command: Sequence[str | Path], log: Log, end: float) -> int:
         watcher.kill()
         watcher.wait()
 
+
+#: Runs a command that can be asked to stop.
+HEARING = """
+import os, signal, sys
+signal.signal(signal.SIGINT, signal.SIG_DFL)
+os.execvp(sys.argv[1], sys.argv[1:])
+"""
 
 #: Asks a group of processes to stop after some seconds, and ends it after some more.
 WATCH = """

@@ -247,7 +247,7 @@ def test_columns_are_chosen_and_explained(page: Page, small: Page) -> None:
     ).count() == 1  # fmt: skip
     small.locator(".chooser summary").click()
     small.locator("[role=columnheader] button", has_text="slope_constant").focus()
-    assert "the largest slope of the critic" in page.locator("#tip").inner_text()
+    assert "argest slope of the critic" in page.locator("#tip").inner_text()
     page.locator(".term").first.focus()
     assert page.locator("#tip").is_visible()
 

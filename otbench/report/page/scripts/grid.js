@@ -23,6 +23,9 @@ class Grid {
     new ResizeObserver(() => this.draw()).observe(this.box);
   }
 
+  // rows that are drawn from the first one on, for paper, however the box is scrolled or sized; 0 on a screen
+  onPaper = 0;
+
   setTable(table, names, filters, label) {
     this.table = table;
     this.names = names;
@@ -80,8 +83,9 @@ class Grid {
     this.draw();
   }
 
-  draw(all) {
+  draw() {
     if (!this.rows || !this.box.clientHeight) return;
+    const all = this.onPaper;
     const first = all ? 0 : Math.max(0, Math.floor(this.box.scrollTop / ROW_HEIGHT) - MARGIN);
     const last = all ? Math.min(this.rows.length, all)
       : Math.min(this.rows.length, Math.ceil((this.box.scrollTop + this.box.clientHeight) / ROW_HEIGHT) + MARGIN);

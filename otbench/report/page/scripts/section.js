@@ -232,7 +232,8 @@ class Section {
     if (!this.grid || !this.rows) return;
     this.grid.drawn = "";
     this.element.classList.toggle("printed", on);
-    if (on) this.grid.draw(25); else this.grid.draw();
+    this.grid.onPaper = on ? 25 : 0;
+    this.grid.draw();
     this.drawn();
   }
 }
