@@ -57,7 +57,7 @@ def lines_of(code: str, *arguments: str) -> list[str]:
 
 
 @on_linux
-@pytest.mark.parametrize("limit", ["as", "data"])
+@pytest.mark.parametrize("limit", ["as", pytest.param("data", marks=pytest.mark.slow)])
 def test_what_is_accepted_under_a_limit_is_solved_and_never_ends_the_interpreter(limit: str) -> None:
     said = [line.split()[0] for line in lines_of(LADDER, limit)]
     assert len(said) == 12

@@ -77,6 +77,7 @@ def _shown() -> tuple[str | None, str | None]:
     return os.environ.get("CUDA_VISIBLE_DEVICES"), os.environ.get("OMP_NUM_THREADS")
 
 
+@pytest.mark.slow
 def test_every_worker_is_shown_one_device_of_the_outer_ones(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "6,4")
     with open_client("local", 1, gpus=2) as client:

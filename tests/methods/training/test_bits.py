@@ -44,7 +44,7 @@ def skip_unless_there(environment: dict[str, str]) -> None:
         pytest.skip("this processor has no AVX-512")
 
 
-@pytest.mark.parametrize(("seed", "environment"), [(0, PLACES[0]), (1, PLACES[1]), (3, PLACES[3]), (7, {})], ids=str)
+@pytest.mark.parametrize(("seed", "environment"), [(0, PLACES[0]), (3, PLACES[3]), (7, {})], ids=str)
 def test_a_critic_has_the_same_bits_alone_and_in_any_company(seed: int, environment: dict[str, str]) -> None:
     skip_unless_there(environment)
     assert tried(environment, 5, seed) == ["5 shapes tried"]

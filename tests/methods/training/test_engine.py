@@ -44,8 +44,7 @@ def deviation(pair: SamplePair, recipe: WeightClip, seed: int) -> float:
     return max(np.abs(p - q).max() for p, q in zip(here, there, strict=True)) / recipe.clip
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("batch", [64, "full"])
+@pytest.mark.parametrize(("dtype", "batch"), [("float32", 64), ("float64", "full")])
 @pytest.mark.parametrize("activation", ["relu", "leaky_relu", "tanh"])
 @pytest.mark.parametrize("when", ["after", "before"])
 @pytest.mark.parametrize("which", ["all", "weights"])

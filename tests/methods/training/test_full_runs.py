@@ -36,7 +36,7 @@ def medians(name: str, dim: int, recipe: WeightClip) -> tuple[float, float]:
     return float(np.median(ours)), float(np.median(theirs))
 
 
-@pytest.mark.parametrize("clip", [0.01, 0.1])
+@pytest.mark.parametrize("clip", [0.01])
 def test_the_median_worth_of_a_short_run_agrees_within_two_percent(clip: float) -> None:
     ours, theirs = medians("shared_mass", 2, WeightClip(widths=(32, 32), clip=clip, lr=0.01, lr_unit="clip", steps=600))
     assert ours == pytest.approx(theirs, rel=0.02)

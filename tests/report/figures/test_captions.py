@@ -60,7 +60,9 @@ def says(figure: Figure, *words: str) -> bool:
     return all(word in caption for word in words)
 
 
-@pytest.mark.parametrize("folder", list(OF_STUDIES))
+@pytest.mark.parametrize(
+    "folder", [pytest.param(name, marks=pytest.mark.slow if name == "generator" else ()) for name in OF_STUDIES]
+)
 def test_every_picture_of_a_study_is_readable_and_says_what_it_shows(folder: str) -> None:
     with mpl.rc_context(STYLE):
         figure = PICTURES[OF_STUDIES[folder]](Stored(Results(COMMITTED / folder)))

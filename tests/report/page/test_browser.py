@@ -252,7 +252,7 @@ def test_columns_are_chosen_and_explained(page: Page, small: Page) -> None:
     assert page.locator("#tip").is_visible()
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("theme", ["light", pytest.param("dark", marks=pytest.mark.slow)])
 def test_nothing_serious_stands_in_the_way_of_anybody(page: Page, small: Page, theme: str) -> None:
     if page.evaluate("typeof axe") == "undefined":
         axe = resources.files("axe_playwright_python") / "axe.min.js"
