@@ -71,7 +71,10 @@ def compiled_call(first: Callable[[], None], state: list[Tensor], what: str) -> 
     before = [tensor.clone() for tensor in state]
     for attempts_left in (1, 0):  # the compiler may fail by chance, and eager steps have other bits than other runs
         try:
-            with torch._dynamo.config.patch(recompile_limit=SHAPES):
+            # torch keeps code by the processor, and not by the instruction set that it was told to keep to
+            told = torch.backends.cpu.get_cpu_capability()
+            kept = torch.compiler.config.patch(cache_key_tag=told)  # type: ignore[attr-defined]
+            with torch._dynamo.config.patch(recompile_limit=SHAPES), kept:
                 first()
             break
         except torch._dynamo.exc.TorchDynamoException as error:  # a compiler, or Triton, that is missing among them
