@@ -21,7 +21,7 @@ check: $(VENV)/.run               ## re-check the committed results
 bench: $(VENV)/.test              ## ratios, measured side by side in one process
 	$(BIN)/python -m pytest tests/benchmarks --benchmark-enable -m "not gpu" -s
 
-gpu:                              ## on a machine with a GPU: its tests, its rows, 25 minutes; make gpu GPU='--help'
+gpu:                              ## on a machine with a GPU: its tests and its rows, 25 minutes at most a call; make gpu GPU='--help'
 	$(PYTHON) .ci/gpu.py $(GPU)
 
 page: $(VENV)/.test               ## the page of the committed results, in a browser: its size, first paint and filter time

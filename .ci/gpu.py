@@ -1,4 +1,4 @@
-"""Rows of a GPU that are worth publishing, made in one go: `make gpu`, about 25 minutes, each part under 10.
+"""Rows of a GPU that are worth publishing, made by `make gpu`: 25 minutes at most a call, each part 10.
 
 What is done is kept in a folder of its own, and the same command goes on from there. Nothing is committed; what is to
 be committed lies in results/ at the end, and the last lines say how. `make gpu GPU="--help"` lists the options;

@@ -62,13 +62,18 @@ def held_out(fx: Array, fy: Array, a: Array, b: Array, rounding: float) -> HeldO
     origin = fx[0]  # values from a common origin: the rounding of an almost constant critic is no signal
     mean_x, var_x, size_x = _weighted_mean(fx - origin, a)
     mean_y, var_y, size_y = _weighted_mean(fy - origin, b)
+    error = rounding * max(np.abs(fx).max(), np.abs(fy).max())
+    return from_means(float(mean_x - mean_y), float(error), (var_x, size_x), (var_y, size_y))
+
+
+def from_means(raw: float, raw_error: float, of_x: tuple[float, float], of_y: tuple[float, float]) -> HeldOut:
+    """What a difference of means over x and y says, each side being the variance of its mean and the number of values,
+    above 1."""
+    (var_x, size_x), (var_y, size_y) = of_x, of_y
     spread = var_x**2 / (size_x - 1) + var_y**2 / (size_y - 1)
     dof = (var_x + var_y) ** 2 / spread if spread > 0 else size_x + size_y - 2
-    error = rounding * max(np.abs(fx).max(), np.abs(fy).max())
-    total, of_x, of_y = (float(np.sqrt(variance)) for variance in (var_x + var_y, var_x, var_y))
-    return HeldOut(
-        raw=float(mean_x - mean_y), raw_error=float(error), stderr=total, dof=float(dof), stderr_x=of_x, stderr_y=of_y
-    )
+    total, error_x, error_y = (float(np.sqrt(variance)) for variance in (var_x + var_y, var_x, var_y))
+    return HeldOut(raw=raw, raw_error=raw_error, stderr=total, dof=float(dof), stderr_x=error_x, stderr_y=error_y)
 
 
 def _weighted_mean(values: Array, weights: Array) -> tuple[float, float, float]:

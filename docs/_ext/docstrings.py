@@ -1,4 +1,4 @@
-"""Docstrings are plain text for a terminal: what is a sign of mathematics there is no mark-up here."""
+"""Docstrings as plain text: a sign of mathematics in them is not taken for mark-up."""
 
 import re
 from typing import Any

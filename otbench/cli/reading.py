@@ -189,7 +189,7 @@ def _written(tables: "dict[str, pd.DataFrame]", format: Format, what: str = "hea
         whole = pd.concat(named) if named else pd.DataFrame(columns=["experiment"])
         return as_text("headline", whole[["experiment", *(c for c in whole if c != "experiment")]], "csv").decode()
     if format is Format.LATEX:
-        brackets = "medians over seeds in brackets with 95 % intervals"
+        brackets = "medians over seeds, " * (what == "headline") + "in brackets the ends of 95 % intervals"
         return "\n".join(latex_table(made, f"{name}, {what}: {brackets}") for name, made in tables.items())
     texts = {name: labelled(made) if what == "headline" else made for name, made in tables.items()}
     return "\n".join(f"### {name}\n\n{markdown(made)}" for name, made in texts.items())
@@ -200,7 +200,7 @@ def check(
     results: ResultsOption = RESULTS,
     readme: Annotated[
         Path | None,
-        typer.Option(help="Text whose quotes are re-derived; README*.md and docs/ where no names are given."),
+        typer.Option(help="Text whose quotes are re-derived; without names README*.md, docs/ and the answers."),
     ] = None,
     junit: Annotated[Path | None, typer.Option(help="Write the outcome as JUnit XML, into a folder there is.")] = None,
     plugin: PluginOption = None,

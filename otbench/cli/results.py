@@ -77,7 +77,8 @@ def compare(a: FolderArgument, b: FolderArgument, json_: JsonOption = False) -> 
 
 def quotes(
     texts: Annotated[
-        list[Path] | None, typer.Argument(help="Texts to bring up to date; README*.md and docs/ when left out.")
+        list[Path] | None,
+        typer.Argument(help="Texts to bring up to date; README*.md, docs/ and the answers when left out."),
     ] = None,
     results: ResultsOption = RESULTS,
 ) -> None:

@@ -55,10 +55,7 @@ def audit(
     """
     reader = Reader(x, y, a, b)
     (bounds,) = _ladders(reader.pair, [reader.read(critic, clip, lipschitz)], "cpu")
-    if lipschitz is not None and bounds.spectral_constant is not None:
-        refuse_steeper(bounds.spectral_constant, bounds.slope_constant)
-    if bounds.raw < -bounds.raw_error:
-        warnings.warn(f"otbench.audit: {bounds.reading}", stacklevel=2)
+    _judge(bounds, lipschitz)
     return bounds
 
 
@@ -110,11 +107,8 @@ def audit_many(
             read.append(reader.read(critic, clip, lipschitz))
     found = _ladders(reader.pair, read, str(device)) if read else []
     for k, bounds in enumerate(found):
-        if lipschitz is not None and bounds.spectral_constant is not None:
-            with _named(k):
-                refuse_steeper(bounds.spectral_constant, bounds.slope_constant)
-        if bounds.raw < -bounds.raw_error:
-            warnings.warn(f"otbench.audit: {bounds.reading} (critic {k})", stacklevel=2)
+        with _named(k):
+            _judge(bounds, lipschitz, f" (critic {k})")
     return found
 
 
@@ -139,6 +133,14 @@ def _ladders(pair: SamplePair, read: Sequence[Readings], device: str) -> list[Bo
         dataclasses.replace(bounds, raw_error=max(bounds.raw_error, float(error)), unknown=each.unknown)
         for bounds, error, each in zip(found, errors, read, strict=True)
     ]
+
+
+def _judge(bounds: Bounds, lipschitz: Any, which: str = "") -> None:
+    """Refuse a claimed constant that the samples refute, and say where a critic has the wrong sign."""
+    if lipschitz is not None and bounds.spectral_constant is not None:
+        refuse_steeper(bounds.spectral_constant, bounds.slope_constant)
+    if bounds.raw < -bounds.raw_error:
+        warnings.warn(f"otbench.audit: {bounds.reading}{which}", stacklevel=3)
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from otbench.confidence import LEVEL, HeldOut, upper_confidence_of
+from otbench.confidence import LEVEL, from_means, upper_confidence_of
 from otbench.errors import InputError
 from otbench.inputs import as_level, as_reals
 from otbench.methods.certify import certified
@@ -154,10 +154,9 @@ class BatchReader:
         estimate = raw / totals.constant if totals.constant else 0.0
         if math.isinf(of_x + of_y):  # one point of a side tells no spread
             return {"estimate": estimate, "lower": 0.0, "upper": upper}
-        spread = of_x**2 / (totals.on_x.count - 1) + of_y**2 / (totals.on_y.count - 1)
-        dof = (of_x + of_y) ** 2 / spread if spread > 0 else totals.on_x.count + totals.on_y.count - 2
-        said = HeldOut(raw=raw, raw_error=totals.rounding * totals.size, stderr=math.sqrt(of_x + of_y), dof=dof,
-                       stderr_x=math.sqrt(of_x), stderr_y=math.sqrt(of_y))  # fmt: skip
+        said = from_means(
+            raw, totals.rounding * totals.size, (of_x, totals.on_x.count), (of_y, totals.on_y.count)
+        )
         lower = certified(said, (totals.constant, None), one_sided).lower
         return {"estimate": estimate, "lower": max(0.0, lower or 0.0), "upper": upper}
 

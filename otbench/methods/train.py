@@ -6,6 +6,7 @@ from otbench.errors import InputError
 from otbench.inputs import as_whole
 from otbench.methods.base import Job, Method
 from otbench.methods.fitted import Fitted
+from otbench.methods.fitting import fit_together
 from otbench.types import Law, SamplePair
 
 
@@ -90,7 +91,7 @@ def train_many(
         )
     given: Sequence[Law | None] = laws or [None] * len(pairs)
     jobs = [Job(pair, seed, None, law) for pair, seed, law in zip(pairs, seeds, given, strict=True)]
-    return type(methods[0]).fit(methods, jobs, str(device))
+    return fit_together(methods, jobs, str(device))
 
 
 def _named(thing: object) -> str:

@@ -15,7 +15,7 @@ from otbench.experiment.declaration import load_experiment
 from otbench.experiment.run.attempt import Done, attempt
 from otbench.experiment.run.clusters import open_client
 from otbench.experiment.run.filling import halved, make_tasks, share_out
-from otbench.experiment.run.workers import run_on, slots
+from otbench.experiment.run.workers import Dispatch, slots
 from otbench.methods import METHODS
 
 pytestmark = [pytest.mark.torture, pytest.mark.timeout(300)]
@@ -60,10 +60,11 @@ def test_twenty_cells_of_a_second_on_two_workers(tmp_path: Path, monkeypatch: py
     work = partial(attempt, solutions=tmp_path / ".exact", device="cpu")
     with open_client("local", 2) as client:
         warm = [[[cell]] for cell in load_experiment(str(write_block(tmp_path, seeds="[0, 1]"))).cells]
-        assert len(list(run_on(client, work, warm, halved))) == 2  # libraries load with a worker's first cell
+        # libraries load with a worker's first cell
+        assert len(list(Dispatch(client, work, warm, halved).outcomes())) == 2
         tasks = share_out(make_tasks(cells, "cpu"), slots(client))
         begun = time.monotonic()
-        outcomes = [outcome for _, outcome in run_on(client, work, tasks, halved)]
+        outcomes = [outcome for _, outcome in Dispatch(client, work, tasks, halved).outcomes()]
         wall = time.monotonic() - begun
     assert sum(len(outcome.rows) for outcome in outcomes if isinstance(outcome, Done)) == 20
     assert wall < 20 / 1.5  # 20 in turn, 10 side by side: the cells sleep, so that a busy machine changes little

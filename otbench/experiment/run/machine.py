@@ -67,21 +67,6 @@ def check_device_is_shown(device: str) -> None:
         raise InputError(f"device {device!r} cannot be used: {there} CUDA devices are shown; use --device cpu")
 
 
-def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an error says that this machine, or its device, has too little memory."""
-    said = str(error).lower()
-    short = ("out of memory", "can't allocate memory", "not enough memory", "alloc_failed")
-    return isinstance(error, MemoryError) or any(text in said for text in short)
-
-
-def free_device_memory(device: str) -> None:
-    """Give back what torch keeps of a device's memory for reuse, in pieces that may fit nothing any more."""
-    import torch
-
-    if device != "cpu":
-        torch.cuda.empty_cache()
-
-
 def machine_id(facts: dict[str, str | int | None]) -> str:
     """Twelve hexadecimal digits that stand for a machine's facts in timing lines and records."""
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:12]

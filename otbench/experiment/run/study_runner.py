@@ -77,14 +77,14 @@ def _unmeasured(jobs: Mapping[str, list[str]], results: Results, scope: str) -> 
 def _measured(plan: StudyPlan, jobs: Sequence[str], device: str, workers: int) -> Iterator[list[Row]]:
     """The records of each job as it ends, in this process or on workers; ResultsError for a job that fails."""
     from otbench.experiment.run.clusters import open_client
-    from otbench.experiment.run.workers import Failure, run_on
+    from otbench.experiment.run.workers import Dispatch, Failure
 
     records = partial(_one_threaded, plan, device)
     if workers == 1 or len(jobs) <= 1:
         yield from map(records, jobs)
         return
     with open_client("local", min(workers, len(jobs)), 0) as client:
-        for job, outcome in run_on(client, records, jobs, lambda job: []):
+        for job, outcome in Dispatch(client, records, jobs, lambda job: []).outcomes():
             if isinstance(outcome, Failure):
                 raise ResultsError(f"{job} failed: {outcome.reason}; the other jobs' records are kept")
             yield outcome

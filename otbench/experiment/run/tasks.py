@@ -11,9 +11,9 @@ from otbench.confidence import HeldOut, held_out
 from otbench.errors import UncertifiedError
 from otbench.experiment.cell import Cell
 from otbench.experiment.run.filling import Task
-from otbench.experiment.run.machine import free_device_memory, is_out_of_memory
-from otbench.methods import Discriminator, Fitted, Job, Method
-from otbench.methods.functions import Critic, on_union
+from otbench.methods import Discriminator, Fitted, Job
+from otbench.methods.fitting import fit_together
+from otbench.methods.functions import Critic, DistinctPoints
 from otbench.results.schema import SCHEMA, RowColumns, as_columns, names_of
 from otbench.results.store import Row
 from otbench.transport.alignment import alignment, mean_cosine
@@ -48,14 +48,14 @@ def run_task(task: Task, solutions: Path, device: str) -> list[tuple[Row, Row]]:
     fitted = _fit(task, samples, device)
     done = []
     for group, sample in zip(task, samples, strict=True):
-        ladder = None
+        ladder, pair = None, sample.pair
         if sample.exact is not None:
-            ladder = ladder_of(sample.pair.x, sample.pair.y, sample.pair.a, sample.pair.b)
+            ladder, points = ladder_of(pair.x, pair.y, pair.a, pair.b), DistinctPoints(pair.x, pair.y)
         shared = _sample_columns(sample)
         for cell in group:
             start = time.perf_counter()
             fit = fitted.get(cell.key)
-            columns = _critic_columns(cell, sample, ladder, fit) if ladder is not None and fit is not None else {}
+            columns = {} if ladder is None or fit is None else _critic_columns(cell, sample, points, ladder, fit)
             row = _row(cell, shared | columns, sample, fit)
             done.append((row, _timing(cell, sample, fit, len(group), time.perf_counter() - start)))
     return done
@@ -109,26 +109,9 @@ def _fit(task: Task, samples: Sequence[Sample], device: str) -> dict[str, Fitted
             batches.setdefault(key, []).append((cell, Job(sample.pair, cell.training_seed, sample.exact, law)))
     fitted: dict[str, Fitted] = {}
     for batch in batches.values():
-        found = _fit_batch([cell.method for cell, _ in batch], [job for _, job in batch], device)
+        found = fit_together([cell.method for cell, _ in batch], [job for _, job in batch], device)
         fitted |= {cell.key: fit for (cell, _), fit in zip(batch, found, strict=True)}
     return fitted
-
-
-def _fit_batch(methods: Sequence[Method], jobs: Sequence[Job], device: str) -> list[Fitted]:
-    """The critics of one batch; of half a batch after the other where all together do not fit in memory."""
-    try:
-        return type(methods[0]).fit(methods, jobs, device)
-    except (MemoryError, RuntimeError) as error:
-        if len(jobs) == 1 or not is_out_of_memory(error):
-            raise
-    # here the error is gone, and with it what its traceback kept of the batch
-    free_device_memory(device)
-    middle = len(jobs) // 2
-    return [
-        fit
-        for some in (slice(None, middle), slice(middle, None))
-        for fit in _fit_batch(methods[some], jobs[some], device)
-    ]
 
 
 def _sample_columns(sample: Sample) -> Row:
@@ -153,13 +136,13 @@ def _proof_columns(exact: ExactSolution | None) -> Row:
     return found if exact is None or exact.is_exact else found | {"primal": None, "gap": None}
 
 
-def _critic_columns(cell: Cell, sample: Sample, ladder: Ladder, fit: Fitted) -> Row:
+def _critic_columns(cell: Cell, sample: Sample, points: DistinctPoints, ladder: Ladder, fit: Fitted) -> Row:
     """The columns of one fitted critic; a diverged one has only the bound that needs no critic."""
     own: Row = {"nearest": ladder.nearest, "saturation_start": fit.saturation_start, "saturation": fit.saturation}
     if fit.critic is None or sample.exact is None:
         return own
     pair = sample.pair
-    fx, fy, gx, gy = on_union(fit.critic, pair.x, pair.y)
+    fx, fy, gx, gy = points.read(fit.critic)
     clip_constant, spectral_constant = fit.critic.constants()
     bounds = ladder.bounds(fx, fy, clip_constant=clip_constant, spectral_constant=spectral_constant)
     plan = sample.exact.plan if sample.exact.is_exact else None  # a plan that is not optimal has no transport rays
@@ -168,7 +151,7 @@ def _critic_columns(cell: Cell, sample: Sample, ladder: Ladder, fit: Fitted) -> 
         **own,
         **as_columns(Bounds, bounds),
         **as_columns(Alignment, rays),
-        "slope_half": _slope(fit.halfway, pair, ladder) if fit.halfway else None,
+        "slope_half": _slope(fit.halfway, points, ladder) if fit.halfway else None,
         **_fresh_columns(fit.critic, sample.fresh),
         **_generator_columns(cell, pair, fx, fy, gy),
     }
@@ -197,9 +180,9 @@ def _generator_columns(cell: Cell, pair: SamplePair, fx: Array, fy: Array, gy: A
     return columns
 
 
-def _slope(critic: Critic, pair: SamplePair, ladder: Ladder) -> float:
+def _slope(critic: Critic, points: DistinctPoints, ladder: Ladder) -> float:
     """The rung raw/S of a critic."""
-    fx, fy, _, _ = on_union(critic, pair.x, pair.y)
+    fx, fy, _, _ = points.read(critic)
     return ladder.slope(fx, fy)[1]
 
 

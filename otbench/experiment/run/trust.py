@@ -1,4 +1,4 @@
-"""Which workers are given tasks: those that differ, end or fail what others can do are not.
+"""Which workers are given tasks: not those that run another version, end, or fail at what others can do.
 
 A worker whose tasks fail one after the other may be broken, or may have met the cells that fail anywhere. Another
 worker tells: it is given the last of these tasks too.

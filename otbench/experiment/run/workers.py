@@ -67,17 +67,8 @@ def run_here(
             )
 
 
-def run_on(
-    client: "Client",
-    attempt: Callable[[AnyTask], Result | Failure],
-    tasks: Sequence[AnyTask],
-    split: Callable[[AnyTask], Sequence[AnyTask]],
-    *,
-    limit: float | None = None,
-    resources: dict[str, float] | None = None,
-    meanwhile: Callable[[], None] = lambda: None,
-) -> Iterator[tuple[AnyTask, Result | Failure]]:
-    """``run_here`` on a client's workers, in the order in which tasks end: one task per worker thread at a time.
+class Dispatch(Generic[AnyTask, Result]):
+    """Tasks on a client's workers: one per worker thread at a time, whose ``outcomes`` come in the order they end in.
 
     No task waits on a worker, so that only the task that ran is blamed for the worker's death, and what is pending does
     not grow with the number of tasks. A worker that is free is given its next task before the outcome of the last one
@@ -90,16 +81,9 @@ def run_on(
         split: the parts of a task that failed, none where it is one piece.
         limit: seconds after which a worker that dies has died of its task's time limit.
         resources: what a worker must offer to be given a task, by name.
-        meanwhile: called at least every LOOK seconds while no outcome is handed on.
 
-    Raises:
-        ResultsError: the scheduler is gone, or no worker was there for PATIENCE seconds.
+    ``slots`` is how many tasks can run at once.
     """
-    yield from Dispatch(client, attempt, tasks, split, limit, resources).outcomes(meanwhile)
-
-
-class Dispatch(Generic[AnyTask, Result]):
-    """The state of ``run_on``, with its arguments; ``slots`` is how many tasks can run at once."""
 
     def __init__(
         self,
@@ -122,8 +106,13 @@ class Dispatch(Generic[AnyTask, Result]):
         self.looked = float("-inf")
         self.seen = monotonic()
 
-    def outcomes(self, meanwhile: Callable[[], None]) -> Iterator[tuple[AnyTask, Result | Failure]]:
-        """Every task with its outcome, as they end."""
+    def outcomes(self, meanwhile: Callable[[], None] = lambda: None) -> Iterator[tuple[AnyTask, Result | Failure]]:
+        """Every task with its outcome, as they end; ``meanwhile`` is called at least every LOOK seconds while there is
+        none to hand on.
+
+        Raises:
+            ResultsError: the scheduler is gone, or no worker was there for PATIENCE seconds.
+        """
         while self.waiting or self.running or self.settled:
             self._send()
             self._collect()

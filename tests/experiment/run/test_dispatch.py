@@ -16,7 +16,7 @@ import otbench.experiment.run.workers as workers
 from otbench.experiment.run.answer import Failure, answer, own_version
 from otbench.experiment.run.clusters import open_client
 from otbench.experiment.run.trust import IN_A_ROW, Trust
-from otbench.experiment.run.workers import Dispatch, run_here, run_on, threads
+from otbench.experiment.run.workers import Dispatch, run_here, threads
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +42,7 @@ def kept(outcomes: Iterator[tuple[Task, Any]]) -> tuple[list[int], dict[int, str
 def test_a_lost_device_ends_its_worker_and_costs_one_cell(client: Client, tmp_path: Path) -> None:
     before = set(client.nthreads())
     tasks = [[k, k + 1, k + 2, k + 3] for k in range(0, 16, 4)]
-    done, failed = kept(run_on(client, partial(lose_device, 5, str(tmp_path / "lost")), tasks, split))
+    done, failed = kept(Dispatch(client, partial(lose_device, 5, str(tmp_path / "lost")), tasks, split).outcomes())
     assert done == [k for k in range(16) if k != 5]
     assert failed == {5: "CUDA error: an illegal memory access was encountered"}
     assert len(list(tmp_path.glob("lost-*"))) == 3, "of four cells, of two and of one: a process each, and no other"
@@ -53,14 +53,16 @@ def test_a_lost_device_ends_its_worker_and_costs_one_cell(client: Client, tmp_pa
 @pytest.mark.slow
 def test_a_worker_that_dies_in_the_middle_of_a_task_costs_nothing(client: Client, tmp_path: Path) -> None:
     tasks = [[k, k + 1] for k in range(0, 20, 2)]
-    assert kept(run_on(client, partial(die_once, str(tmp_path / "died"), 7), tasks, split)) == (list(range(20)), {})
+    found = kept(Dispatch(client, partial(die_once, str(tmp_path / "died"), 7), tasks, split).outcomes())
+    assert found == (list(range(20)), {})
 
 
 def test_a_worker_that_fails_what_others_do_is_set_aside_with_a_line_and_costs_nothing(
     client: Client, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     client.wait_for_workers(2, timeout=60)
-    found = kept(run_on(client, partial(be_broken, str(tmp_path / "broken")), [[k] for k in range(30)], split))
+    work, tasks = partial(be_broken, str(tmp_path / "broken")), [[k] for k in range(30)]
+    found = kept(Dispatch(client, work, tasks, split).outcomes())
     assert found == (list(range(30)), {})
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("otbench: worker tcp://127.0.0.1:")
@@ -71,7 +73,7 @@ def test_a_worker_that_fails_what_others_do_is_set_aside_with_a_line_and_costs_n
 def test_cells_that_fail_everywhere_are_failures_of_their_own(
     client: Client, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    done, failed = kept(run_on(client, fail, [list(range(12)), [12]], split))
+    done, failed = kept(Dispatch(client, fail, [list(range(12)), [12]], split).outcomes())
     assert (done, failed) == ([], {k: f"cell [{k}] is bad" for k in range(13)})
     assert capsys.readouterr().err == ""
 

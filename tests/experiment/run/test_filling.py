@@ -14,9 +14,10 @@ from otbench.experiment.cell import Cell
 from otbench.experiment.run.answer import Failure
 from otbench.experiment.run.attempt import attempt, device_is_lost
 from otbench.experiment.run.filling import Task, halved, make_tasks
-from otbench.experiment.run.machine import check_device_is_shown, is_out_of_memory
+from otbench.experiment.run.machine import check_device_is_shown
 from otbench.experiment.run.tasks import run_task
 from otbench.methods import WeightClip
+from otbench.methods.fitting import is_out_of_memory
 
 SHAPES = '{ name = "weight_clip", widths = [[4], [5]], steps = 10, batch = 4, clip = [0.1, 0.2] }'
 PROBLEM = '{ name = "shared_mass", dim = [2, 3], overlap = [0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9] }'

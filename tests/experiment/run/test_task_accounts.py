@@ -12,6 +12,7 @@ from otbench.experiment.run.attempt import failed_row
 from otbench.experiment.run.rerun import chosen_cells, set_aside
 from otbench.experiment.run.tasks import run_task
 from otbench.methods import WeightClip, method
+from otbench.methods.functions import DistinctPoints
 from otbench.problems import problem
 from otbench.results.store import Results
 
@@ -28,7 +29,7 @@ def test_every_phase_of_a_cell_has_its_own_seconds(mode: str, tmp_path: Path, mo
     clock.takes(Cell, "held_out", 2.0)
     clock.takes(tasks, "exact_solution", 10.0)
     clock.takes(tasks, "ladder_of", 1000.0)  # the ladder's, which all cells share and nobody is told
-    clock.takes(tasks, "on_union", 1.0)  # at the end, and where there is one at half of the way
+    clock.takes(DistinctPoints, "read", 1.0)  # at the end, and where there is one at half of the way
     clock.takes(tasks, "held_out", 20.0)  # reading a critic on the points held out
     clock.takes(tasks, "_fit", 100_000.0)  # training tells its seconds itself
     timings = [timing for _, timing in run_task(task, tmp_path, "cpu")]

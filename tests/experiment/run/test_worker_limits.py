@@ -14,7 +14,7 @@ from otbench.experiment.declaration import Block, _affordable, _cells
 from otbench.experiment.known import known
 from otbench.experiment.run.clusters import STARTS, visible_devices
 from otbench.experiment.run.filling import make_tasks, share_out
-from otbench.experiment.run.workers import Failure, _outcome, run_here, run_on
+from otbench.experiment.run.workers import Dispatch, Failure, _outcome, run_here
 
 
 def ended(error: BaseException | None) -> Any:
@@ -81,7 +81,7 @@ def test_a_run_waits_two_minutes_for_a_worker(until: float, given_up: bool, monk
 
     client: Any = SimpleNamespace(nthreads=lambda: {"worker": 1} if now[0] >= until else {}, submit=submit)
     with pytest.raises(ResultsError if given_up else SentOutError):
-        next(run_on(client, str, ["task"], lambda task: []))
+        next(Dispatch(client, str, ["task"], lambda task: []).outcomes())
     assert now[0] == pytest.approx(until, abs=1.0)
 
 

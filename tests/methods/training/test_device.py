@@ -69,33 +69,18 @@ def test_a_batch_is_no_larger_than_the_memory_it_was_sized_for() -> None:
     assert torch.cuda.max_memory_allocated() - before <= room + WORKSPACES
 
 
-def full_above(most: int, sizes: list[int]) -> Any:
-    """A training for which a device has memory for ``most`` critics at once."""
+@pytest.mark.parametrize(("count", "size", "due"), [(10, 10, [10]), (10, 5, [5, 5]), (10, 4, [4, 3, 3])])
+def test_batches_are_no_larger_than_they_should_be_and_hold_every_critic_once(
+    count: int, size: int, due: list[int]
+) -> None:
+    sizes: list[int] = []
 
     def train(some: Indices) -> list[Fitted]:
         sizes.append(len(some))
-        if len(some) > most:
-            raise torch.OutOfMemoryError("CUDA out of memory")
         return [Fitted(None, reason=str(k)) for k in some]
 
-    return train
-
-
-@pytest.mark.parametrize(("count", "size", "most", "tried"), [
-    (10, 10, 10, [10]), (10, 5, 9, [5, 5]), (10, 10, 4, [10, 5, 3, 2, 5, 3, 2]), (3, 3, 1, [3, 2, 1, 1, 1]),
-])  # fmt: skip
-def test_a_batch_that_does_not_fit_is_halved_and_none_of_its_critics_is_lost(
-    count: int, size: int, most: int, tried: list[int]
-) -> None:
-    sizes: list[int] = []
-    found = in_batches(count, size, full_above(most, sizes))
-    assert [fitted.reason for fitted in found] == [str(k) for k in range(count)]
-    assert sizes == tried
-
-
-def test_a_critic_that_does_not_fit_alone_is_refused_by_the_device() -> None:
-    with pytest.raises(torch.OutOfMemoryError, match="CUDA out of memory"):
-        in_batches(4, 4, full_above(0, []))
+    assert [fitted.reason for fitted in in_batches(count, size, train)] == [str(k) for k in range(count)]
+    assert sizes == due
 
 
 def test_an_engine_that_runs_out_of_memory_trains_the_same_critics_in_halves(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from command_line import called
+from committed import committed
 from hostile_page import SCREENSHOTS
 
 from otbench.report.page.columns import packed
@@ -42,7 +43,7 @@ FILTERED = """async ([column, text]) => {
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The page of all committed results, as the command writes it."""
     file = tmp_path_factory.mktemp("whole") / "report.html"
-    done = called("report", "-o", file, cwd=REPOSITORY)
+    done = called("report", *committed(), "-o", file, cwd=REPOSITORY)
     assert done.code == 0, done.err
     print(f"\n{done.out}")
     return file

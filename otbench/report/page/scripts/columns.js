@@ -1,5 +1,5 @@
-"use strict";
 // Packed tables, as otbench/report/page/columns.py writes them. A column is unpacked when it is first asked for.
+"use strict";
 
 const EXPONENT_ZERO = 400;
 const NOTHING = 0xffff, INFINITY = 0xfffe, MINUS_INFINITY = 0xfffd;
