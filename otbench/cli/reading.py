@@ -155,21 +155,32 @@ def _default_columns(stored: "Stored", format: Format) -> list[str]:
 
 
 def draw_headline(stored: "Stored", columns: list[str], most: int = 10**9) -> None:
-    """A title, the table of at most ``most`` lines, and what of it is not shown."""
+    """A title, at most ``most`` lines of the headline, and what of it is not shown.
+
+    On a terminal every problem and sampling mode has a table of its own, which needs none of the others' columns.
+    """
+    from rich.console import Console
+
     from otbench.cli.drawn import draw
-    from otbench.report.headline import constants, identity, labelled
+    from otbench.report.headline import by_problem_and_mode, constants, fields_in_names, headline, identity, labelled
     from otbench.results.tables.bracketed import is_interval
 
-    name, table = stored.results.folder.name, _headline(stored, columns)
-    texts = labelled(table)
-    of = f"{same}; " if (same := constants(stored.frame)) else ""
-    some = int(is_interval(stored.frame).sum())
-    truth = f"an interval in {some} of {many(len(stored.frame), 'cell')}" if some else "exact"
-    print(f"{name}: {of}medians over {many(stored.frame['seed'].nunique(), 'seed')}; W1 is {truth}")
-    told = set(identity(stored.frame)) - {"method.lr_unit"}
-    out = draw(texts.head(most), len(told))
-    if len(texts) > most:
-        print(f"... and {many(len(texts) - most, 'line')} more: otbench show {name}")
+    name, frame, narrow = stored.results.folder.name, stored.frame, Console().is_terminal
+    parts = [(part, headline(part, columns)) for part in (by_problem_and_mode(frame) if narrow else [frame])]
+    of = f"{same}; " if (same := constants(frame)) else ""
+    some = int(is_interval(frame).sum())
+    truth = f"an interval in {some} of {many(len(frame), 'cell')}" if some else "exact"
+    print(f"{name}: {of}medians over {many(frame['seed'].nunique(), 'seed')}; W1 is {truth}")
+    left, hidden, out = most, 0, dict[str, None]()
+    for part, whole in parts:
+        table = (fields_in_names(whole) if narrow else whole).head(left)
+        left, hidden = left - len(table), hidden + len(whole) - len(table)
+        if len(table):
+            if len(part) < len(frame):
+                print(f"\n{constants(part)}")
+            out |= dict.fromkeys(draw(labelled(table), len((set(identity(part)) - {"method.lr_unit"}) & set(table))))
+    if hidden:
+        print(f"... and {many(hidden, 'line')} more: otbench show {name}")
     if out:
         print(f"too narrow for {', '.join(out)}; --columns chooses, a pipe gets all")
 

@@ -29,7 +29,7 @@ MEASURED = {
 HEADINGS = {"problem.name": "problem", "method.clip": "clip c", **MEASURED}
 
 #: Columns that follow from others as a rule: each is shown only where it tells two lines apart that look alike.
-DEPENDENT = ("depth", "version", "sha256", "plugin", "has_law")
+DEPENDENT = ("depth", "version", "sha256", "plugin", "has_law", "clip_over_c_star")
 
 #: Cell columns that are shown wherever some cell has a value, whether they vary or not.
 SHOWN_ALWAYS = ("problem.dim", "method.lr", "method.lr_unit", "method.clip")
@@ -120,6 +120,25 @@ def _measured(frame: pd.DataFrame, columns: Sequence[str]) -> list[str]:
             raise UnknownNameError("column of numbers", name, numeric)
     chosen = chosen or [name for name in MEASURED if frame[with_ends(frame, [name])].notna().any(axis=None)]
     return list(dict.fromkeys(with_ends(frame, chosen)))
+
+
+def by_problem_and_mode(frame: pd.DataFrame) -> list[pd.DataFrame]:
+    """The rows of every problem and sampling mode, those with the most cells first."""
+    groups = [part for _, part in frame.groupby(["problem.name", "sampling.mode"], sort=False)]
+    return sorted(groups, key=len, reverse=True)
+
+
+def fields_in_names(table: pd.DataFrame) -> pd.DataFrame:
+    """A headline in which a critic's one field that no other critic has is told beside its name, and has no column."""
+    critics, own = table["critic"], dict[str, list[str]]()
+    for column in [str(name) for name in table if str(name).startswith("method.") and name not in SHOWN_ALWAYS]:
+        if len(of := critics[table[column].notna()].unique()) == 1 < critics.nunique():
+            own.setdefault(of[0], []).append(column)
+    names, told = critics.astype(str), [columns[0] for columns in own.values() if len(columns) == 1]
+    for column in told:
+        value = f" {column.split('.')[1]}=" + table[column].map(_exactly)
+        names = names + value.where(table[column].notna(), "")
+    return table.assign(critic=names).drop(columns=told)
 
 
 def constants(frame: pd.DataFrame) -> str:

@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 from pathlib import Path
 
 import pandas as pd
@@ -11,7 +12,7 @@ from rich.console import Console
 from small import lines, write_lines
 
 from otbench.cli.drawn import draw
-from otbench.report.headline import headline
+from otbench.report.headline import fields_in_names, headline
 from otbench.report.latex import number
 from otbench.results.folder import load
 from otbench.results.store import Results
@@ -102,3 +103,34 @@ def test_measurements_that_are_not_all_there_are_told(otbench: Otbench, tmp_path
         done = otbench("show", name, "--results", tmp_path)
         assert done.err.startswith(said)
         assert bool(done.err) == bool(said)
+
+
+def test_on_a_wide_terminal_every_problem_has_a_table_that_shows_what_was_measured(
+    otbench: Otbench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "132")
+    monkeypatch.setenv("TTY_COMPATIBLE", "1")
+    frame = load(COMMITTED / "critics")
+    shown = re.sub(r"\x1b\[[0-9;]*m", "", otbench("show", "critics", "--results", COMMITTED).out)
+    printed = [line.rstrip() for line in shown.splitlines()]
+    modes = {f"{problem}, {mode}" for problem, mode in zip(frame["problem.name"], frame["sampling.mode"], strict=True)}
+    assert modes <= set(printed)
+    headings = [line for line in printed if " critic " in line]
+    assert len(headings) == len(modes)
+    assert all("raw/W1" in line and "slope/W1" in line for line in headings)
+    assert sum("group_sort" in line or "weight_clip" in line for line in printed) == len(
+        headline(frame).query("critic in ('group_sort', 'weight_clip')")
+    )
+
+
+def test_a_field_of_one_critic_stands_beside_its_name() -> None:
+    table = pd.DataFrame({
+        "critic": ["sinkhorn", "sinkhorn", "group_sort", "linear"],
+        "method.reg": [0.1, 0.5, float("nan"), float("nan")],
+        "method.steps": [float("nan"), float("nan"), 300.0, 300.0],
+    })  # fmt: skip
+    told = fields_in_names(table)
+    assert told["critic"].tolist() == ["sinkhorn reg=0.1", "sinkhorn reg=0.5", "group_sort", "linear"]
+    assert list(told) == ["critic", "method.steps"]
+    alone = table[:2].assign(**{"method.steps": 1.0})
+    assert fields_in_names(alone).equals(alone)

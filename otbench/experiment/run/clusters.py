@@ -36,6 +36,9 @@ DASK = {
     "distributed.worker.memory.pause": False,
     "distributed.worker.memory.terminate": False,
     "distributed.admin.tick.limit": "1h",
+    # every connection of a scheduler keeps its last messages, tasks and all: with dask's own thousand that is two
+    # kilobytes a cell
+    "distributed.admin.low-level-log-length": 10,
     # with dask's own threshold the pages of every temporary are returned, and a third of a worker's time goes into
     # getting new ones
     "distributed.nanny.pre-spawn-environ.MALLOC_TRIM_THRESHOLD_": 2**28,
