@@ -59,7 +59,8 @@ def advise(
 
 
 def list_(plugin: PluginOption = None, json_: JsonOption = False) -> None:
-    """List the experiments, problems and methods by name, with the type, default and choices of every field."""
+    """List the experiments, problems and methods by name, and every field: type, choices, default and meaning."""
+    from otbench.experiment.cell import Sampling
     from otbench.experiment.known import known
     from otbench.experiment.known import plugin as read_plugin
     from otbench.experiment.locate import experiments
@@ -68,11 +69,12 @@ def list_(plugin: PluginOption = None, json_: JsonOption = False) -> None:
     named: dict[str, Mapping[str, type[Spec]]] = {"problem": there.problems, "method": there.methods}
     if json_:
         told = {kind: {name: _told(spec) for name, spec in specs.items()} for kind, specs in named.items()}
-        print(json.dumps({"experiment": {name: str(file) for name, file in experiments().items()}, **told}, indent=1))
+        files = {name: str(file) for name, file in experiments().items()}
+        print(json.dumps({"experiment": files, **told, "sampling": _told(Sampling)}, indent=1))
         return
     for name, file in experiments().items():
         print(f"experiment {name:12} {file}")
-    for kind, specs in named.items():
+    for kind, specs in {**named, "sampling": {"of a block": Sampling}}.items():
         for name, spec in specs.items():
             print(f"{kind:10} {name:12} {summary(spec)}")
             for field in fields(spec):

@@ -17,8 +17,9 @@ from otbench.types import SamplePair
 
 
 class Sampling(Spec):
-    """How points are drawn and solved: n of P and m of Q, in a mode; without n and m 1024 of a law, and all rows of
-    data.
+    """How many points of P and Q are drawn, how, and how they are solved.
+
+    Without n and m there are 1024 of a law, and all rows of data.
 
     "coupled" and "independent" say how y is drawn. With "population" critics train on fresh draws at every step, and
     are read on n points, coupled where an optimal coupling is known. ``fresh`` points of each law are held out: every
@@ -31,11 +32,15 @@ class Sampling(Spec):
 
     kind: ClassVar[str] = "sampling"
 
-    n: int | None = Field(None, ge=1, le=2**31 - 1)
-    m: int | None = Field(None, ge=1, le=2**31 - 1)
-    mode: Literal["coupled", "independent", "population"] = "independent"
-    fresh: int | None = Field(None, ge=2, le=2**31 - 1)
-    exact_seconds: float | None = Field(None, gt=0)
+    n: int | None = Field(
+        None, ge=1, le=2**31 - 1, description="points of P; without n and m 1024 of a law, and all rows of data"
+    )
+    m: int | None = Field(None, ge=1, le=2**31 - 1, description="points of Q; as n without")
+    mode: Literal["coupled", "independent", "population"] = Field(
+        "independent", description="how y is drawn; population: training draws afresh at every step"
+    )
+    fresh: int | None = Field(None, ge=2, le=2**31 - 1, description="points of each law that are held out")
+    exact_seconds: float | None = Field(None, gt=0, description="after which the exact solver stops with an interval")
 
     def columns(self, prefix: str) -> dict[str, Scalar]:
         """As of any description, but for ``exact_seconds``, a column only where it is set: other rows keep the keys

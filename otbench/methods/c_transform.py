@@ -2,6 +2,8 @@
 
 from typing import TYPE_CHECKING, ClassVar, Literal
 
+from pydantic import Field
+
 from otbench.methods.mlp import Activation
 from otbench.methods.neural import Neural
 
@@ -22,8 +24,8 @@ class CTransform(Neural):
     source: ClassVar[str] = "Mallasto, Montufar, Gerolin 2019, section 3; as run by Korotin, Kolesov, Burnaev 2022"
 
     name: Literal["c_transform"] = "c_transform"
-    activation: Activation = "relu"
-    sides: Literal["both", "y"] = "both"
+    activation: Activation = Field("relu", description="of the hidden layers")
+    sides: Literal["both", "y"] = Field("both", description="y: f and its c-transform; both: whichever is below")
 
     def loss(self, step: "Step") -> "Tensor":
         fx, fy = step.both()

@@ -25,7 +25,7 @@ class Consistency(Neural):
     own_fields: ClassVar[frozenset[str]] = frozenset({"lr", "penalty", "consistency", "margin"})
 
     name: Literal["consistency"] = "consistency"
-    activation: Activation = "relu"
+    activation: Activation = Field("relu", description="of the hidden layers")
     penalty: float = Field(10.0, gt=0, description="lambda_1, what the loss weighs the gradient penalty with")
     consistency: float = Field(2.0, gt=0, description="lambda_2, what it weighs disagreement with")
     margin: float = Field(0.0, ge=0, description="M', the disagreement that is free")

@@ -20,11 +20,11 @@ class Discriminator(Method):
 
     name: Literal["discriminator"] = "discriminator"
     widths: tuple[Annotated[int, Field(ge=1)], ...] = Field((64, 64), description="hidden widths")
-    activation: Activation = "relu"
+    activation: Activation = Field("relu", description="of the hidden layers")
     lr: float = Field(1e-3, gt=0, description="learning rate of Adam")
     betas: tuple[float, float] = Field((0.9, 0.999), description="Adam's")
     batch: int = Field(64, ge=1, description="points of each sample a step")
-    steps: int = Field(2000, ge=1)
+    steps: int = Field(2000, ge=1, description="of training, one at least")
 
     source: ClassVar[str] = "Goodfellow et al. 2014, eq. 1; Adam: Kingma, Ba 2015"
 

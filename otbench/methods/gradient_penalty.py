@@ -25,7 +25,7 @@ class GradientPenalty(Neural):
     own_fields: ClassVar[frozenset[str]] = frozenset({"lr", "penalty"})
 
     name: Literal["gradient_penalty"] = "gradient_penalty"
-    activation: Activation = "relu"
+    activation: Activation = Field("relu", description="of the hidden layers")
     penalty: float = Field(10.0, gt=0, description="lambda, what the loss weighs the penalty with")
     one_sided: bool = Field(False, description="whether slopes below 1 are free (WGAN-LP)")
 

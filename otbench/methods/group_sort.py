@@ -29,7 +29,7 @@ class GroupSort(Neural):
     version: ClassVar[int] = 2
 
     name: Literal["group_sort"] = "group_sort"
-    activation: SortingActivation = "full_sort"
+    activation: SortingActivation = Field("full_sort", description="of the hidden layers")
     lr: float = Field(1e-2, gt=0, description="learning rate of Adam")
     decay: Literal["none", "linear"] = Field("linear", description="linear: the rate falls to 0 at the end")
     betas: tuple[float, float] = Field((0.9, 0.999), description="Adam's")

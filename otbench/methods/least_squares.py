@@ -24,7 +24,7 @@ class LeastSquares(Neural):
     own_fields: ClassVar[frozenset[str]] = frozenset({"lr", "eps"})
 
     name: Literal["least_squares"] = "least_squares"
-    activation: Activation = "relu"
+    activation: Activation = Field("relu", description="of the hidden layers")
     betas: tuple[float, float] = Field((0.9, 0.999), description="Adam's")
     eps: float = Field(0.01, gt=0, description="of the penalty, in units of the data")
 

@@ -24,7 +24,7 @@ class Quadratic(Neural):
     own_fields: ClassVar[frozenset[str]] = frozenset({"lr", "slope"})
 
     name: Literal["quadratic"] = "quadratic"
-    activation: Activation = "relu"
+    activation: Activation = Field("relu", description="of the hidden layers")
     slope: float = Field(1.0, gt=0, description="lambda, the rise over the distance that is best for a single pair")
 
     def loss(self, step: "Step") -> "Tensor":

@@ -27,7 +27,7 @@ class SpectralNorm(Neural):
     source: ClassVar[str] = "Miyato, Kataoka, Koyama, Yoshida 2018, Algorithm 1"
 
     name: Literal["spectral_norm"] = "spectral_norm"
-    activation: Activation = "relu"
+    activation: Activation = Field("relu", description="of the hidden layers")
     iterations: int = Field(1, ge=1, description="power iterations a step")
     derivative: Literal["whole", "of_weights"] = Field("whole", description="of_weights: as if s were a constant")
 

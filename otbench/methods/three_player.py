@@ -26,7 +26,7 @@ class ThreePlayer(Neural):
     source: ClassVar[str] = "Korotin, Kolesov, Burnaev 2022, section 3 (MM and MM:R)"
 
     name: Literal["three_player"] = "three_player"
-    activation: Activation = "relu"
+    activation: Activation = Field("relu", description="of the hidden layers")
     mover_steps: int = Field(12, ge=1, description="steps of the mover to one of the critic")
     reverse: bool = Field(False, description="whether the points x are moved, not y")
     rays: Literal["critic", "mover"] = Field("critic", description="whose directions count as the critic's gradient")

@@ -39,11 +39,11 @@ class WeightClip(Method):
     widths: tuple[int, ...] = Field((64, 64), description="hidden widths h_1, ..., h_{L-1}; [] is linear")
     width_per_dim: int = Field(0, ge=0, description="hidden widths are at least this many times the dimension")
     depth: int = Field(2, ge=0, description="hidden layers; repeats a single width")
-    activation: Activation = "relu"
+    activation: Activation = Field("relu", description="of the hidden layers")
     biases: bool = Field(True, description="whether the layers have them")
     clip_parameters: Literal["all", "weights"] = Field("all", description="biases too, or not")
     clip_when: Literal["after", "before"] = Field("after", description="of the optimiser's step")
-    optimiser: Literal["rmsprop", "adam", "sgd"] = "rmsprop"
+    optimiser: Literal["rmsprop", "adam", "sgd"] = Field("rmsprop", description="of the descent")
     lr: float = Field(5e-5, gt=0, description="learning rate, in units of lr_unit")
     lr_unit: Literal["absolute", "clip"] = Field("absolute", description='"clip": the rate is lr * clip')
     smoothing: float = Field(0.99, ge=0, lt=1, description="RMSProp's alpha")

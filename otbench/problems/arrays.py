@@ -27,10 +27,10 @@ class Arrays(Problem):
 
     name: Literal["arrays"] = "arrays"
     dim: int = Field(1, ge=1, description="as many columns as the files have, filled in when left out")
-    x: str
-    y: str
-    a: str | None = None
-    b: str | None = None
+    x: str = Field(description="file of the points of P, a row each")
+    y: str = Field(description="file of the points of Q")
+    a: str | None = Field(None, description="file of the weights of x; uniform without")
+    b: str | None = Field(None, description="file of the weights of y; uniform without")
     sha256: str = Field("", description="of the files in the order x, y, a, b; filled in when left out")
 
     _folder: str = PrivateAttr(".")

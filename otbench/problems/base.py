@@ -38,7 +38,7 @@ class Problem(Spec):
     has_law: ClassVar[bool] = True
 
     name: str
-    dim: int = Field(ge=1)
+    dim: int = Field(ge=1, description="of the points")
 
     @classmethod
     def instances(cls, fields: Mapping[str, Any], pairs: str | None) -> Iterable[Mapping[str, Any]]:

@@ -14,8 +14,8 @@ class _Concentric(Problem):
 
     source: ClassVar[str] = "Villani 2009, Thm 5.10, with the 1-Lipschitz potential f(x) = |x|"
 
-    inner: float = Field(1.0, ge=1e-100, le=1e100)
-    outer: float = Field(2.0, ge=1e-100, le=1e100)
+    inner: float = Field(1.0, ge=1e-100, le=1e100, description="radius of P")
+    outer: float = Field(2.0, ge=1e-100, le=1e100, description="radius of Q")
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:

@@ -17,7 +17,7 @@ class Digits(Handwriting):
     source: ClassVar[str] = "Alpaydin, Kaynak 1998 (UCI optical recognition of handwritten digits), as in scikit-learn"
 
     name: Literal["digits"] = "digits"
-    dim: int = Field(SMALL_IMAGE, ge=SMALL_IMAGE, le=SMALL_IMAGE)
+    dim: int = Field(SMALL_IMAGE, ge=SMALL_IMAGE, le=SMALL_IMAGE, description="8 x 8 pixels")
 
     @staticmethod
     @cache

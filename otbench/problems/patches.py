@@ -46,13 +46,15 @@ class Patches(Problem):
     source: ClassVar[str] = "china.jpg (danielbuechele), flower.jpg (vultilion), both CC BY 2.0, as in scikit-learn"
 
     name: Literal["patches"] = "patches"
-    dim: Literal[192, 768, 3072] = 192
-    photograph: Literal["china", "flower"] = "china"
-    comparison: Literal["photographs", "sides", "same", "brighter", "blurred", "moved", "noisy"] = "photographs"
-    brightness: float = Field(0.1, ge=-1, le=1)
+    dim: Literal[192, 768, 3072] = Field(192, description="8, 16 or 32 pixels a side, three colours")
+    photograph: Literal["china", "flower"] = Field("china", description="that P is of")
+    comparison: Literal["photographs", "sides", "same", "brighter", "blurred", "moved", "noisy"] = Field(
+        "photographs", description="what Q is"
+    )
+    brightness: float = Field(0.1, ge=-1, le=1, description="what brighter adds to every pixel")
     blur: float = Field(1.0, ge=0.25, le=16, description="below, no neighbour counts")
-    pixels: int = Field(4, ge=0, le=WIDTH // 2)
-    noise: float = Field(0.1, gt=0, le=1)
+    pixels: int = Field(4, ge=0, le=WIDTH // 2, description="how far moved goes")
+    noise: float = Field(0.1, gt=0, le=1, description="standard deviation of what noisy adds")
 
     @property
     def side(self) -> int:

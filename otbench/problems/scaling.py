@@ -23,8 +23,8 @@ class Scaling(Problem):
     source: ClassVar[str] = "Villani 2009, Thm 5.10, with the 1-Lipschitz potential f(x) = |x|"
 
     name: Literal["scaling"] = "scaling"
-    sigma: float = Field(1.0, ge=1e-100, le=1e100)
-    factor: float = Field(2.0, ge=1e-12, le=1e12)
+    sigma: float = Field(1.0, ge=1e-100, le=1e100, description="standard deviation of P's coordinates")
+    factor: float = Field(2.0, ge=1e-12, le=1e12, description="what Q is multiplied with")
 
     @property
     def population_w1(self) -> float:

@@ -18,8 +18,8 @@ class Segments(Problem):
     source: ClassVar[str] = "Arjovsky, Chintala, Bottou 2017, Example 1"
 
     name: Literal["segments"] = "segments"
-    dim: int = Field(2, ge=2)
-    theta: float = Field(1.0, ge=-1e100, le=1e100)
+    dim: int = Field(2, ge=2, description="one more than the segments have")
+    theta: float = Field(1.0, ge=-1e100, le=1e100, description="how far apart they are")
 
     @property
     def population_w1(self) -> float:

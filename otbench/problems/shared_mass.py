@@ -23,8 +23,10 @@ class Overlapping(Problem):
 
     source: ClassVar[str] = "W1 depends on P - Q only (Kantorovich-Rubinstein): Villani 2009, eq. 5.11"
 
-    overlap: float = Field(0.5, ge=0, le=1)
-    weights: Literal["uniform", "mixture"] = "uniform"
+    overlap: float = Field(0.5, ge=0, le=1, description="the share of mass that both laws have")
+    weights: Literal["uniform", "mixture"] = Field(
+        "uniform", description="mixture: half the points are shared, weighted"
+    )
 
     @property
     def side(self) -> float:
@@ -72,7 +74,7 @@ class SharedMass(Overlapping):
     """
 
     name: Literal["shared_mass"] = "shared_mass"
-    w1: float = Field(1.0, ge=1e-100, le=1e100)
+    w1: float = Field(1.0, ge=1e-100, le=1e100, description="W1 of the laws, at every overlap")
 
     @property
     def side(self) -> float:

@@ -26,10 +26,12 @@ class Translation(Problem):
     version: ClassVar[int] = 3
 
     name: Literal["translation"] = "translation"
-    law: Literal["gaussian", "cube", "ball"] = "gaussian"
-    direction: Literal["axis", "diagonal"] = "axis"
-    shift: float = Field(1.0, ge=-1e100, le=1e100)
-    scale: float = Field(1.0, ge=1e-100, le=1e100)
+    law: Literal["gaussian", "cube", "ball"] = Field("gaussian", description="of P")
+    direction: Literal["axis", "diagonal"] = Field("axis", description="of the shift")
+    shift: float = Field(1.0, ge=-1e100, le=1e100, description="how far Q lies from P")
+    scale: float = Field(
+        1.0, ge=1e-100, le=1e100, description="a Gaussian's standard deviation, a cube's side or a ball's radius"
+    )
 
     @property
     def population_w1(self) -> float:

@@ -192,6 +192,9 @@ def test_list_names_every_experiment_problem_and_method_with_their_fields(otbenc
             assert f"{kind:10} {name:12} " in done.out
             assert all(field in done.out for field in described.model_fields if field != "name")
     assert "experiment quick" in done.out
+    told = json.loads(otbench("list", "--json").out)
+    every = [*told["problem"].values(), *told["method"].values(), told["sampling"]]
+    assert [name for spec in every for name, field in spec["fields"].items() if not field["meaning"]] == []
 
 
 def test_without_a_command_the_help_is_shown(otbench: Otbench) -> None:
