@@ -112,7 +112,7 @@ def open_client(engine: str, workers: int, gpus: int = 0) -> Iterator["Client"]:
         else:
             address = engine
         try:
-            client = stack.enter_context(Client(address, timeout=ANSWER))
+            client = stack.enter_context(ended_in_time_or_not(Client(address, timeout=ANSWER)))
         except (OSError, ValueError) as error:
             reason = str(error).splitlines()[0]
             remedy = "start one with `dask scheduler`"
@@ -161,8 +161,22 @@ def _processes(workers: int, gpus: int) -> Iterator[Any]:
         except RuntimeError as error:  # a worker died before it was up
             if not left:
                 raise ResultsError(f"workers do not start ({error}); run with --engine inline to see why") from None
-    with cluster:
+    with ended_in_time_or_not(cluster):
         yield cluster
+
+
+@contextmanager
+def ended_in_time_or_not(opened: Any) -> Iterator[Any]:
+    """A client or cluster as a context. That it does not end within dask's patience, on a machine busy with other work,
+    is no failure of the run: its rows are there, and what is left ends with this process."""
+    done = False
+    try:
+        with opened as it:
+            yield it
+            done = True
+    except TimeoutError:
+        if not done:
+            raise
 
 
 @contextmanager
@@ -208,7 +222,7 @@ def _batch(asked: BatchSystem) -> Iterator[Any]:
         cluster = chosen(**options)
     except (TypeError, ValueError) as error:
         raise InputError(f"dask-jobqueue does not take these options: {str(error).splitlines()[0]}") from None
-    with cluster:
+    with ended_in_time_or_not(cluster):
         cluster.scale(jobs=asked.jobs)
         yield cluster
 

@@ -1,6 +1,8 @@
 """Where cells can run: names that are understood, devices that are shown, files that are refused; one real cluster."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import pytest
@@ -8,7 +10,13 @@ from command_line import Otbench, assert_one_line
 from small import declare
 
 from otbench.errors import InputError
-from otbench.experiment.run.clusters import check_engine, open_client, read_engine_file, visible_devices
+from otbench.experiment.run.clusters import (
+    check_engine,
+    ended_in_time_or_not,
+    open_client,
+    read_engine_file,
+    visible_devices,
+)
 from otbench.experiment.run.workers import slots
 
 
@@ -83,3 +91,19 @@ def test_every_worker_is_shown_one_device_of_the_outer_ones(monkeypatch: pytest.
     with open_client("local", 1, gpus=2) as client:
         assert sorted(client.run(_shown).values()) == [("4", "1"), ("6", "1")]
         assert (slots(client), slots(client, {"GPU": 1}), slots(client, {"TPU": 1})) == (2, 2, 0)
+
+
+@contextmanager
+def slow_to_end() -> Iterator[str]:
+    yield "opened"
+    raise TimeoutError
+
+
+def test_what_does_not_end_in_time_fails_no_run_whose_work_is_done() -> None:
+    with ended_in_time_or_not(slow_to_end()) as it:
+        assert it == "opened"
+
+
+def test_work_that_is_not_done_in_time_is_still_told() -> None:
+    with pytest.raises(TimeoutError, match="of the work"), ended_in_time_or_not(nullcontext()):
+        raise TimeoutError("of the work")
