@@ -74,7 +74,8 @@ def list_(plugin: PluginOption = None, json_: JsonOption = False) -> None:
         return
     for name, file in experiments().items():
         print(f"experiment {name:12} {file}")
-    for kind, specs in {**named, "sampling": {"of a block": Sampling}}.items():
+    named["sampling"] = {"of a block": Sampling}
+    for kind, specs in named.items():
         for name, spec in specs.items():
             print(f"{kind:10} {name:12} {summary(spec)}")
             for field in fields(spec):
