@@ -34,7 +34,8 @@ ROOMS = {
     ),
     "bounds": (
         ["transport/bounds", "transport/envelope"],
-        ["transport/test_bounds.py", "transport/test_bounds_edges.py", "transport/test_blocks.py"],
+        ["transport/test_bounds.py", "transport/test_bounds_edges.py", "transport/test_blocks.py",
+         "transport/test_device_ladder.py"],
     ),
     "engine": (
         ["methods/training/engine", "methods/training/network", "methods/training/minibatch"],

@@ -165,6 +165,9 @@ def test_rows_done_again_take_their_places_once_however_many_tasks_there_are(
     for results in (settled, killed):
         assert not results.again_file.exists()
         assert results.rows() == rows
+        texts = [file.read_bytes() for file in results.row_files()]
+        whole = b"".join(gzip.decompress(text) if text[:2] == b"\x1f\x8b" else text for text in texts)
+        assert whole.count(b"\n") == len(rows), "and no line stands there twice"
 
 
 def test_rows_are_looked_through_once_while_their_file_is_as_it_is(

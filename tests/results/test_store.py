@@ -319,6 +319,7 @@ def test_measurements_are_compressed_where_they_are_many_and_read_from_both_file
     results.keep_measurements(keys)
     assert (results.measurements_file.exists(), results.packed_measurements.exists()) == (False, True)
     assert results.measurements() == committed[:4]
+    assert results.packed_measurements.read_bytes()[4:8] == bytes(4), "the time is no part of a packed file"
     before = results.packed_measurements.stat().st_mtime_ns
     results.keep_measurements(keys)
     assert results.packed_measurements.stat().st_mtime_ns == before
