@@ -169,6 +169,7 @@ def test_a_time_limit_gives_an_interval_and_no_number(d):
     assert math.isnan(found.w1)
     assert (found.is_exact, whole.is_exact) == (False, True)
     assert found.rounds == 0
+    assert found.seconds > 0
     assert 0 < found.lower < whole.w1 < found.upper < np.inf
     assert str(found).startswith("W1 is in [")
     assert solve_exact(x, y, time_limit=600).w1 == pytest.approx(whole.w1, rel=1e-12)
