@@ -35,7 +35,7 @@ class Sampling(Spec):
     n: int | None = Field(
         None, ge=1, le=2**31 - 1, description="points of P; without n and m 1024 of a law, and all rows of data"
     )
-    m: int | None = Field(None, ge=1, le=2**31 - 1, description="points of Q; as n without")
+    m: int | None = Field(None, ge=1, le=2**31 - 1, description="points of Q; without as many as of P, or all rows")
     mode: Literal["coupled", "independent", "population"] = Field(
         "independent", description="how y is drawn; population: training draws afresh at every step"
     )

@@ -25,7 +25,9 @@ class CTransform(Neural):
 
     name: Literal["c_transform"] = "c_transform"
     activation: Activation = Field("relu", description="of the hidden layers")
-    sides: Literal["both", "y"] = Field("both", description="y: f and its c-transform; both: whichever is below")
+    sides: Literal["both", "y"] = Field(
+        "both", description="whose points the c-transform is taken at; both: where it is below the difference"
+    )
 
     def loss(self, step: "Step") -> "Tensor":
         fx, fy = step.both()

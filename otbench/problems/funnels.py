@@ -46,7 +46,7 @@ class Funnels(Problem):
     pair_seed: int = Field(0, ge=0, lt=2**63, description="that the centres and biases are drawn with")
     half_width: float = Field(2.5, ge=1e-100, le=1e100, description="of the box that Q is uniform on")
     power: float = Field(8.0, ge=1, le=32, description="above, images meet centres to rounding")
-    bias_scale: float = Field(0.1, ge=0, le=1e100, description="of the b_k, times the half width")
+    bias_scale: float = Field(0.1, ge=0, le=1e100, description="standard deviation of the b_k")
     origin: Literal["own", "file"] = Field("own", description="of a file: centres and biases come with --pairs")
     sha256: str = Field("", description="of a file's centres and biases as float64; filled in when left out")
 

@@ -74,7 +74,7 @@ class SharedMass(Overlapping):
     """
 
     name: Literal["shared_mass"] = "shared_mass"
-    w1: float = Field(1.0, ge=1e-100, le=1e100, description="W1 of the laws, at every overlap")
+    w1: float = Field(1.0, ge=1e-100, le=1e100, description="W1 of the laws, at every overlap below 1")
 
     @property
     def side(self) -> float:

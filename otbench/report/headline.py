@@ -124,7 +124,7 @@ def _measured(frame: pd.DataFrame, columns: Sequence[str]) -> list[str]:
 
 def by_problem_and_mode(frame: pd.DataFrame) -> list[pd.DataFrame]:
     """The rows of every problem and sampling mode, those with the most cells first."""
-    groups = [part for _, part in frame.groupby(["problem.name", "sampling.mode"], sort=False)]
+    groups = [part for _, part in frame.groupby(["problem.name", "sampling.mode"], sort=False, dropna=False)]
     return sorted(groups, key=len, reverse=True)
 
 

@@ -109,7 +109,7 @@ def test_on_a_wide_terminal_every_problem_has_a_table_that_shows_what_was_measur
     otbench: Otbench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("COLUMNS", "132")
-    monkeypatch.setenv("TTY_COMPATIBLE", "1")
+    monkeypatch.setenv("FORCE_COLOR", "1")
     frame = load(COMMITTED / "critics")
     shown = re.sub(r"\x1b\[[0-9;]*m", "", otbench("show", "critics", "--results", COMMITTED).out)
     printed = [line.rstrip() for line in shown.splitlines()]
