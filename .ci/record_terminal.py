@@ -22,7 +22,7 @@ from rich.terminal_theme import SVG_EXPORT_THEME
 from rich.text import Text
 
 #: Characters in a line, as many as are readable on a page.
-COLUMNS = 170
+COLUMNS = 132
 
 #: Lines of a command that are drawn; of longer ones the drawing says how many more there were.
 LINES = 12
