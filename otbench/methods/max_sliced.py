@@ -94,5 +94,5 @@ class MaxSliced(Method):
 
 def _w1_along(direction: Array, points: Array, mass: Array) -> tuple[float, Array]:
     """W1 of the projections, and its gradient (d,) in the direction."""
-    value, derivative = w1_and_derivative(along(direction, points), mass)
+    value, derivative = w1_and_derivative(along(direction[None], points)[0], mass)
     return value, np.einsum("n,nd->d", derivative, points)

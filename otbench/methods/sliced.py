@@ -45,5 +45,5 @@ def ridges_of(pair: SamplePair, directions: Array) -> Ridges:
     """The critic that has an exact potential of the samples along each of the unit ``directions`` (k, d)."""
     origin, mass = middle(pair.x, pair.y), np.concatenate([pair.a, -pair.b])
     points = np.concatenate([pair.x, pair.y]) - origin
-    parts = tuple(line_potential(along(direction, points), mass) for direction in directions)
+    parts = tuple(line_potential(places, mass) for places in along(directions, points))
     return Ridges(directions, origin, parts)

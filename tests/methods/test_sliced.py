@@ -8,7 +8,7 @@ from critics_of_samples import awkward, critic_of, differences, ladder_of_critic
 import otbench
 from otbench.errors import InputError
 from otbench.methods import method
-from otbench.methods.ridges import Ridges
+from otbench.methods.ridges import SUMS_AT_ONCE, Ridges, along
 from otbench.transport.line_potential import LinePotential, line_potential, w1_and_derivative
 from otbench.types import SamplePair
 
@@ -112,6 +112,15 @@ def test_gradients_are_finite_differences_and_means_of_both_sides_at_the_points(
     np.testing.assert_allclose(critic.gradients(z), differences(critic, z, 1e-7), atol=1e-7)
     points = np.concatenate([pair.x, pair.y])  # central differences are means of both sides at a knot too
     np.testing.assert_allclose(critic.gradients(points), differences(critic, points, 1e-7), atol=1e-7)
+
+
+def test_a_point_has_the_same_places_alone_and_among_others_that_fill_several_blocks() -> None:
+    rng = np.random.default_rng(0)
+    directions, points = rng.normal(size=(SUMS_AT_ONCE // 3, 3)), rng.normal(size=(8, 3))  # three at once
+    together = along(directions, points)
+    np.testing.assert_allclose(together, directions @ points.T, rtol=1e-13, atol=1e-14)
+    for k, point in enumerate(points):
+        assert np.array_equal(along(directions, point[None])[:, 0], together[:, k])
 
 
 @pytest.mark.parametrize("count", [1, 2, 7])
