@@ -1,8 +1,11 @@
 """The site of the documents: what is written from the code is all there, and what is shown is what is so."""
 
+import ast
 import inspect
 import re
+import textwrap
 import tomllib
+from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 
@@ -20,6 +23,9 @@ from otbench.results.folder import Stored
 from otbench.results.meanings import COMMON, meaning, meanings
 from otbench.results.store import Results
 from otbench.results.tables.bracketed import ratio_ends
+from otbench.results.tables.roofline import roofline
+from otbench.studies.device_state import DeviceState
+from otbench.studies.timed_training import Training
 
 ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "results"
@@ -32,13 +38,22 @@ SCHEMAS = (
 
 @pytest.fixture(scope="module")
 def columns() -> set[tuple[str, str]]:
-    """Every column that is stored or derived: of the schemas; of the frame of every study, with the study's kind; and
-    of every committed table, with the table's name."""
+    """Every column that is stored or derived: of the schemas; of the frame of every study, with the study's kind; of
+    every committed table, with the table's name; and of trainings timed on a GPU, of which no rows may be there."""
     found = {(name, "") for kind in SCHEMAS for name in schema.names_of(kind)}
+    written_for_gpus = (Training.measure, Training._prepared, DeviceState.columns, roofline)
+    found |= {(name, "timing") for function in written_for_gpus for name in named(function)}
     for stored in (Stored(Results(file.parent)) for file in RESULTS.glob("*/meta.json")):
         if stored.is_study:
             found |= {(str(name), stored.kind) for name in stored.frame}
     return found | {(name, table) for table, names in formats.headers().items() for name in names}
+
+
+def named(function: Callable[..., object]) -> set[str]:
+    """The columns that a function names: its texts that are words joined as columns are."""
+    tree = ast.parse(textwrap.dedent(inspect.getsource(function)))
+    texts = {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)}
+    return {text for text in texts if re.fullmatch(r"[a-z]+(_[a-z]+)+|driver|dtype", text)}
 
 
 def test_every_column_that_is_stored_or_derived_has_a_meaning(columns: set[tuple[str, str]]) -> None:
