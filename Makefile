@@ -13,7 +13,10 @@ run: $(VENV)/.run                 ## run an experiment: make run EXPERIMENT=matr
 test: $(VENV)/.test               ## lint, types and the test suite
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(STORED) $(BIN)/python -m pytest -n 2 --dist loadfile
+
+# bytecode is stored even where the environment forbids it: else every process that a test starts compiles otbench anew
+STORED := PYTHONDONTWRITEBYTECODE=
 
 check: $(VENV)/.run               ## re-check the committed results
 	$(BIN)/otbench check

@@ -28,10 +28,16 @@ def draw(table: pd.DataFrame, kept: int, console: Console | None = None) -> list
         plain.print(_drawn(table, lines=False), soft_wrap=True)
         return []
     shown = table
-    while _width(shown, console) > console.width and len(shown.columns) > kept + 1:
+    while not fits(shown, console) and len(shown.columns) > kept + 1:
         shown = shown.iloc[:, :-1]
     console.print(_drawn(shown, lines=True))
     return [str(name) for name in table.columns[len(shown.columns) :]]
+
+
+def fits(table: pd.DataFrame, console: Console | None = None) -> bool:
+    """Whether the terminal is wide enough for a table of texts."""
+    console = console or Console()
+    return _width(table, console) <= console.width
 
 
 def _drawn(table: pd.DataFrame, lines: bool) -> Table:

@@ -27,6 +27,10 @@ if TYPE_CHECKING:
     from otbench.results.folder import Stored
 
 
+#: Of what was measured, the columns that a terminal shows at least.
+FEWEST_SHOWN = 3
+
+
 def texts_here() -> list[Path]:
     """The texts whose quoted numbers are re-derived with all results: READMEs, pages and answers that quote any."""
     texts = [*sorted(Path().glob("README*.md")), *sorted(Path("docs").rglob("*.md")), Path("experiments/answers.md")]
@@ -161,8 +165,7 @@ def draw_headline(stored: "Stored", columns: list[str], most: int = 10**9) -> No
     """
     from rich.console import Console
 
-    from otbench.cli.drawn import draw
-    from otbench.report.headline import by_problem_and_mode, constants, fields_in_names, headline, identity, labelled
+    from otbench.report.headline import by_problem_and_mode, constants, headline
     from otbench.results.tables.bracketed import is_interval
 
     name, frame, narrow = stored.results.folder.name, stored.frame, Console().is_terminal
@@ -173,16 +176,43 @@ def draw_headline(stored: "Stored", columns: list[str], most: int = 10**9) -> No
     print(f"{name}: {of}medians over {many(frame['seed'].nunique(), 'seed')}; W1 is {truth}")
     left, hidden, out = most, 0, dict[str, None]()
     for part, whole in parts:
-        table = (fields_in_names(whole) if narrow else whole).head(left)
+        table = whole.head(left)
         left, hidden = left - len(table), hidden + len(whole) - len(table)
         if len(table):
             if len(part) < len(frame):
                 print(f"\n{constants(part)}")
-            out |= dict.fromkeys(draw(labelled(table), len((set(identity(part)) - {"method.lr_unit"}) & set(table))))
+            out |= dict.fromkeys(_draw_part(table, narrow))
     if hidden:
         print(f"... and {many(hidden, 'line')} more: otbench show {name}")
     if out:
         print(f"too narrow for {', '.join(out)}; --columns chooses, a pipe gets all")
+
+
+def _draw_part(table: "pd.DataFrame", narrow: bool) -> list[str]:
+    """A headline's lines as a table, and the columns that a terminal has no room for.
+
+    Where it has none for the first FEWEST_SHOWN of what was measured, settings of the methods are told by letters.
+    """
+    from otbench.cli.drawn import draw, fits
+    from otbench.report.headline import fields_in_names, labelled, settings_by_letter
+
+    letters = dict[str, str]()
+    if narrow:
+        named = fields_in_names(table)
+        told = labelled(named)
+        if fits(told.iloc[:, : _telling(named) + ("ok" in told) + FEWEST_SHOWN]):
+            table = named
+        else:
+            table, letters = settings_by_letter(table)
+    out = draw(labelled(table), _telling(table))
+    for letter, settings in letters.items():
+        print(f"{letter}: {settings}")
+    return out
+
+
+def _telling(table: "pd.DataFrame") -> int:
+    """How many columns of a headline, on the left, say what a line is of."""
+    return sum(name == "critic" or "." in str(name) for name in table if name != "method.lr_unit")
 
 
 def _written(tables: "dict[str, pd.DataFrame]", format: Format, what: str = "headline") -> str:

@@ -1,5 +1,6 @@
 """The headline: what every critic of an experiment prints and what it proves, a line per cell, seeds taken together."""
 
+import string
 from collections.abc import Sequence
 
 import pandas as pd
@@ -139,6 +140,20 @@ def fields_in_names(table: pd.DataFrame) -> pd.DataFrame:
         value = f" {column.split('.')[1]}=" + table[column].map(_exactly)
         names = names + value.where(table[column].notna(), "")
     return table.assign(critic=names).drop(columns=told)
+
+
+def settings_by_letter(table: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, str]]:
+    """A headline in which whatever else tells critics apart is a letter beside their name, and has no column; and what
+    each letter stands for. It is as it was where there are more settings than letters."""
+    columns = [str(name) for name in table if str(name).startswith("method.") and name not in SHOWN_ALWAYS]
+    parts = [f"{column.split('.')[1]}=" + table[column].map(_exactly) for column in columns]
+    lines = zip(*parts, strict=True) if parts else [()] * len(table)
+    told = [", ".join(part for part in line if not part.endswith("=")) for line in lines]
+    letters = dict(zip(dict.fromkeys(filter(None, told)), string.ascii_uppercase, strict=False))
+    if not set(told) <= {"", *letters}:
+        return table, {}
+    names = [f"{name} {letters.get(text, '')}".strip() for name, text in zip(table["critic"], told, strict=True)]
+    return table.assign(critic=names).drop(columns=columns), {letter: text for text, letter in letters.items()}
 
 
 def constants(frame: pd.DataFrame) -> str:

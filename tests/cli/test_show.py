@@ -12,7 +12,7 @@ from rich.console import Console
 from small import lines, write_lines
 
 from otbench.cli.drawn import draw
-from otbench.report.headline import fields_in_names, headline
+from otbench.report.headline import fields_in_names, headline, settings_by_letter
 from otbench.report.latex import number
 from otbench.results.folder import load
 from otbench.results.store import Results
@@ -134,3 +134,32 @@ def test_a_field_of_one_critic_stands_beside_its_name() -> None:
     assert list(told) == ["critic", "method.steps"]
     alone = table[:2].assign(**{"method.steps": 1.0})
     assert fields_in_names(alone).equals(alone)
+
+
+@pytest.mark.parametrize("name", ["clip", "critics"])
+def test_on_a_narrow_terminal_every_table_shows_what_critics_print_and_breaks_no_word(
+    name: str, otbench: Otbench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    shown = re.sub(r"\x1b\[[0-9;]*m", "", otbench("show", name, "--results", COMMITTED).out)
+    headings = [line for line in shown.splitlines() if " critic " in line]
+    assert headings
+    assert all("raw/W1" in line and len(line.rstrip()) <= 80 for line in headings)
+    assert "…" not in shown
+    told = set(re.findall(r"^([A-Z]): ", shown, re.MULTILINE))
+    assert set(re.findall(r" [a-z_]+ ([A-Z])  ", shown)) == told
+
+
+def test_letters_tell_apart_what_the_columns_told_apart() -> None:
+    frame = load(COMMITTED / "clip")
+    table = headline(frame[frame["problem.name"] == "shared_mass"])
+    told, letters = settings_by_letter(table)
+    named = told["critic"].map(lambda name: letters.get(name.split(" ")[-1], ""))
+    for column in set(table) - set(told):
+        value = f"{column.split('.')[1]}=" + table[column].map("{:g}".format if table[column].dtype == float else str)
+        known = table[column].notna()
+        assert all(v in text.split(", ") for v, text in zip(value[known], named[known], strict=True))
+    assert len(letters) == len(set(letters.values())) > 1
+    many = pd.DataFrame({"critic": "linear", "method.steps": [float(k) for k in range(27)]})
+    assert settings_by_letter(many)[0].equals(many)
