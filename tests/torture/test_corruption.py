@@ -70,11 +70,13 @@ def test_two_hundred_corruptions_that_break_a_theorem_are_all_caught() -> None:
     rows, rng = Results(MATRIX).rows(), np.random.default_rng(0)
     trained = [k for k, row in enumerate(rows) if row["method.name"] == "weight_clip" and row.get("method.steps")]
     trained = [k for k in trained if rows[k]["status"] == "ok" and float(rows[k]["raw"] or 0) > 0]
-    caught = 0
+    caught, sound = 0, set[object]()
     for k in rng.choice(trained, COUNT):
         name = list(BREAKS)[rng.integers(len(BREAKS))]
         sample = around(rows, k)
-        assert not noticed(sample)
+        if sample[0]["key"] not in sound:
+            assert not noticed(sample)
+            sound.add(sample[0]["key"])
         changed = [row | {name: BREAKS[name](row)} if row is rows[k] else row for row in sample]
         caught += bool(noticed(changed))
     assert caught == COUNT
