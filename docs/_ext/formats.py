@@ -24,6 +24,7 @@ from otbench.results.tables import (
     laws,
     paired,
     published,
+    published_reproduced,
     published_sweep,
     rule_held_out,
     transfer,
@@ -38,7 +39,8 @@ MAKERS: dict[str, Any] = {
     "saturation": cells.losses, "exponents": clip_sweeps.exponents, "worth": clip_sweeps.worth,
     "crossings": crossings.crossings, "crossing_law": crossings.crossing_law, "rule": rule_held_out.rule_table,
     "held_out": rule_held_out.held_out, "transfer": transfer.transfer, "published": published.published,
-    "sweep": published_sweep.sweep, "gradients": gradients.gradients, "methods": published.methods,
+    "reproduced": published_reproduced.reproduced, "sweep": published_sweep.sweep,
+    "gradients": gradients.gradients, "methods": published.methods,
 }  # fmt: skip
 
 #: Types of the schema as a reader of JSON knows them.

@@ -23,6 +23,7 @@ from otbench.results.tables.laws import laws
 from otbench.results.tables.paired import paired
 from otbench.results.tables.pricing import PRICING_TABLES, pricing_frame
 from otbench.results.tables.published import methods, published
+from otbench.results.tables.published_reproduced import reproduced
 from otbench.results.tables.published_scores import SCORES_FILE, read_scores
 from otbench.results.tables.published_sweep import sweep
 from otbench.results.tables.rule_held_out import held_out, rule_table
@@ -148,6 +149,11 @@ def _transfer(stored: Stored) -> pd.DataFrame | None:
     return None if table.empty else table
 
 
+def _reproduced(stored: Stored) -> pd.DataFrame | None:
+    """What of the published cosines re-derives, method by method."""
+    return reproduced(published(stored.frame, stored.scores))
+
+
 #: Every table of a matrix by its file name: made of a results folder, None where the folder has not what it shows.
 TABLES: dict[str, Callable[[Stored], pd.DataFrame | None]] = {
     "matrix": lambda stored: stored.frame,
@@ -167,6 +173,7 @@ TABLES: dict[str, Callable[[Stored], pd.DataFrame | None]] = {
     "held_out": lambda stored: held_out(stored.valued) if is_sweep(stored.valued) else None,
     "transfer": lambda stored: _transfer(stored),
     "published": lambda stored: published(stored.frame, stored.scores) if stored.kind == "published" else None,
+    "reproduced": lambda stored: _reproduced(stored) if stored.kind == "published" else None,
     "sweep": lambda stored: sweep(stored.frame) if stored.kind == "published" else None,
     "gradients": lambda stored: gradients(stored.frame),
     "methods": lambda stored: methods(stored.frame, stored.scores) if stored.kind == "published" else None,

@@ -11,6 +11,7 @@ from test_every_column_of_generators import with_ends
 
 from otbench.results.tables.published import methods, published
 from otbench.results.tables.published_pairs import PUBLISHED_PAIRS
+from otbench.results.tables.published_reproduced import reproduced
 
 Record = dict[str, Any]
 
@@ -181,3 +182,43 @@ def test_without_a_critic_that_was_published_there_is_no_table() -> None:
     rows = [row | {"critic": "linear"} for row in critics()]
     assert published(pd.DataFrame(rows), SCORES) is None
     assert methods(pd.DataFrame(rows), SCORES) is None
+
+
+def test_a_cosine_is_reproduced_where_it_is_near_or_beside_the_range_of_five_seeds() -> None:
+    """Each limit a hair inside and a hair beyond; other lengths of training and pairs without scores do not count."""
+    line = {
+        "method": "lsot-f", "critic": "least_squares", "setting": "", "dim": 2, "seeds": 1, "steps": 10, "cos": 0.5,
+        "cos_min": 0.5, "cos_max": 0.5, "published_cos": 0.5, "published_steps": 10,
+    }  # fmt: skip
+    spread = {"seeds": 5, "cos_min": 0.4, "cos_max": 0.7}
+    cases: list[tuple[dict[str, float], bool, bool]] = [
+        ({}, True, True),
+        ({"published_cos": 0.5499}, True, True),
+        ({"published_cos": 0.4501}, True, True),
+        ({"published_cos": 0.5501}, False, False),
+        ({"published_cos": 0.7299, **spread}, False, True),
+        ({"published_cos": 0.3701, **spread, "seeds": 6}, False, True),
+        ({"published_cos": 0.7301, **spread}, False, False),
+        ({"published_cos": 0.3699, **spread}, False, False),
+        ({"published_cos": 0.7299, **spread, "seeds": 4}, False, False),
+    ]
+    for change, near, again in cases:
+        table = pd.DataFrame([line | change])
+        found = reproduced(table.assign(cos_difference=table["cos"] - table["published_cos"]))
+        assert found is not None
+        assert (found["near"].tolist(), found["reproduced"].tolist()) == ([near], [again]), change
+    lines = [line | {"dim": 16} | change for change, _, _ in cases]
+    lines += [line, line | {"steps": 9}, line | {"published_cos": math.nan}, line | {"method": "wgan", "steps": 10}]
+    whole = pd.DataFrame(lines)
+    table = reproduced(whole.assign(cos_difference=whole["cos"] - whole["published_cos"]))
+    assert table is not None
+    assert table["method"].tolist() == ["wgan", "lsot-f"]
+    told = table.iloc[1].to_dict()
+    differences = sorted(abs(row["cos"] - row["published_cos"]) for row in lines[:-3])  # type: ignore[operator]
+    assert told == {
+        "method": "lsot-f", "critic": "least_squares", "setting": "", "steps": 10, "dims": "2 16", "least_seeds": 1,
+        "most_seeds": 6, "pairs": 10, "near": 4, "reproduced": 6, "median_difference": sum(differences[4:6]) / 2,
+        "largest_difference": differences[-1],
+    }  # fmt: skip
+    assert reproduced(None) is None
+    assert reproduced(whole.assign(published_cos=math.nan, cos_difference=math.nan)) is None
