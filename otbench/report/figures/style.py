@@ -114,9 +114,10 @@ def plain_ticks(axis: Axis) -> None:
 
 
 def few_ticks(axis: Axis, ticks: int = 4) -> None:
-    """Put a few ticks at powers of ten on a logarithmic axis, none between them; on one of a decade plain ones."""
+    """Put a few ticks at powers of ten on a logarithmic axis, none between them; plain ones on an axis of a decade and
+    on one that has a single power of ten."""
     low, high = axis.get_view_interval()
-    if low > 0 and np.log10(high / low) < 1.2:
+    if low > 0 and (np.log10(high / low) < 1.2 or np.floor(np.log10(high)) - np.ceil(np.log10(low)) < 1):
         plain_ticks(axis)
         return
     axis.set_major_locator(LogLocator(numticks=ticks))
