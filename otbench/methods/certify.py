@@ -79,6 +79,7 @@ def certify(
     Source: Villani 2009, Remark 6.5 (Kantorovich-Rubinstein duality); Welch 1947.
     """
     level = as_level(level)
-    read = read_critic(critic, x, y, a, b, clip, lipschitz)
+    # gradients refute claims, and tell nothing else here
+    read = read_critic(critic, x, y, a, b, clip, lipschitz, gradients=lipschitz is not None)
     said = held_out(read.fx, read.fy, read.pair.a, read.pair.b, read.rounding)
     return dataclasses.replace(certified(said, read.constants, level), unknown=read.unknown)
