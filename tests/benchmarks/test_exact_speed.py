@@ -85,6 +85,28 @@ def test_the_sparse_route_takes_a_tenth_of_bare_pot_at_8000_points(dim, least, b
         assert ratio >= least
 
 
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("n", [5000, 8000])
+@pytest.mark.parametrize("name", ["spheres", "segments"])
+def test_along_curves_of_the_plane_the_route_that_is_taken_is_the_faster_one(name, n, benchmark):
+    """Circles and segments, where the sparse route takes many rounds: 0.95 of the faster route up to the noise."""
+    n = n if benchmark.enabled else 300
+    pair = problem(name, dim=2).sample(n)
+    taken = benchmark.pedantic(solve_exact, (pair.x, pair.y), rounds=1)
+    turns = take_turns(
+        {
+            "dense": lambda: solve_exact(pair.x, pair.y, route="dense"),
+            "sparse": lambda: solve_exact(pair.x, pair.y, route="sparse"),
+        },
+        turns=3 if benchmark.enabled else 1,
+    )
+    other = "sparse" if taken.route == "dense" else "dense"
+    ratio = turns.ratio(other, taken.route)
+    print("\n" + turns.report(f"{name}, n = {n}, d = 2: {taken.route} is taken, {other}/{taken.route} = {ratio:.2f}"))
+    if benchmark.enabled:
+        assert ratio >= 0.95
+
+
 @pytest.mark.parametrize("dim", [16])
 def test_a_critic_is_read_on_20000_points_in_seconds_and_a_gigabyte(dim, benchmark):
     """In a process of its own, whose peak memory is counted without its libraries and points."""

@@ -275,6 +275,17 @@ def test_on_circles_and_segments_mass_moves_on_in_few_rounds(name):
     assert found.w1 == pytest.approx(solve_exact(pair.x, pair.y, route="dense").w1, rel=1e-12)
 
 
+def test_along_curves_of_the_plane_all_pairs_are_taken_as_long_as_they_are_faster(monkeypatch):
+    monkeypatch.setattr(exact, "DENSE_PAIRS_IN_THE_PLANE", 100**2)
+    monkeypatch.setattr(exact, "DENSE_PAIRS_ALONG_CURVES", 300**2)
+    area = np.random.default_rng(15).standard_normal((2, 300, 2))
+    for n, of_curves in ((100, "dense"), (300, "dense"), (301, "sparse")):
+        pair = problem("segments", dim=2).sample(n, seed=0)
+        assert solve_exact(pair.x, pair.y).route == of_curves
+        assert solve_exact(*area).route == "sparse"
+        assert solve_exact(pair.x, area[1]).route == "sparse", "one of them is no curve"
+
+
 def test_what_the_rounds_give_up_is_solved_with_all_pairs_where_they_fit(monkeypatch):
     x, y = gaussians(300, 300, 3, np.random.default_rng(14))
     monkeypatch.setattr(rounds, "MOST_ROUNDS", 1)
