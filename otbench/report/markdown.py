@@ -102,10 +102,8 @@ def gap(gradients: pd.DataFrame, published: pd.DataFrame, intervals: bool = Fals
     ours = {"cosine": "cosine", "l2": "gradient_l2", "of it scale": "gradient_l2_of_scale",
             "shape": "gradient_l2_repaired"}  # fmt: skip
     theirs = {"published": "published_cos", "published l2": "published_l2", "best method's": "best_published_cos"}
-    recipe = (gradients["method.steps"] == gradients["method.steps"].max()) & np.isclose(
-        gradients["method.clip"].astype("float64"), PUBLISHED_CLIP
-    )
-    lines = gradients[recipe.fillna(False)].set_index("problem.dim")
+    of_clip = gradients[np.isclose(gradients["method.clip"].astype("float64"), PUBLISHED_CLIP)]
+    lines = of_clip[of_clip["method.steps"] == of_clip["method.steps"].max()].set_index("problem.dim")
     medians = clipped.groupby("dim")[list(theirs.values())].median()
     lines, of_theirs = lines.loc[medians.index], {name: medians[column] for name, column in theirs.items()}
     order = ["cosine", "published", "l2", "published l2", "of it scale", "shape", "best method's"]

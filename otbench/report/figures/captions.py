@@ -30,7 +30,7 @@ def rate(rows: pd.DataFrame) -> str:
     units = rows["method.lr_unit"] if "method.lr_unit" in rows else pd.Series(None, rows.index, dtype=object)
     for unit, part in rows.groupby(units, dropna=False):
         told.append(values(part["method.lr"]) + (" c" if unit == "clip" else ""))
-    return "rate " + " or ".join(told)
+    return "rate " + " or ".join(dict.fromkeys(told))
 
 
 def recipe(rows: pd.DataFrame) -> str:

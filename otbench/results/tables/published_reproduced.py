@@ -5,7 +5,7 @@ import pandas as pd
 from otbench.results.tables.published_methods import PUBLISHED_METHODS
 
 #: A cosine is reproduced where our median is this near to the published one,
-NEAR = 0.05
+NEAR_COSINE = 0.05
 
 #: or, with as many seeds, where the published one lies no farther than this outside their range.
 ENOUGH_SEEDS, BESIDE_RANGE = 5, 0.03
@@ -26,7 +26,7 @@ def reproduced(table: pd.DataFrame | None) -> pd.DataFrame | None:
         return None
     apart = lines["cos_difference"].abs()
     beside = lines["published_cos"].between(lines["cos_min"] - BESIDE_RANGE, lines["cos_max"] + BESIDE_RANGE)
-    near, enough = apart <= NEAR, lines["seeds"] >= ENOUGH_SEEDS
+    near, enough = apart <= NEAR_COSINE, lines["seeds"] >= ENOUGH_SEEDS
     judged = lines.assign(apart=apart, near=near, reproduced=near | (enough & beside))
     found = judged.groupby(["method", "critic", "setting"], sort=False).agg(
         steps=("steps", "first"), dims=("dim", lambda dims: " ".join(map(str, sorted(set(dims))))),
