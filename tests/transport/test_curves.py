@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from otbench.transport.curves import FARTHER, along_curves
+from otbench.transport.curves import THIRTY_SECOND, along_curves
 from otbench.types import Array
 
 RNG = np.random.default_rng(0)
@@ -49,5 +49,5 @@ def test_curves_are_told_from_areas(n: int, unit: float) -> None:
 
 
 def test_a_few_points_tell_nothing() -> None:
-    assert not along_curves(circle(FARTHER))
+    assert not along_curves(circle(THIRTY_SECOND))
     assert not along_curves(circle(1))
