@@ -24,7 +24,8 @@ def along_curves(z: Array) -> bool:
         return False
     z = np.ldexp(z, -int(np.frexp(np.abs(z).max())[1]))  # squares stay within float64
     probes = z[np.linspace(0, len(z) - 1, min(PROBES, len(z))).astype(np.int64)]
-    distances = np.asarray(cKDTree(z).query(probes, [EIGHTH + 1, THIRTY_SECOND + 1])[0])  # a probe is its own first neighbour
+    # a probe is its own first neighbour
+    distances = np.asarray(cKDTree(z).query(probes, [EIGHTH + 1, THIRTY_SECOND + 1])[0])
     near, far = distances.T
     if np.median(near) == 0:
         return False
