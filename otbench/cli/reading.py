@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from otbench.results.folder import Stored
 
 
-#: Of what was measured, the columns that a terminal shows at least.
+#: Columns of what was measured for which the settings of critics make room on a narrow terminal.
 FEWEST_SHOWN = 3
 
 
@@ -88,7 +88,8 @@ def show(
     Whatever else varies in an experiment is a column. With --format or --json every median has its 95 % interval over
     seeds. For a paper --format latex has few columns, and the digits that the intervals' widths give.
 
-    On a terminal that is too narrow, columns on the right are left out and named; a pipe or a file gets them all.
+    On a terminal that is too narrow, settings of critics are letters, and columns on the right are left out and named;
+    a pipe or a file gets them all.
     """
     if json_ and format not in (None, Format.JSON):
         raise InputError(f"--json and --format {format} ask for two formats; leave one of them out")
