@@ -10,13 +10,11 @@ JOBS ?= 2
 run: $(VENV)/.run                 ## run an experiment: make run EXPERIMENT=matrix
 	$(BIN)/otbench run $(EXPERIMENT)
 
+# bytecode is stored even where the environment forbids it: else every process that a test starts compiles otbench anew
 test: $(VENV)/.test               ## lint, types and the test suite
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(STORED) $(BIN)/python -m pytest -n 2 --dist loadfile
-
-# bytecode is stored even where the environment forbids it: else every process that a test starts compiles otbench anew
-STORED := PYTHONDONTWRITEBYTECODE=
+	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n 2 --dist loadfile
 
 check: $(VENV)/.run               ## re-check the committed results
 	$(BIN)/otbench check

@@ -146,9 +146,9 @@ def settings_by_letter(table: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, str
     """A headline in which whatever else tells critics apart is a letter beside their name, and has no column; and what
     each letter stands for. It is as it was where there are more settings than letters."""
     columns = [str(name) for name in table if str(name).startswith("method.") and name not in SHOWN_ALWAYS]
-    parts = [f"{column.split('.')[1]}=" + table[column].map(_exactly) for column in columns]
-    lines = zip(*parts, strict=True) if parts else [()] * len(table)
-    told = [", ".join(part for part in line if not part.endswith("=")) for line in lines]
+    fields = [name.split(".")[1] for name in columns]
+    told = [", ".join(f"{field}={_exactly(value)}" for field, value in zip(fields, line, strict=True) if pd.notna(value))
+            for line in table[columns].itertuples(index=False)]  # fmt: skip
     letters = dict(zip(dict.fromkeys(filter(None, told)), string.ascii_uppercase, strict=False))
     if not set(told) <= {"", *letters}:
         return table, {}

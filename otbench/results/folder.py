@@ -114,6 +114,11 @@ class Stored:
         return read_scores(self.results.folder / SCORES_FILE)
 
     @cached_property
+    def beside_published(self) -> pd.DataFrame | None:
+        """The table of our critics beside published scores; None where there are none."""
+        return published(self.frame, self.scores) if self.kind == "published" else None
+
+    @cached_property
     def missing(self) -> int | None:
         """How many declared cells have no row, 0 where nothing is declared; None where planned measurements are
         missing, of which nothing says how many."""
@@ -149,11 +154,6 @@ def _transfer(stored: Stored) -> pd.DataFrame | None:
     return None if table.empty else table
 
 
-def _reproduced(stored: Stored) -> pd.DataFrame | None:
-    """What of the published cosines re-derives, method by method."""
-    return reproduced(published(stored.frame, stored.scores))
-
-
 #: Every table of a matrix by its file name: made of a results folder, None where the folder has not what it shows.
 TABLES: dict[str, Callable[[Stored], pd.DataFrame | None]] = {
     "matrix": lambda stored: stored.frame,
@@ -172,8 +172,8 @@ TABLES: dict[str, Callable[[Stored], pd.DataFrame | None]] = {
     "rule": lambda stored: rule_table(stored.valued) if is_sweep(stored.valued) else None,
     "held_out": lambda stored: held_out(stored.valued) if is_sweep(stored.valued) else None,
     "transfer": lambda stored: _transfer(stored),
-    "published": lambda stored: published(stored.frame, stored.scores) if stored.kind == "published" else None,
-    "reproduced": lambda stored: _reproduced(stored) if stored.kind == "published" else None,
+    "published": lambda stored: stored.beside_published,
+    "reproduced": lambda stored: reproduced(stored.beside_published),
     "sweep": lambda stored: sweep(stored.frame) if stored.kind == "published" else None,
     "gradients": lambda stored: gradients(stored.frame),
     "methods": lambda stored: methods(stored.frame, stored.scores) if stored.kind == "published" else None,

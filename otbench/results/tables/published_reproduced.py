@@ -1,4 +1,4 @@
-"""On how many pairs of the W1 benchmark each published method, trained again as published, comes to its cosine."""
+"""On how many pairs of the W1 benchmark each method, trained again as published, comes to the published cosine."""
 
 import pandas as pd
 
@@ -16,8 +16,7 @@ def reproduced(table: pd.DataFrame | None) -> pd.DataFrame | None:
     steps as published and have scores beside them; None where there are none.
 
     Of its ``pairs`` the cosine is ``near`` the published one on some, |ours - theirs| <= 0.05, and ``reproduced`` where
-    it is near or the published one is within 0.03 of the range of five seeds or more. A published score is of one
-    training: where trainings differ by more than that, another seed of theirs would not reproduce it either.
+    it is near or the published one, which is of one training, is within 0.03 of the range of five seeds or more.
     """
     if table is None:
         return None

@@ -12,7 +12,7 @@ from matplotlib.text import Text
 from otbench.report.figures.captions import rate
 from otbench.report.figures.critics import critics
 from otbench.report.figures.pictures import PICTURES
-from otbench.report.figures.style import COLUMN_WIDTH, STYLE, describe, legend_below, panels
+from otbench.report.figures.style import COLUMN_WIDTH, STYLE, describe, few_ticks, legend_below, panels
 from otbench.results.folder import Stored
 from otbench.results.store import Results
 
@@ -99,6 +99,21 @@ def test_rates_are_told_where_no_method_has_a_unit_of_them_too() -> None:
     assert rate(rows) == "rate 0.01 c or 0.1"
     assert rate(rows[["method.lr"]]) == "rate 0.01 to 0.1"
     assert rate(rows[["method.lr_unit"]]) == ""
+    of_two = pd.DataFrame({"method.lr": [0.1, 0.1], "method.lr_unit": ["absolute", None]})
+    assert rate(of_two) == "rate 0.1", "said once, whether the method has units of rates or none"
+
+
+@pytest.mark.parametrize("limits", [(0.36, 6.6), (0.5, 90.0), (2.0, 9.0), (0.9, 11.0), (0.5, 120.0), (1e-7, 1e5)])
+def test_a_logarithmic_axis_has_labels_enough_to_read_it(limits: tuple[float, float]) -> None:
+    figure, grid = panels(1, 1, 1.9)
+    axis = grid[0, 0].xaxis
+    grid[0, 0].set(xscale="log", xlim=limits)
+    few_ticks(axis)
+    figure.draw_without_rendering()
+    labels = [label.get_text() for place, label in zip(axis.get_ticklocs(), axis.get_ticklabels(), strict=True)
+              if limits[0] <= place <= limits[1]]  # fmt: skip
+    plt.close(figure)
+    assert len([text for text in labels if text]) >= 2
 
 
 def test_what_could_not_be_read_would_be_found() -> None:
