@@ -147,8 +147,8 @@ def settings_by_letter(table: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, str
     each letter stands for. It is as it was where there are more settings than letters."""
     columns = [str(name) for name in table if str(name).startswith("method.") and name not in SHOWN_ALWAYS]
     fields = [name.split(".")[1] for name in columns]
-    told = [", ".join(f"{field}={_exactly(value)}" for field, value in zip(fields, line, strict=True) if pd.notna(value))
-            for line in table[columns].itertuples(index=False)]  # fmt: skip
+    lines = (zip(fields, line, strict=True) for line in table[columns].itertuples(index=False))
+    told = [", ".join(f"{field}={_exactly(value)}" for field, value in line if pd.notna(value)) for line in lines]
     letters = dict(zip(dict.fromkeys(filter(None, told)), string.ascii_uppercase, strict=False))
     if not set(told) <= {"", *letters}:
         return table, {}
