@@ -144,13 +144,13 @@ def fields_in_names(table: pd.DataFrame) -> pd.DataFrame:
 
 def settings_by_letter(table: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, str]]:
     """A headline in which whatever else tells critics apart is a letter beside their name, and has no column; and what
-    each letter stands for. It is as it was where there are more settings than letters."""
+    each letter stands for. It is as it was where nothing else does, or there are more settings than letters."""
     columns = [str(name) for name in table if str(name).startswith("method.") and name not in SHOWN_ALWAYS]
     fields = [name.split(".")[1] for name in columns]
     lines = (zip(fields, line, strict=True) for line in table[columns].itertuples(index=False))
     told = [", ".join(f"{field}={_exactly(value)}" for field, value in line if pd.notna(value)) for line in lines]
     letters = dict(zip(dict.fromkeys(filter(None, told)), string.ascii_uppercase, strict=False))
-    if not set(told) <= {"", *letters}:
+    if not columns or not set(told) <= {"", *letters}:
         return table, {}
     names = [f"{name} {letters.get(text, '')}".strip() for name, text in zip(table["critic"], told, strict=True)]
     return table.assign(critic=names).drop(columns=columns), {letter: text for text, letter in letters.items()}

@@ -163,3 +163,5 @@ def test_letters_tell_apart_what_the_columns_told_apart() -> None:
     assert len(letters) == len(set(letters.values())) > 1
     many = pd.DataFrame({"critic": "linear", "method.steps": [float(k) for k in range(27)]})
     assert settings_by_letter(many)[0].equals(many)
+    alike = many[["critic"]]
+    assert settings_by_letter(alike)[0].equals(alike)
