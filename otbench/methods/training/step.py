@@ -79,8 +79,8 @@ class Step:
         return values[:, : self.x.shape[1]], values[:, self.x.shape[1] :]
 
     def distances(self) -> Tensor:
-        """|x_i - y_j| (E, B, B), differences formed first."""
-        return torch.cdist(self.x, self.y, compute_mode="donot_use_mm_for_euclid_dist")
+        """|y_i - x_j| (E, B, B), a row a point of y, differences formed first."""
+        return torch.cdist(self.y, self.x, compute_mode="donot_use_mm_for_euclid_dist")
 
     def slopes(self, points: Tensor) -> Tensor:
         """grad f (E, R, d) of the critics at points (E, R, d), a function of the parameters like the values."""
