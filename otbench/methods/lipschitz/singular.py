@@ -16,6 +16,9 @@ PROVED_UP_TO = 4096
 #: Steps of a guess, and by how much it is raised before each attempt to prove it.
 LANCZOS_STEPS, RAISE = 24, 1.005
 
+#: A step whose part outside the basis is less than this share of it is rounding: the basis is complete.
+NOTHING_NEW = 1e-10
+
 #: Entries that are multiplied out at once, 64 MiB of complex numbers.
 COMPLEX_AT_ONCE = 2**22
 
@@ -78,10 +81,14 @@ def _guess(grams: Tensor) -> float:
     vector = torch.randn(*grams.shape[:2], 1, generator=generator, dtype=torch.float64).to(grams.dtype)
     basis = vector / vector.norm(dim=1, keepdim=True)
     for _ in range(LANCZOS_STEPS):
-        vector = grams @ basis[:, :, -1:]
+        image = vector = grams @ basis[:, :, -1:]
         for _ in range(2):  # once more, as the first time leaves rounding
             vector = vector - basis @ (basis.mH @ vector)
-        basis = torch.cat([basis, vector / vector.norm(dim=1, keepdim=True).clamp_min(1e-300)], dim=2)
+        length = vector.norm(dim=1, keepdim=True)
+        # Where nothing but rounding is left, as in one step of an orthogonal matrix, the basis has all that it can
+        # have, and rounding drawn to length 1 would not be orthogonal to it.
+        new = length > NOTHING_NEW * image.norm(dim=1, keepdim=True)
+        basis = torch.cat([basis, torch.where(new, vector / length, 0.0)], dim=2)
     return float(torch.linalg.eigvalsh(basis.mH @ (grams @ basis)).amax())
 
 

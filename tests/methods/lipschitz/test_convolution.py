@@ -130,6 +130,16 @@ def test_the_largest_singular_value_is_that_of_svd_from_above(rows: int, monkeyp
         monkeypatch.undo()
 
 
+@pytest.mark.parametrize("rank", [1, 3, 60])
+def test_matrices_of_few_singular_values_have_their_norm_and_no_multiple_of_it(rank: int) -> None:
+    """A guess comes to its end after as many steps as there are different values; what follows is rounding."""
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        left, right = (np.linalg.qr(rng.standard_normal((n, rank)))[0] for n in (60, 67))
+        pair = torch.from_numpy(np.stack([left @ right.T, 0.5 * rng.standard_normal((60, 67)) / 16]))
+        assert 1 - 1e-12 <= largest_singular_value(pair) <= 1.011
+
+
 def test_a_guess_that_is_too_low_is_not_believed(monkeypatch: pytest.MonkeyPatch) -> None:
     matrix = torch.randn(1, 80, 90, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     truth = float(torch.linalg.matrix_norm(matrix, 2))
