@@ -1,5 +1,6 @@
 """Fixtures: the results of one small real experiment, a private copy of them to damage, and the command line."""
 
+import gc
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -56,3 +57,9 @@ def otbench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Otbench:
     monkeypatch.delenv("GITHUB_STEP_SUMMARY", raising=False)
 
     return lambda *arguments: called(*arguments, cwd=Path())
+
+
+def pytest_collection_finish() -> None:
+    """Thousands of tests and torch's modules live to the end: no collection of garbage looks through them again."""
+    gc.collect()
+    gc.freeze()

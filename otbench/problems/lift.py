@@ -1,6 +1,5 @@
 """Laws on the line, lifted into R^d by a factor common to both: W1(P1 x R, Q1 x R) = W1(P1, Q1)."""
 
-import itertools
 from functools import cached_property
 from typing import Any, ClassVar, Literal
 
@@ -17,7 +16,7 @@ class Lift(Problem):
     """Two laws that differ in their first coordinate alone: ``left`` in P, location + scale ``right`` in Q.
 
     All other coordinates are standard normal. The laws on the line are scipy's standard forms; the uniform one is on
-    [0, 1]. W1 = int |F - G| dt and the overlap int min(f, g) dt are computed by adaptive quadrature between the points
+    [0, 1]. W1 = int |F - G| dt and the overlap int min(f, g) dt are computed by tanh-sinh quadrature between the points
     where the integrand bends, accurate to 1e-8; for W1 this is in units of the largest of 1, scale and |location|.
     """
 
@@ -48,7 +47,7 @@ class Lift(Problem):
     @cached_property
     def population_overlap(self) -> float:
         p, q = self._laws
-        return self._integrate(lambda t: min(p.pdf(t), q.pdf(t)), lambda t: p.pdf(t) - q.pdf(t))
+        return self._integrate(lambda t: np.minimum(p.pdf(t), q.pdf(t)), lambda t: p.pdf(t) - q.pdf(t))
 
     def _integrate(self, integrand: Any, difference: Any, unit: float = 1.0) -> float:
         """The integral of ``integrand`` to 1e-11 of ``unit``, split at the ends of the supports, at the medians and
@@ -59,7 +58,7 @@ class Lift(Problem):
         tails = 10.0 ** -np.arange(1, 15)
         levels = np.concatenate([tails, np.linspace(0.1, 0.9, 33), 1 - tails])
         grid = np.unique(np.concatenate([law.ppf(levels) for law in (p, q)]))
-        signs = np.sign([difference(t) for t in grid])
+        signs = np.sign(difference(grid))
         crossings = [
             optimize.brentq(difference, grid[k], grid[k + 1])
             for k in np.flatnonzero(signs[:-1] * signs[1:] < 0)
@@ -69,11 +68,8 @@ class Lift(Problem):
         knots = np.unique([*grid, *crossings, *ends])
         apart = np.diff(knots, prepend=-np.inf) > 1e-12 * (1 + np.abs(knots))
         knots = knots[apart]
-        pieces = [
-            integrate.quad(integrand, lo, hi, epsabs=1e-11 * unit, epsrel=1e-11, limit=200)[0]
-            for lo, hi in itertools.pairwise(knots)
-        ]
-        return float(sum(pieces))
+        pieces = integrate.tanhsinh(integrand, knots[:-1], knots[1:], atol=1e-11 * unit, rtol=1e-11)
+        return float(pieces.integral.sum())
 
     def coupling(self, rng: np.random.Generator, n: int) -> tuple[Array, Array, None]:
         p, q = self._laws

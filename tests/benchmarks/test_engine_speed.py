@@ -19,7 +19,7 @@ PAIR = problem("translation", dim=16).sample(1024, mode="coupled")
 def test_the_engine_outruns_the_plain_loop(width, batch, times_plain, share, benchmark):
     method = WeightClip(widths=(width, width), batch=batch)
     count = batch_size(PAIR, method, "cpu")
-    compiled = worth_compiling(method, "cpu")
+    compiled = benchmark.enabled and worth_compiling(method, "cpu")  # takes seconds; tests/methods/training hold it
     engine = Engine([PAIR] * count, [method] * count, list(range(count)), "cpu", compiled=compiled)
     plain, square = PlainLoop(PAIR, method, "cpu"), torch.rand(1024, 1024)
     steps = 64 if benchmark.enabled else 4
