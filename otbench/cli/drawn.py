@@ -2,6 +2,7 @@
 
 import pandas as pd
 from rich import box
+from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -27,17 +28,23 @@ def draw(table: pd.DataFrame, kept: int, console: Console | None = None) -> list
         plain = Console(file=console.file, width=UNLIMITED, color_system=None)
         plain.print(_drawn(table, lines=False), soft_wrap=True)
         return []
-    shown = table
-    while not fits(shown, console) and len(shown.columns) > kept + 1:
-        shown = shown.iloc[:, :-1]
-    console.print(_drawn(shown, lines=True))
-    return [str(name) for name in table.columns[len(shown.columns) :]]
+    widest, count = _widest(table), len(table.columns)
+    while not fits(widest.iloc[:, :count], console) and count > kept + 1:
+        count -= 1
+    console.print(_drawn(table.iloc[:, :count], lines=True))
+    return [str(name) for name in table.columns[count:]]
 
 
 def fits(table: pd.DataFrame, console: Console | None = None) -> bool:
     """Whether the terminal is wide enough for a table of texts."""
     console = console or Console()
-    return _width(table, console) <= console.width
+    return _width(_widest(table), console) <= console.width
+
+
+def _widest(table: pd.DataFrame) -> pd.DataFrame:
+    """One line as wide as the table, column by column: what is measured, for every measurement builds a table."""
+    texts = [max(map(str, column), key=cell_len, default="") for _, column in table.items()]
+    return pd.DataFrame([texts], columns=table.columns)
 
 
 def _drawn(table: pd.DataFrame, lines: bool) -> Table:
