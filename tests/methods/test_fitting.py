@@ -36,9 +36,12 @@ class Tight(Method):
 FULL = torch.OutOfMemoryError("CUDA out of memory")
 
 
-@pytest.mark.parametrize("error", [FULL, MemoryError(), RuntimeError("you tried to: can't allocate memory")])
-@pytest.mark.parametrize(("count", "most", "tried"), [
-    (10, 10, [10]), (10, 4, [10, 5, 2, 3, 5, 2, 3]), (3, 1, [3, 1, 2, 1, 1]),
+@pytest.mark.parametrize(("count", "most", "tried", "error"), [
+    (10, 10, [10], FULL),
+    (10, 4, [10, 5, 2, 3, 5, 2, 3], FULL),
+    (3, 1, [3, 1, 2, 1, 1], FULL),
+    (3, 1, [3, 1, 2, 1, 1], MemoryError()),
+    (3, 1, [3, 1, 2, 1, 1], RuntimeError("you tried to: can't allocate memory")),
 ])  # fmt: skip
 def test_what_does_not_fit_is_halved_and_none_of_its_critics_is_lost(
     count: int, most: int, tried: list[int], error: Exception, monkeypatch: pytest.MonkeyPatch
