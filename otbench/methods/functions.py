@@ -68,25 +68,30 @@ class McShane:
     v: Array
 
     def values(self, z: Array) -> Array:
-        parts = [self._distances(z[rows]).min(axis=1) for rows in row_blocks(len(z), len(self.atoms))]
-        values: Array = np.concatenate(parts)
-        return values
+        return self._lowest(z)[0]
 
     def gradients(self, z: Array) -> Array:
         """The unit ray from the active atom; 0 at an atom, where f has a kink."""
-        active = [self._distances(z[rows]).argmin(axis=1) for rows in row_blocks(len(z), len(self.atoms))]
-        rays = z - self.atoms[np.concatenate(active)]
+        return self.values_and_gradients(z)[1]
+
+    def values_and_gradients(self, z: Array) -> tuple[Array, Array]:
+        """Both of one look at the distances, which take the time."""
+        values, active = self._lowest(z)
+        rays = z - self.atoms[active]
         lengths = np.linalg.norm(rays, axis=1, keepdims=True)
-        gradients: Array = np.divide(rays, lengths, out=np.zeros_like(rays), where=lengths > 0)
-        return gradients
+        return values, np.divide(rays, lengths, out=np.zeros_like(rays), where=lengths > 0)
 
     def constants(self) -> tuple[None, float]:
         return None, 1.0
 
-    def _distances(self, z: Array) -> Array:
-        """|z_k - y_j| - v_j (k, m)."""
-        distances: Array = cdist(z, self.atoms) - self.v
-        return distances
+    def _lowest(self, z: Array) -> tuple[Array, Indices]:
+        """min_j |z_k - y_j| - v_j (k,), and the first atom (k,) that attains it."""
+        values, active = np.empty(len(z)), np.empty(len(z), np.intp)
+        for rows in row_blocks(len(z), len(self.atoms)):
+            lines = cdist(z[rows], self.atoms) - self.v
+            active[rows] = lines.argmin(axis=1)
+            values[rows] = lines[np.arange(len(lines)), active[rows]]
+        return values, active
 
 
 def row_blocks(count: int, atoms: int) -> list[slice]:
@@ -201,11 +206,16 @@ class DistinctPoints:
         Rounding depends on where a row stands in a matrix product; were shared points evaluated twice, f would
         seem to differ between coincident points, which no Lipschitz function does.
         """
-        both = getattr(critic, "values_and_gradients", None)
-        values, gradients = both(self.points) if both else (critic.values(self.points), critic.gradients(self.points))
+        values, gradients = values_and_gradients(critic, self.points)
         if gradients is None:
             return values[self.at_x], values[self.at_y], None, None
         return values[self.at_x], values[self.at_y], gradients[self.at_x], gradients[self.at_y]
+
+
+def values_and_gradients(critic: Critic, z: Array) -> tuple[Array, Array | None]:
+    """f(z) (k,) and grad f(z) (k, d), in one evaluation where the critic offers that."""
+    both = getattr(critic, "values_and_gradients", None)
+    return both(z) if both else (critic.values(z), critic.gradients(z))
 
 
 def on_union(critic: Critic, x: Array, y: Array) -> OnBoth:

@@ -38,17 +38,27 @@ class SoftTransform:
 
     def values(self, z: Array) -> Array:
         blocks = row_blocks(len(z), len(self.atoms))
-        return np.concatenate([soft_min(cdist(z[k], self.atoms) - self.v, self.weights, self.reg) for k in blocks])
+        return np.concatenate([self._values(cdist(z[rows], self.atoms)) for rows in blocks])
 
     def gradients(self, z: Array) -> Array:
         """sum_j p_j (z - y_j)/|z - y_j| with p_j the share of atom j in the sum; an atom at z itself adds 0."""
-        return np.concatenate([self._gradients(z[rows]) for rows in row_blocks(len(z), len(self.atoms))])
+        return self.values_and_gradients(z)[1]
+
+    def values_and_gradients(self, z: Array) -> tuple[Array, Array]:
+        """Both of one look at the distances."""
+        values, gradients = np.empty(len(z)), np.empty(z.shape)
+        for rows in row_blocks(len(z), len(self.atoms)):
+            lengths = cdist(z[rows], self.atoms)
+            values[rows], gradients[rows] = self._values(lengths), self._gradients(z[rows], lengths)
+        return values, gradients
 
     def constants(self) -> tuple[None, float]:
         return None, 1.0
 
-    def _gradients(self, z: Array) -> Array:
-        lengths = cdist(z, self.atoms)
+    def _values(self, lengths: Array) -> Array:
+        return soft_min(lengths - self.v, self.weights, self.reg)
+
+    def _gradients(self, z: Array, lengths: Array) -> Array:
         lines = lengths - self.v
         pull = softmax(log_terms(lines, lines.min(axis=1), self.weights, self.reg), axis=1)
         np.divide(pull, lengths, out=pull, where=lengths > 0)

@@ -9,7 +9,8 @@ with ``{}`` in the number's place, and below them, indented, where each number c
 
 With ``[]`` at its end a number has its interval, ``0.93 [0.92, 0.94]``, from the columns ``_low`` and ``_high``, or of
 measured times from ``_q1`` and ``_q3``, the quartiles of the repeats. ``table matrix where overlap=0,0.9`` stands for
-a whole table, and in its conditions several values may be allowed. The words may take several lines, and they must
+the table that texts show of an experiment, ``table published/reproduced method,pairs`` for columns of one of its
+tables; in conditions several values may be allowed. The words may take several lines, and they must
 stand in the text exactly once, however its own lines are broken. A new number is first written as ``?``. Lines that
 start with ``#`` are comments.
 """
@@ -39,7 +40,9 @@ NUMBER_SOURCE = re.compile(
     r"(?: (?P<statistic>median|min|max|count))?(?: where (?P<where>.+?))? as (?P<format>[\w.%,]+)"
     r"(?P<interval> \[\])?"
 )
-TABLE_SOURCE = re.compile(r"table (?P<experiment>[\w.-]+)(?: where (?P<where>.+))?")
+TABLE_SOURCE = re.compile(
+    r"table (?P<experiment>[\w.-]+)(?:/(?P<table>\w+) (?P<columns>[\w.,]+))?(?: where (?P<where>.+))?"
+)
 
 HOLE = "{}"
 
@@ -237,11 +240,22 @@ def _quotes(
 
 def _quoted(stored: Stored, match: re.Match[str]) -> pd.DataFrame:
     """The table that a text shows of an experiment, of the rows that fit."""
+    if match["table"]:
+        table = _fitting(_table(stored.tables, match), match)
+        shown = table[[_column(table, name, match[0]) for name in match["columns"].split(",")]]
+        return shown.rename(columns=lambda name: str(name).replace("_", " "))
     published = stored.kind == "published"
     rows = _fitting(stored.tables.get("published", pd.DataFrame()) if published else stored.frame, match)
     if rows.empty:
         raise InputError(f"quote {match[0]!r} fits no rows")
     return gap(stored.tables["gradients"], rows) if published else by_clip(rows)
+
+
+def _table(derived: dict[str, pd.DataFrame], match: re.Match[str]) -> pd.DataFrame:
+    """The table that a quote names."""
+    if match["table"] not in derived:
+        raise InputError(f"quote {match[0]!r}: no table {match['table']!r}; known: {', '.join(derived)}")
+    return derived[match["table"]]
 
 
 def _fitting(table: pd.DataFrame, match: re.Match[str]) -> pd.DataFrame:
@@ -256,9 +270,7 @@ def _fitting(table: pd.DataFrame, match: re.Match[str]) -> pd.DataFrame:
 
 def quoted_value(match: re.Match[str], derived: dict[str, pd.DataFrame]) -> str:
     """The number that a quote stands for: one entry of a table, or a statistic over the entries that fit."""
-    if match["table"] not in derived:
-        raise InputError(f"quote {match[0]!r}: no table {match['table']!r}; known: {', '.join(derived)}")
-    table = _fitting(derived[match["table"]], match)
+    table = _fitting(_table(derived, match), match)
     values = table[_column(table, match["column"], match[0])].dropna()
     try:
         if match["statistic"] == "count":

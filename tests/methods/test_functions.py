@@ -13,6 +13,8 @@ import otbench.methods.functions
 from otbench.errors import InputError
 from otbench.methods import WeightClip, method
 from otbench.methods.accept import as_critic
+from otbench.methods.base import Job
+from otbench.methods.fitting import fit_together
 from otbench.methods.functions import (
     Affine,
     McShane,
@@ -20,11 +22,13 @@ from otbench.methods.functions import (
     clip_constant,
     on_union,
     spectral_constant,
+    values_and_gradients,
 )
 from otbench.methods.mlp import Mlp
 from otbench.methods.modules import TorchFunction
+from otbench.methods.sinkhorn import SoftTransform
 from otbench.transport.exact import solve_exact
-from otbench.types import Array
+from otbench.types import Array, SamplePair
 
 law = settings(max_examples=40, deadline=None)
 
@@ -51,6 +55,17 @@ def all_at_the_clip(clip: float, sizes: tuple[int, ...], signs: Array) -> Mlp:
     weights = [np.full(shape, clip) for shape in pairwise(sizes)]
     weights[0] *= signs[:, None]
     return Mlp(tuple(weights), tuple(np.zeros(w.shape[1]) for w in weights), "relu", clip)
+
+
+def test_values_and_gradients_of_one_look_are_those_of_two() -> None:
+    rng = np.random.default_rng(0)
+    pair = SamplePair(rng.standard_normal((40, 3)), rng.standard_normal((30, 3)) + 1)
+    points, v = np.concatenate([rng.standard_normal((50, 3)), pair.y[:5]]), rng.standard_normal(30)
+    (sliced,) = fit_together([method("sliced")], [Job(pair, 0, None)], "cpu")
+    for critic in (McShane(pair.y, v), SoftTransform(pair.y, v, pair.b, 0.3), sliced.critic, Affine(v[:3])):
+        values, gradients = values_and_gradients(critic, points)
+        np.testing.assert_array_equal(values, critic.values(points))
+        np.testing.assert_array_equal(gradients, critic.gradients(points))
 
 
 shapes = st.tuples(st.integers(1, 6), st.lists(st.integers(1, 6), max_size=3)).map(lambda s: (s[0], *s[1], 1))

@@ -140,6 +140,19 @@ def test_a_wrong_table_is_reported_and_repaired(page: Path, small_results: Path)
     assert page.read_text() == right
 
 
+def test_columns_of_a_table_are_quoted_whole(tmp_path: Path, small_results: Path) -> None:
+    what = "table small/clip dim,raw_over_w1_median where mode=coupled overlap=0.5"
+    text = quoting(tmp_path, "Here:\n\n| ? |\n", f"Here: {{}}\n    {what}\n")
+    assert rewritten(text, small_results.parent) == 1
+    assert checked(text, small_results.parent) == []
+    clip = stored(small_results).tables["clip"]
+    lines_of_it = clip[(clip["sampling.mode"] == "coupled") & (clip["problem.overlap"] == 0.5)]
+    shown = lines_of_it[["problem.dim", "raw_over_w1_median"]].set_axis(["problem.dim", "raw over w1 median"], axis=1)
+    assert markdown(shown) in text.read_text()
+    with pytest.raises(InputError, match="no table 'clap'; known: "):
+        checked(one(tmp_path, "table small/clap dim", "| 1 |"), small_results.parent)
+
+
 def test_every_wrong_quote_is_repaired_at_once(page: Path, small_results: Path) -> None:
     right = page.read_text()
     page.write_text(re.sub(r"(proves|potential|on) [0-9.]+\d", r"\1 -1234567.8e-90", right))

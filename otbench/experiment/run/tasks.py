@@ -13,7 +13,7 @@ from otbench.experiment.cell import Cell
 from otbench.experiment.run.filling import Task
 from otbench.methods import Discriminator, Fitted, Job
 from otbench.methods.fitting import fit_together
-from otbench.methods.functions import Critic, DistinctPoints
+from otbench.methods.functions import Critic, DistinctPoints, values_and_gradients
 from otbench.results.schema import SCHEMA, RowColumns, as_columns, names_of
 from otbench.results.store import Row
 from otbench.transport.alignment import alignment, mean_cosine
@@ -161,8 +161,8 @@ def _fresh_columns(critic: Critic, fresh: SamplePair | None) -> Row:
     """What a critic says on the points held out, and how its gradient points there along that of the potential."""
     if fresh is None:
         return {}
-    said = held_out(critic.values(fresh.x), critic.values(fresh.y), fresh.a, fresh.b, VALUE_ROUNDING)
-    gradients = None if fresh.rays is None else critic.gradients(fresh.x)
+    fx, gradients = (critic.values(fresh.x), None) if fresh.rays is None else values_and_gradients(critic, fresh.x)
+    said = held_out(fx, critic.values(fresh.y), fresh.a, fresh.b, VALUE_ROUNDING)
     cosine = None
     if gradients is not None and fresh.rays is not None:
         cosine = mean_cosine(gradients, fresh.rays, fresh.a)
