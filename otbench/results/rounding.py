@@ -27,6 +27,10 @@ LENGTHS = frozenset({
 #: What a solver has found of a sample: of two that may be stopped it is as good as their machines are fast.
 OF_THE_SOLVER = frozenset({*stored_fields(Proof), "sampling_floor", "plan_cosine", "coincident_atoms", "reason"})
 
+#: What belongs to an optimal plan, of which a sample may have several, as points have that move along common rays:
+#: which of them a solver finds hangs on the rounding of a machine.
+OF_THE_PLAN = frozenset({"longest_move", "plan_cosine"})
+
 #: What cancellation leaves of numbers of size 1.
 ROUND_OFF = 1e-12
 
@@ -48,7 +52,8 @@ def differences(one: Row, other: Row, *, alike: bool) -> Iterator[str]:
     """Every column in which two rows of a cell differ by more than rounding explains, with both values.
 
     NOISE is never compared. Numbers of a trained critic may differ by ROUNDING where the machines round ``alike``.
-    Elsewhere only what it proves is compared, its slope and c_transform, which may differ by TRAINED times W1. Of W1
+    Elsewhere only what it proves is compared, its slope and c_transform, which may differ by TRAINED times W1, and
+    nothing that belongs to one optimal plan. Of W1
     whose solver may be stopped only that both intervals can hold it, and of the potential, which is the solver's own,
     only the sample.
     """
@@ -57,6 +62,7 @@ def differences(one: Row, other: Row, *, alike: bool) -> Iterator[str]:
     for name in dict.fromkeys([*one, *other]):
         compared = not of_sample or "." in name or name in SampleColumns.model_fields
         compared &= not (limited and name in OF_THE_SOLVER)
+        compared &= alike or name not in OF_THE_PLAN
         if compared and name not in NOISE and not _close(one.get(name), other.get(name), _floor(name, one)):
             yield f"{name} {one.get(name)!r} and {other.get(name)!r}"
     if limited:

@@ -218,3 +218,12 @@ def test_curves_of_two_plans_are_not_one(otbench: Otbench, tmp_path: Path) -> No
 ])  # fmt: skip
 def test_what_cannot_be_compared_is_called_by_its_name(a: str, b: str, said: str, otbench: Otbench) -> None:
     assert_one_line(otbench("compare", COMMITTED / a, COMMITTED / b), said)
+
+
+def test_another_optimal_plan_of_another_machine_is_no_change(otbench: Otbench, folders: tuple[Path, Path]) -> None:
+    a, b = folders
+    longer = [row | {"longest_move": 3 * row["longest_move"]} for row in lines(b / "rows.jsonl")]
+    write_lines(b / "rows.jsonl", longer)
+    assert "longest_move" in otbench("compare", a, b).out
+    of_machine(b, processor="another")
+    assert " 0 changed" in otbench("compare", a, b).out

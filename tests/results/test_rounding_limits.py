@@ -42,6 +42,13 @@ def test_numbers_of_machines_that_round_alike_may_be_a_millionth_apart(trained: 
     assert named(row, row | {"n": 10}) == {"n"}
 
 
+def test_machines_that_round_otherwise_may_find_other_optimal_plans() -> None:
+    row = UNTRAINED | {"longest_move": 3.0, "plan_cosine": 0.5}
+    for other in (row | {"longest_move": 2.0}, row | {"plan_cosine": 0.6}):
+        assert not named(row, other, alike=False)
+        assert len(named(row, other, alike=True)) == 1
+
+
 def test_cancellation_is_told_by_the_size_of_the_samples() -> None:
     """1e-12 of the spread, 7, for lengths; the critic's own rounding for raw; 1e-12 for numbers without a unit."""
     for name, room in (("primal", 7e-12), ("c_transform", 7e-12), ("shift", 7e-12), ("raw", 1e-3), ("cosine", 1e-12)):

@@ -1,16 +1,19 @@
 """Rules for what is known of samples without a critic: their closed forms, and that all methods saw the same points."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 import pandas as pd
 
 from otbench.report.check.proof_rules import PROOF, rounding
 from otbench.report.check.violation import Violation, at_least, at_most, holds, place
-from otbench.results.rounding import NOISE, OF_THE_SOLVER, ROUND_OFF, ROUNDING
+from otbench.results.rounding import NOISE, OF_THE_PLAN, OF_THE_SOLVER, ROUND_OFF, ROUNDING
 from otbench.results.tables.bracketed import is_limited, roof
 from otbench.results.tables.cells import cell_columns
 from otbench.transport.certificate import TOLERANCE
+
+#: Rows that have these to the last bit are of one solution.
+SOLUTION = ("primal", "primal_lower", "primal_upper")
 
 #: The standard errors by which a closed form on a sample may differ from the population's value.
 SIGMAS = 6.0
@@ -47,19 +50,26 @@ def closed_forms(frame: pd.DataFrame) -> Iterator[Violation]:
 def same_points(frame: pd.DataFrame) -> Iterator[Violation]:
     """All methods of a sample saw the same points: what is known of those is equal, up to the rounding of machines.
 
+    An optimal plan is one of several, and one value among the rows that have one solution to the last bit.
     What a solver that may be stopped has proved of them is the machine's, and has a rule of its own (``intervals``).
     """
     points = [*cell_columns(frame, "problem.", "sampling."), "seed"]
     shared = [
-        "n", "m", *(name for name in PROOF if name not in NOISE), "coincident", "coupled_w1", "coupled_stderr",
-        "ray_cosine", "sampling_floor", "nearest", "population_w1", "population_overlap", "population_js",
-        "population_kl",
+        "n", "m", *(name for name in PROOF if name not in {*NOISE, *OF_THE_PLAN}), "coincident", "coupled_w1",
+        "coupled_stderr", "ray_cosine", "sampling_floor", "nearest", "population_w1", "population_overlap",
+        "population_js", "population_kl",
     ]  # fmt: skip
-    groups = frame.assign(first=frame.index).groupby(points, dropna=False, sort=False)
-    least, most, known = (groups[shared].agg(how) for how in ("min", "max", "count"))
+    yield from _one_value(frame, points, shared)
+    yield from _one_value(frame, [*points, *SOLUTION], [name for name in PROOF if name in OF_THE_PLAN])
+
+
+def _one_value(frame: pd.DataFrame, of: list[str], names: Iterable[str]) -> Iterator[Violation]:
+    """Every row that agrees in the columns ``of`` has the same values in the columns ``names``."""
+    groups = frame.assign(first=frame.index).groupby(of, dropna=False, sort=False)
+    least, most, known = (groups[list(names)].agg(how) for how in ("min", "max", "count"))
     first, size, spread = groups["first"].first(), groups.size(), groups["spread"].max()
-    limited = frame.assign(limited=is_limited(frame)).groupby(points, dropna=False, sort=False)["limited"].any()
-    for name in shared:
+    limited = frame.assign(limited=is_limited(frame)).groupby(of, dropna=False, sort=False)["limited"].any()
+    for name in names:
         room = np.maximum(ROUNDING * most[name].abs(), ROUND_OFF * spread)
         equal = ((most[name] - least[name] <= room) & (known[name] == size)) | (known[name] == 0)
         equal |= limited & (name in OF_THE_SOLVER)
