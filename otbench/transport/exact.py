@@ -36,7 +36,8 @@ Route = Literal["auto", "dense", "sparse"]
 DENSE_PAIRS, DENSE_PAIRS_IN_THE_PLANE = 1500 * 1500, 2500 * 2500
 
 #: The same where points of the plane lie along curves, on which mass that is left over moves on from one to the next:
-#: of 3000 points the sparse route takes 1.1 to 1.3 times as long as all pairs, of 5000 0.9 to 1.0 times.
+#: of 3000 points the sparse route takes 1.1 to 1.3 times as long as all pairs, of 5000 0.8 to 0.9 times on circles and
+#: 1.0 to 1.1 times on segments.
 DENSE_PAIRS_ALONG_CURVES = 4000 * 4000
 
 #: Points this much smaller than the largest are beyond what one unit for all of them can tell: the dense route has one
