@@ -53,9 +53,8 @@ def differences(one: Row, other: Row, *, alike: bool) -> Iterator[str]:
 
     NOISE is never compared. Numbers of a trained critic may differ by ROUNDING where the machines round ``alike``.
     Elsewhere only what it proves is compared, its slope and c_transform, which may differ by TRAINED times W1, and
-    nothing that belongs to one optimal plan. Of W1
-    whose solver may be stopped only that both intervals can hold it, and of the potential, which is the solver's own,
-    only the sample.
+    nothing that belongs to one optimal plan. Of W1 whose solver may be stopped only that both intervals can hold it,
+    and of the potential, which is the solver's own, only the sample.
     """
     amplified, limited = not alike and _is_trained(one), one.get("sampling.exact_seconds") is not None
     of_sample = amplified or (limited and one.get("method.name") == "potential")

@@ -85,12 +85,10 @@ def test_the_sparse_route_takes_a_tenth_of_bare_pot_at_8000_points(dim, least, b
 
 
 @pytest.mark.timeout(900)
-@pytest.mark.parametrize(("n", "least"), [(3000, 0.95), (5000, 0.85)])
+@pytest.mark.parametrize("n", [3000, 5000])
 @pytest.mark.parametrize("name", ["spheres", "segments"])
-def test_along_curves_of_the_plane_the_route_that_is_taken_is_the_faster_one(name, n, least, benchmark):
-    """Circles and segments, where the sparse route takes many rounds: at 3000 points never below 0.95 of the other's
-    speed. At 5000 the routes meet, and one limit cannot serve both: circles gain by the sparse one what segments lose.
-    """
+def test_along_curves_of_the_plane_the_route_that_is_taken_is_the_faster_one(name, n, benchmark):
+    """Circles and segments, where the sparse route takes many rounds: never below 0.95 of the other one's speed."""
     n = n if benchmark.enabled else 300
     pair = problem(name, dim=2).sample(n)
     taken = benchmark.pedantic(solve_exact, (pair.x, pair.y), rounds=1)
@@ -105,7 +103,7 @@ def test_along_curves_of_the_plane_the_route_that_is_taken_is_the_faster_one(nam
     ratio = turns.ratio(other, taken.route)
     print("\n" + turns.report(f"{name}, n = {n}, d = 2: {taken.route} is taken, {other}/{taken.route} = {ratio:.2f}"))
     if benchmark.enabled:
-        assert ratio >= least
+        assert ratio >= 0.95
 
 
 @pytest.mark.parametrize("dim", [16])
