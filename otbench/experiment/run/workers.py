@@ -163,16 +163,28 @@ class Dispatch(Generic[AnyTask, Result]):
                 sleep(LOOK)
             return
         try:
-            self._settle(self.ended.get(block=not self.settled, timeout=LOOK))
-            while True:
-                self._settle(self.ended.get_nowait())
+            ended = [self.ended.get(block=not self.settled, timeout=LOOK)]
+            while not self.ended.empty():
+                ended.append(self.ended.get_nowait())
         except Empty:
             if any(future.status in {"cancelled", "lost"} for future in self.running):
                 raise _lost() from None
+            return
+        results = self._results([future for future in ended if future.status == "finished"])
+        for future in ended:
+            self._settle(future, results.get(future))
 
-    def _settle(self, future: "Future") -> None:
+    def _results(self, ended: "list[Future]") -> "dict[Future, Any]":
+        """What tasks came to, asked for at once: tasks that end together else wait for each other's way here and back.
+        {} where it could not be had so, as where a worker died after it was done."""
+        try:
+            return dict(zip(ended, self.client.gather(ended), strict=True))
+        except Exception:  # noqa: BLE001  each is asked for its own then, and its error judged
+            return {}
+
+    def _settle(self, future: "Future", reply: Reply[Result] | None) -> None:
         going, since = self.running.pop(future)
-        said: Reply[Result] | Failure | None = _outcome(future, going.deaths, since, self.limit)
+        said: Reply[Result] | Failure | None = reply or _outcome(future, going.deaths, since, self.limit)
         worker = said.worker if isinstance(said, Reply) else self._erred_on(future)
         if not isinstance(said, Reply):
             self.looked = float("-inf")  # a worker may have died

@@ -101,7 +101,7 @@ def test_rows_for_which_the_disk_has_no_room_are_refused_before_anything_is_draw
 @pytest.fixture(scope="module")
 def client() -> Iterator[Client]:
     """A scheduler without workers, in this process."""
-    options: dict[str, Any] = {"dashboard_address": None, "n_workers": 0, "processes": False}
+    options: dict[str, Any] = {"dashboard_address": ":0", "n_workers": 0, "processes": False}
     with LocalCluster(**options) as cluster, Client(cluster) as opened:
         yield opened
 
@@ -148,16 +148,15 @@ with lease.own_judgement(Client(sys.argv[1])):
     time.sleep(600)
 """
     command = [sys.executable, "-c", code, ""]
-    options: dict[str, Any] = {"dashboard_address": None, "n_workers": 0, "processes": False, "protocol": "tcp"}
+    options: dict[str, Any] = {"dashboard_address": ":0", "n_workers": 0, "processes": False, "protocol": "tcp"}
     with LocalCluster(**options) as cluster, Client(cluster) as other:
         command[-1] = cluster.scheduler_address
-        run = subprocess.Popen(command, stdout=subprocess.PIPE, env=environment(), text=True)
-        assert run.stdout is not None
-        assert run.stdout.readline() == "held\n"
-        time.sleep(3.0)
-        assert failures_allowed(other) == 0, "it is renewed while the run lives"
-        os.kill(run.pid, signal.SIGKILL)
-        run.wait()
+        with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment(), text=True) as run:
+            assert run.stdout is not None
+            assert run.stdout.readline() == "held\n"
+            time.sleep(3.0)
+            assert failures_allowed(other) == 0, "it is renewed while the run lives"
+            os.kill(run.pid, signal.SIGKILL)
         until(lambda: failures_allowed(other) == before, 60, "the end of the lease")
 
 
