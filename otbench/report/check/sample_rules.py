@@ -65,10 +65,11 @@ def same_points(frame: pd.DataFrame) -> Iterator[Violation]:
 
 def _one_value(frame: pd.DataFrame, of: list[str], names: Iterable[str]) -> Iterator[Violation]:
     """Every row that agrees in the columns ``of`` has the same values in the columns ``names``."""
-    groups = frame.assign(first=frame.index).groupby(of, dropna=False, sort=False)
+    which = frame.groupby(of, dropna=False, sort=False).ngroup()
+    groups = frame.assign(first=frame.index).groupby(which)
     least, most, known = (groups[list(names)].agg(how) for how in ("min", "max", "count"))
     first, size, spread = groups["first"].first(), groups.size(), groups["spread"].max()
-    limited = frame.assign(limited=is_limited(frame)).groupby(of, dropna=False, sort=False)["limited"].any()
+    limited = is_limited(frame).groupby(which).any()
     for name in names:
         room = np.maximum(ROUNDING * most[name].abs(), ROUND_OFF * spread)
         equal = ((most[name] - least[name] <= room) & (known[name] == size)) | (known[name] == 0)

@@ -199,12 +199,15 @@ def _also_apart(frame: pd.DataFrame, keys: list[str], pooled: Sequence[str]) -> 
     """The cell columns but those ``pooled`` in which cells of equal ``keys`` differ still, as where a size is given for
     some and left out for others."""
     found: list[str] = []
-    groups = frame.groupby(keys, dropna=False).ngroups if len(frame) else 0
-    for name in cell_columns(frame) if len(frame) else []:
+    if frame.empty:
+        return found
+    cells = frame.groupby(keys, dropna=False, sort=False).ngroup()
+    for name in cell_columns(frame):
         if name not in keys and name not in pooled:
-            more = frame.groupby([*keys, *found, name], dropna=False).ngroups
-            found += [name] * (more > groups)
-            groups = max(groups, more)
+            apart = frame[name].groupby([cells, frame[name]], dropna=False, sort=False).ngroup()
+            if apart.nunique() > cells.nunique():
+                found.append(name)
+                cells = apart
     return found
 
 
@@ -271,9 +274,12 @@ def _summary(frame: pd.DataFrame, keys: list[str], columns: Sequence[str]) -> pd
     frame = in_exact_lines(frame, keys)
     columns = [name for name in with_ends(frame, columns) if frame[name].notna().any()]
     grouped = frame.groupby(keys, dropna=False, sort=False)
-    counts = grouped["status"].agg(cells="size", diverged=lambda s: int(s.isin(["diverged", "refused"]).sum()))
-    if (frame["status"] == "failed").any():
-        counts["failed"] = grouped["status"].agg(lambda status: int((status == "failed").sum()))
+    counts, line = grouped.size().to_frame("cells"), grouped.ngroup()
+    ended = {"diverged": ["diverged", "refused"], "failed": ["failed"]}
+    for name, statuses in ended.items():
+        is_so = frame["status"].isin(statuses)
+        if name == "diverged" or is_so.any():
+            counts[name] = is_so.groupby(line).sum().to_numpy()
     counts = counts.assign(**counted(grouped))
     parts = {"median": 0.5, "q1": 0.25, "q3": 0.75}
     quantiles = [grouped[list(columns)].quantile(q).add_suffix(f"_{name}") for name, q in parts.items()]

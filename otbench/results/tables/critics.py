@@ -18,6 +18,9 @@ TUNED_BY = "slope_over_w1"
 #: What is told of a critic. Where it has diverged, or has no constant that holds everywhere, it tells nothing: 0.
 COMPETED_IN = ("slope_over_w1", "held_out_over_population_w1", "fresh_cosine")
 
+#: What else a critic's line is made of.
+OWN = ("problem.name", "problem.dim", "label", "seed", "steps", "status", "seconds_fit")
+
 #: Seconds of training per critic for which the budget in steps that fits is looked up.
 BUDGETS = (0.3, 1.0, 3.0)
 
@@ -118,21 +121,19 @@ def _per_problem(rows: pd.DataFrame) -> pd.DataFrame:
 def _overall(rows: pd.DataFrame) -> pd.DataFrame:
     """The macro-averages over problems, of the critics that every problem has at that dimension."""
     lines = []
-    for dim, group in rows.groupby("problem.dim"):
-        problems = sorted(group["problem.name"].unique())
-        labels = [label for label, own in group.groupby("label") if own["problem.name"].nunique() == len(problems)]
-        places = [{"problem.name": "all", "problem.dim": dim, "label": label} for label in labels]
-        for place in places:
-            place.update(_facts(group[group["label"] == place["label"]]))
+    for dim, group in rows[[*OWN, *COMPETED_IN]].groupby("problem.dim"):
+        problems = group["problem.name"].nunique()
+        of = {label: own for label, own in group.groupby("label") if own["problem.name"].nunique() == problems}
+        line = {"problem.name": "all", "problem.dim": dim}
+        places = [line | {"label": label} | _facts(own) for label, own in of.items()]
+        told = [_stacked(own) for own in of.values()]
         for name in COMPETED_IN:
-            drawn = np.stack([_resampled(_stacked(group[group["label"] == label], name)) for label in labels])
+            drawn = np.stack([_resampled(values[name]) for values in told])
             ranks = 1 + (drawn[:, None] < drawn[None]).sum(axis=1)
-            for k, (label, place) in enumerate(zip(labels, places, strict=True)):
+            means = np.array([values[name].mean() for values in told])
+            for k, place in enumerate(places):
                 place.update(_interval(name, drawn[k]) | _interval(f"{name}_rank", ranks[k]))
-                place[name] = _stacked(group[group["label"] == label], name).mean()
-            means = np.array([place[name] for place in places])
-            for place, rank in zip(places, 1 + (means[:, None] < means[None]).sum(axis=1), strict=True):
-                place[f"{name}_rank"] = rank
+                place |= {name: means[k], f"{name}_rank": 1 + int((means[k] < means).sum())}
         lines += places
     return pd.DataFrame(lines)
 
@@ -155,10 +156,11 @@ def _facts(group: pd.DataFrame) -> dict[str, Any]:
     }
 
 
-def _stacked(group: pd.DataFrame, name: str) -> Array:
-    """The values (problems, seeds) of one critic at one dimension, of the problems that know them."""
-    values: Array = group.pivot_table(index="problem.name", columns="seed", values=name).to_numpy(np.float64)
-    return values
+def _stacked(group: pd.DataFrame) -> dict[str, Array]:
+    """All that is told of one critic at one dimension: values (problems, seeds), of the problems that know them."""
+    means = group.groupby(["problem.name", "seed"])[list(COMPETED_IN)].mean()
+    known = {name: means[name].dropna().unstack() for name in COMPETED_IN}
+    return {name: values.to_numpy(np.float64) for name, values in known.items()}
 
 
 def _resampled(values: Array) -> Array:

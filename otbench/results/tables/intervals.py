@@ -101,12 +101,21 @@ def _of_clusters(seeds: Array, numbers: Array) -> Array:
     values[unit[order], np.concatenate([np.arange(count) for count in counts])] = numbers[order]
 
     def medians(drawn: Array, axis: int = -1) -> Array:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", RuntimeWarning)  # a column without any value has no median
-            middle = np.nanmedian(values[drawn], axis=(-3, -2))  # (resamples, seeds, rows, columns), or one resample
-        return np.moveaxis(middle, 0, -1) if middle.ndim > 1 else middle
+        # drawn are the seeds of all resamples (resamples, seeds), or of one
+        found = _medians_of_known(values[drawn].reshape(*drawn.shape[:-1], -1, numbers.shape[1]))
+        return np.moveaxis(found, 0, -1) if found.ndim > 1 else found
 
     return _bootstrap(len(names), medians)
+
+
+def _medians_of_known(values: Array) -> Array:
+    """The medians (..., columns) of values (..., n, columns) that are no NaN; NaN where all are.
+
+    numpy's own puts masks on them, which takes several times as long.
+    """
+    ordered, known = np.sort(values, axis=-2), (~np.isnan(values)).sum(axis=-2, keepdims=True)  # NaN last
+    middle = [np.take_along_axis(ordered, place, axis=-2) for place in (np.maximum(known - 1, 0) // 2, known // 2)]
+    return ((middle[0] + middle[1]) / 2)[..., 0, :]
 
 
 def _bootstrap(count: int, statistic: Any) -> Array:
