@@ -1,6 +1,7 @@
 """Fixtures: the results of one small real experiment, a private copy of them to damage, and the command line."""
 
 import gc
+import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,7 +15,8 @@ from small import run_small
 from otbench.results.store import Results
 
 torch.set_num_threads(1)
-
+# a compiler that runs the tests is taken at its word: torch else compiles a program for each instruction set first
+os.environ.setdefault("TORCHINDUCTOR_VEC_ISA_OK", "1")
 
 # the same examples every time; to look for new ones: pytest --hypothesis-profile=explore
 hypothesis.settings.register_profile("fixed", derandomize=True, deadline=None)

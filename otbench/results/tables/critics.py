@@ -19,7 +19,7 @@ TUNED_BY = "slope_over_w1"
 COMPETED_IN = ("slope_over_w1", "held_out_over_population_w1", "fresh_cosine")
 
 #: What else a critic's line is made of.
-OWN = ("problem.name", "problem.dim", "label", "seed", "steps", "status", "seconds_fit")
+OF_A_CRITIC = ("problem.name", "problem.dim", "label", "seed", "steps", "status", "seconds_fit")
 
 #: Seconds of training per critic for which the budget in steps that fits is looked up.
 BUDGETS = (0.3, 1.0, 3.0)
@@ -121,7 +121,7 @@ def _per_problem(rows: pd.DataFrame) -> pd.DataFrame:
 def _overall(rows: pd.DataFrame) -> pd.DataFrame:
     """The macro-averages over problems, of the critics that every problem has at that dimension."""
     lines = []
-    for dim, group in rows[[*OWN, *COMPETED_IN]].groupby("problem.dim"):
+    for dim, group in rows[[*OF_A_CRITIC, *COMPETED_IN]].groupby("problem.dim"):
         problems = group["problem.name"].nunique()
         of = {label: own for label, own in group.groupby("label") if own["problem.name"].nunique() == problems}
         line = {"problem.name": "all", "problem.dim": dim}

@@ -39,7 +39,7 @@ def transfer(frame: pd.DataFrame, rules: pd.DataFrame) -> pd.DataFrame:
     known_both = frame["problem.name"].isin(problems) & frame["method.optimiser"].isin(optimisers)
     lines: list[dict[str, object]] = []
     for (problem, optimiser), part in fitted_rows(frame[~known_both]).groupby(named, sort=False):
-        setting = settings_of(part)
+        setting, alike, seeds = settings_of(part), settings_in(part), part["seed"].to_numpy(dtype=np.int64)
         for target, given in ((target, given) for target in TARGETS for given in GIVEN):
             rule, _ = read_rule(rules, target, given)
             known, measured = measured_in(part, target)
@@ -52,8 +52,7 @@ def transfer(frame: pd.DataFrame, rules: pd.DataFrame) -> pd.DataFrame:
                 factors = np.exp(weighted_quantiles(np.abs(errors), times, (0.5, 0.9)))
                 return np.concatenate([factors, (inside @ times / times.sum(0))[None]])
 
-            seeds = part["seed"].to_numpy(dtype=np.int64)[known]
-            ends = over_seeds(settings_in(part[known]), seeds, numbers)
+            ends = over_seeds(alike[known], seeds[known], numbers)
             lines.append({
                 "problem.name": problem, "method.optimiser": optimiser, "target": target, "given": given,
                 "critics": int(known.sum()), **with_ends(MISSED, numbers(np.ones(len(errors))), ends),

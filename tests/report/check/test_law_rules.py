@@ -38,7 +38,12 @@ def test_true_rows_break_no_rule(small_results) -> None:
 def test_a_planted_fault_is_found(copy: Results, rule: str, where: Callable[[dict], bool], columns: dict) -> None:
     change(copy, where, **columns)
     assert rule in rules_broken(copy)
-    assert check_results(copy)["population"]
+
+
+def test_what_is_found_is_reported(copy: Results) -> None:
+    rule, where, columns = FAULTS[0]
+    change(copy, where, **columns)
+    assert rule in {violation.rule for violation in check_results(copy)["population"]}
 
 
 @pytest.mark.parametrize("dof", [1e9, 2.5])
