@@ -192,23 +192,28 @@ def draw_headline(stored: "Stored", columns: list[str], most: int = 10**9) -> No
 def _draw_part(table: "pd.DataFrame", narrow: bool) -> list[str]:
     """A headline's lines as a table, and the columns that a terminal has no room for.
 
-    Where it has none for the first FEWEST_SHOWN of what was measured, settings of the methods are told by letters.
+    Where it has none for the first FEWEST_SHOWN of what was measured, columns that tell no lines apart are left out,
+    and where that is not enough settings of the methods are told by letters.
     """
     from otbench.cli.drawn import draw, fits
-    from otbench.report.headline import fields_in_names, labelled, settings_by_letter
+    from otbench.report.headline import fields_in_names, labelled, settings_by_letter, told_by_others
 
-    letters = dict[str, str]()
+    def is_narrow(shown: "pd.DataFrame") -> bool:
+        told = labelled(shown)
+        return narrow and not fits(told.iloc[:, : _telling(shown) + ("ok" in told) + FEWEST_SHOWN])
+
+    letters, out = dict[str, str](), list[str]()
     if narrow:
         named = fields_in_names(table)
-        told = labelled(named)
-        if fits(told.iloc[:, : _telling(named) + ("ok" in told) + FEWEST_SHOWN]):
-            table = named
-        else:
-            table, letters = settings_by_letter(table)
-    out = draw(labelled(table), _telling(table))
+        if is_narrow(named):
+            out = told_by_others(table)
+            table = table.drop(columns=out)
+            named = fields_in_names(table)
+        table, letters = settings_by_letter(table) if is_narrow(named) else (named, letters)
+    cut = draw(labelled(table), _telling(table))
     for letter, settings in letters.items():
         print(f"{letter}: {settings}")
-    return out
+    return [*(name.split(".")[1] for name in out), *cut]
 
 
 def _telling(table: "pd.DataFrame") -> int:

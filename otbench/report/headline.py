@@ -36,6 +36,10 @@ DEPENDENT = ("depth", "version", "sha256", "plugin", "has_law", "clip_over_c_sta
 SHOWN_ALWAYS = ("problem.dim", "method.lr", "method.lr_unit", "method.clip")
 
 
+#: What a line is of before anything else: shown on the narrowest terminal.
+FIRST = ("problem.name", "problem.dim")
+
+
 def headline(frame: pd.DataFrame, columns: Sequence[str] = (), intervals: bool = False) -> pd.DataFrame:
     """Medians over the seeds of every cell: nothing that differs in more than its seed is in one median.
 
@@ -127,6 +131,18 @@ def by_problem_and_mode(frame: pd.DataFrame) -> list[pd.DataFrame]:
     """The rows of every problem and sampling mode, those with the most cells first."""
     groups = [part for _, part in frame.groupby(["problem.name", "sampling.mode"], sort=False, dropna=False)]
     return sorted(groups, key=len, reverse=True)
+
+
+def told_by_others(table: pd.DataFrame) -> list[str]:
+    """The columns of problem and sampling in a headline that tell no two lines apart, the others being there: sizes
+    that go with a field of the problem, or with one another."""
+    telling = [str(name) for name in table if name == "critic" or "." in str(name)]
+    found: list[str] = []
+    for name in reversed(telling):
+        others = [other for other in telling if other not in (name, *found)]
+        if name.startswith(("problem.", "sampling.")) and name not in FIRST:
+            found += [name] * (_lines(table, others) == _lines(table, telling))
+    return found[::-1]
 
 
 def fields_in_names(table: pd.DataFrame) -> pd.DataFrame:

@@ -12,7 +12,7 @@ from rich.console import Console
 from small import lines, write_lines
 
 from otbench.cli.drawn import draw
-from otbench.report.headline import fields_in_names, headline, settings_by_letter
+from otbench.report.headline import fields_in_names, headline, settings_by_letter, told_by_others
 from otbench.report.latex import number
 from otbench.results.folder import load
 from otbench.results.store import Results
@@ -136,7 +136,7 @@ def test_a_field_of_one_critic_stands_beside_its_name() -> None:
     assert fields_in_names(alone).equals(alone)
 
 
-@pytest.mark.parametrize("name", ["clip", "critics"])
+@pytest.mark.parametrize("name", ["clip", "critics", "images"])
 def test_on_a_narrow_terminal_every_table_shows_what_critics_print_and_breaks_no_word(
     name: str, otbench: Otbench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -149,6 +149,23 @@ def test_on_a_narrow_terminal_every_table_shows_what_critics_print_and_breaks_no
     assert "…" not in shown
     told = set(re.findall(r"^([A-Z]): ", shown, re.MULTILINE))
     assert set(re.findall(r" [a-z_]+ ([A-Z])  ", shown)) == told
+
+
+def test_columns_that_tell_no_lines_apart_are_known_and_all_lines_differ_without_them() -> None:
+    of_a_comparison = pd.DataFrame({
+        "problem.dim": [784, 784, 784, 784], "problem.comparison": ["classes", "classes", "halves", "halves"],
+        "sampling.m": [400, 400, 200, 200], "sampling.n": [400, 400, 200, 200],
+        "critic": ["linear", "zero", "linear", "zero"],
+    })  # fmt: skip
+    assert told_by_others(of_a_comparison) == ["sampling.m", "sampling.n"]
+    of_two_sizes = of_a_comparison.assign(**{"sampling.n": [400, 400, 200, 100], "critic": "linear"})
+    of_two_sizes.loc[1, "sampling.n"] = 100
+    assert told_by_others(of_two_sizes) == ["sampling.m"]
+    table = headline(load(COMMITTED / "images"))
+    left = table.drop(columns=told_by_others(table))
+    telling = [name for name in left if name == "critic" or "." in name]
+    assert not left.duplicated(telling).any()
+    assert len(telling) < sum(name == "critic" or "." in name for name in table)
 
 
 def test_letters_tell_apart_what_the_columns_told_apart() -> None:
