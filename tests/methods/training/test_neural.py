@@ -14,7 +14,7 @@ from otbench.methods.mlp import Mlp
 from otbench.methods.neural import Neural
 from otbench.methods.train import train
 from otbench.methods.training.constraints import Orthonormal, Spectral, nearest_orthonormal
-from otbench.methods.training.differentiable import MaxMin
+from otbench.methods.training.differentiable import FullSort, MaxMin
 from otbench.methods.training.neural import train_networks
 from otbench.methods.training.step import Chance
 from otbench.problems import problem
@@ -132,6 +132,24 @@ def test_orthonormal_critics_are_1_lipschitz_and_as_steep_almost_everywhere(acti
     )
     for other in square:  # square layers keep every length, up to the first one's rows
         assert np.linalg.norm(other.gradients(z), axis=1) == pytest.approx(np.ones(500), abs=1e-5)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_units_are_sorted_as_torch_sorts_them_the_first_of_equal_ones_first(dtype):
+    generator = torch.Generator().manual_seed(0)
+    z = torch.randn(3, 40, 13, generator=generator, dtype=dtype)
+    z[0] = z[0].round()  # many are equal, and some are -0
+    z[1, :20] *= 10 ** torch.linspace(-44, 38, 20, dtype=dtype)[:, None]
+    z[1, 0, 3:7] = torch.tensor([torch.inf, -torch.inf, -0.0, 0.0])
+    z[2] = -z[0]
+    pull, leaf = torch.randn(3, 40, 11, generator=generator, dtype=dtype), z.clone().requires_grad_()
+    ours = FullSort.apply(leaf[:, :, :11])  # as of units that are followed by those that fill up
+    (ours_back,) = torch.autograd.grad((ours * pull).sum(), leaf)
+    torchs = leaf[:, :, :11].sort(dim=2, descending=True, stable=True).values
+    (torchs_back,) = torch.autograd.grad((torchs * pull).sum(), leaf)
+    assert torch.equal(ours, torchs)
+    assert torch.equal(ours_back, torchs_back)
+    assert FullSort.apply(torch.full((1, 2, 5), torch.nan, dtype=dtype)).isnan().all()
 
 
 def test_spectral_layers_have_norms_of_about_1_and_the_constant_is_that_of_their_product(pairs):
