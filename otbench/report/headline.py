@@ -137,11 +137,11 @@ def told_by_others(table: pd.DataFrame) -> list[str]:
     """The columns of problem and sampling in a headline that tell no two lines apart, the others being there: sizes
     that go with a field of the problem, or with one another."""
     telling = [str(name) for name in table if name == "critic" or "." in str(name)]
-    found: list[str] = []
+    lines, found = _lines(table, telling), list[str]()
     for name in reversed(telling):
-        others = [other for other in telling if other not in (name, *found)]
         if name.startswith(("problem.", "sampling.")) and name not in FIRST:
-            found += [name] * (_lines(table, others) == _lines(table, telling))
+            others = [other for other in telling if other not in (name, *found)]
+            found += [name] * (_lines(table, others) == lines)
     return found[::-1]
 
 

@@ -42,7 +42,7 @@ def be_broken(mark: str, task: Task) -> Task | Failure:
         here.touch()
     if here.exists():
         return Failure("no space left on this machine")
-    time.sleep(0.05)
+    time.sleep(0.25)  # while the broken one fails five times, so that neither is given a task before the fifth is known
     return task
 
 

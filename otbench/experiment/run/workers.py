@@ -175,8 +175,10 @@ class Dispatch(Generic[AnyTask, Result]):
             self._settle(future, results.get(future))
 
     def _results(self, ended: "list[Future]") -> "dict[Future, Any]":
-        """What tasks came to, asked for at once: tasks that end together else wait for each other's way here and back.
-        {} where it could not be had so, as where a worker died after it was done."""
+        """What tasks came to, asked for at once: one by one, those that end together would wait for each other.
+
+        {} where that fails, as where a worker died after its task was done.
+        """
         try:
             return dict(zip(ended, self.client.gather(ended), strict=True))
         except Exception:  # noqa: BLE001  each is asked for its own then, and its error judged
