@@ -20,8 +20,10 @@ class GroupSort(Neural):
 
     Sorting only permutes, so that the gradient keeps its length through every layer whose rows are orthonormal, and
     no layer is steeper than 1: the constant of the critic is 1 up to rounding. "maxmin" sorts pairs of neighbouring
-    units, the larger first; "full_sort" sorts a whole layer. After each step a layer W is drawn back to orthonormal
-    ones by ``iterations`` steps of Bjorck's iteration, shrunk before where the step went too far for it.
+    units, the larger first; "full_sort" sorts a whole layer. With ``orthonormalisation`` "bjorck" a layer W is drawn
+    back after each step to orthonormal ones by ``iterations`` steps of Bjorck's iteration, shrunk before where the step
+    went too far for it. With "exponential" W is B exp(A) of a fixed B, and steps move the skew-symmetric A, as in the
+    code of Korotin, Kolesov, Burnaev 2022.
     """
 
     source: ClassVar[str] = "Anil, Lucas, Grosse 2019, sections 4.1 and 4.2"
@@ -33,6 +35,7 @@ class GroupSort(Neural):
     lr: float = Field(1e-2, gt=0, description="learning rate of Adam")
     decay: Literal["none", "linear"] = Field("linear", description="linear: the rate falls to 0 at the end")
     betas: tuple[float, float] = Field((0.9, 0.999), description="Adam's")
+    orthonormalisation: Literal["bjorck", "exponential"] = Field("bjorck", description="what keeps layers orthonormal")
     iterations: int = Field(3, ge=1, description="of Bjorck's iteration a step")
 
     @model_validator(mode="after")
@@ -45,6 +48,8 @@ class GroupSort(Neural):
         return step.difference()
 
     def constraint(self, leaves: "Sequence[Tensor]", layers: Layers, seeds: Sequence[int]) -> "Constraint":
-        from otbench.methods.training.constraints import Orthonormal
+        from otbench.methods.training.constraints import Exponential, Orthonormal
 
+        if self.orthonormalisation == "exponential":
+            return Exponential(leaves, layers)
         return Orthonormal(leaves, layers, self.iterations)

@@ -1,5 +1,6 @@
 """What holds the weights of networks to a norm while they train: spectral normalisation, and orthonormal layers."""
 
+import math
 from collections.abc import Sequence
 from typing import Protocol
 
@@ -7,11 +8,17 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from otbench.methods.training.parameters import Shapes
+from otbench.methods.training.parameters import Shapes, filled
 from otbench.types import Array
 
 #: Added to the length of a vector before it is divided by it.
 SHORTEST = 1e-15
+
+#: 1 / k! for the terms of an exponential up to the twelfth, and the norm up to which the others stay below rounding.
+TERMS, WITHIN = [1 / math.factorial(k) for k in range(13)], {torch.float32: 1.0, torch.float64: 1 / 3}
+
+#: The most times an exponent is halved; one that needs more has diverged.
+MOST_HALVINGS = 30
 
 
 class Constraint(Protocol):
@@ -92,6 +99,69 @@ class Orthonormal:
                         gram.mul_(factor.square())
                     weight.copy_(torch.baddbmm(weight, weight, gram, beta=1.5, alpha=-0.5))
         return list(leaves)
+
+
+class Exponential:
+    """Orthonormal layers without a projection: W = B exp(A), or its first columns, and its transpose where W is wide.
+
+    B holds the first weights, with columns that complete them to a basis. A is skew-symmetric, and the leaf has its
+    lower triangle, in the first columns of A where W has fewer: Adam moves A, from 0 on, and no step leaves the set.
+
+    Source: Lezcano-Casado, Martinez-Rubio 2019, section 4, and Lezcano-Casado 2019, section 6 (static trivialisation).
+    """
+
+    def __init__(self, leaves: Sequence[Tensor], shapes: Shapes) -> None:
+        self.shapes, self.bases = shapes, []
+        for leaf, (rows, cols) in zip(leaves, shapes, strict=True):
+            size, own = max(rows, cols), leaf.detach()[:, :rows, :cols]
+            base = leaf.detach().new_zeros(len(leaf), filled(size), filled(size))
+            for basis, first in zip(base[:, :size, :size], own if rows >= cols else own.mT, strict=True):
+                basis.copy_(torch.from_numpy(completed(nearest_orthonormal(first.double().cpu().numpy()))))
+            self.bases.append(base)
+            own.zero_()
+
+    def weights(self, leaves: Sequence[Tensor]) -> list[Tensor]:
+        return [self._moved(*each) for each in zip(self.bases, leaves, self.shapes, strict=True)]
+
+    def _moved(self, base: Tensor, leaf: Tensor, shape: tuple[int, ...]) -> Tensor:
+        rows, cols = shape
+        own = leaf[:, :rows, :cols] if rows >= cols else leaf[:, :rows, :cols].mT
+        size, count = own.shape[1:]
+        lower = torch.nn.functional.pad(own.tril(-1), (0, base.shape[2] - count, 0, base.shape[1] - size))
+        moved = (base + torch.bmm(base, exponential_less_one(lower - lower.mT)))[:, :size, :count]
+        weight = moved if rows >= cols else moved.mT
+        return torch.nn.functional.pad(weight, (0, leaf.shape[2] - cols, 0, leaf.shape[1] - rows))
+
+
+def exponential_less_one(exponents: Tensor) -> Tensor:
+    """exp(A) - 1 for every A (E, k, k), by its series at A / 2^s and s squarings; autograd goes through it.
+
+    The difference is squared, (1 + P)^2 - 1 = P^2 + 2 P, which keeps its digits where A is small. s belongs to each A
+    alone. torch's matrix_exp takes twice the time, and six times with its derivative, which is one of a matrix of twice
+    the size.
+
+    Source: Higham 2005, section 2 (scaling and squaring), and Paterson, Stockmeyer 1973 for the order of the products.
+    """
+    with torch.no_grad():
+        bound = torch.linalg.matrix_norm(torch.bmm(exponents, exponents)).sqrt()  # |A|_2 is at most this
+        halvings = (bound / WITHIN[exponents.dtype]).log2().ceil().nan_to_num(0).clamp(0, MOST_HALVINGS)[:, None, None]
+    small = exponents * torch.exp2(-halvings)
+    square = torch.bmm(small, small)
+    cube = torch.bmm(square, small)
+    parts = [TERMS[k] * small + TERMS[k + 1] * square + TERMS[k + 2] * cube for k in (10, 7, 4, 1)]
+    series = parts[0]
+    for part in parts[1:]:
+        series = torch.baddbmm(part, cube, series)
+    for done in range(int(halvings.max())):
+        series = torch.where(halvings > done, torch.baddbmm(series, series, series, beta=2), series)
+    return series
+
+
+def completed(columns: Array) -> Array:
+    """An orthonormal basis (n, n) whose first vectors are the given orthonormal columns (n, k)."""
+    others = np.linalg.qr(columns, mode="complete").Q[:, columns.shape[1] :]
+    basis: Array = np.hstack([columns, others])
+    return basis
 
 
 def within_reach(gram: Tensor, rank: int) -> Tensor:

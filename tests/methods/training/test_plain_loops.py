@@ -22,7 +22,11 @@ NETWORK = {"widths": WIDTHS, "batch": BATCH, "steps": STEPS, "dtype": "float64",
 CASES = {
     "gradient_penalty": [{}, {"one_sided": True, "penalty": 3.0}, {"activation": "tanh"}, {"activation": "leaky_relu"}],
     "spectral_norm": [{}, {"iterations": 3, "activation": "tanh"}, {"derivative": "of_weights"}],
-    "group_sort": [{}, {"activation": "maxmin", "iterations": 5, "decay": "none"}],
+    "group_sort": [
+        {},
+        {"activation": "maxmin", "iterations": 5, "decay": "none"},
+        {"orthonormalisation": "exponential", "lr": 0.05},
+    ],
     "c_transform": [{}, {"sides": "y"}],
     "quadratic": [{}, {"slope": 2.5}],
     "least_squares": [{}, {"eps": 0.3, "decay": "linear"}],
@@ -46,7 +50,7 @@ def pair():
 
 @pytest.mark.parametrize(("name", "fields"), EVERY, ids=str)
 def test_the_engine_is_the_plain_loop(name, fields, pair):
-    recipe = method(name, **NETWORK, **fields)
+    recipe = method(name, **NETWORK | fields)
     fitted = train_networks([pair] * len(SEEDS), [recipe] * len(SEEDS), SEEDS)
     for fit, seed in zip(fitted, SEEDS, strict=True):
         loop, y = LOOPS[name](recipe, pair, seed), torch.from_numpy(pair.y)
@@ -168,7 +172,17 @@ class GroupSort(PlainLoop):
         for layer in self.linear():
             left, _, right = torch.linalg.svd(layer.weight.data, full_matrices=False)
             layer.weight.data = left @ right
-        self.project()
+            if recipe.orthonormalisation == "exponential":
+                self.trivialise(layer)
+        self.adam = self.optimiser(self.critic)
+
+    def trivialise(self, layer):
+        """torch's own exponential of what Adam moves, with our vectors where it completes weights at random."""
+        nn.utils.parametrizations.orthogonal(layer, orthogonal_map="matrix_exp", use_trivialization=True)
+        (held,), weight = layer.parametrizations.weight, layer.weight.detach()
+        tall = weight if len(weight) >= weight.shape[1] else weight.T
+        whole = torch.linalg.qr(tall, mode="complete").Q
+        held.base.copy_(torch.hstack([tall, whole[:, tall.shape[1] :]]))
 
     def linear(self):
         return [layer for layer in self.critic if isinstance(layer, nn.Linear)]
@@ -182,7 +196,8 @@ class GroupSort(PlainLoop):
 
     def step(self, x, y):
         super().step(x, y)
-        self.project()
+        if self.recipe.orthonormalisation == "bjorck":
+            self.project()
 
 
 class CTransform(PlainLoop):
