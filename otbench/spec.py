@@ -37,6 +37,10 @@ class Spec(BaseModel):
     kind: ClassVar[str] = "description"
     version: ClassVar[int] = 1
 
+    #: Fields that were added later, with defaults under which numbers are what they were: they are columns only where
+    #: they differ from these, so that other rows keep the keys that they had before such a field was known.
+    added: ClassVar[frozenset[str]] = frozenset()
+
     #: The plugin that defines this description; None of otbench's own, whose rows have no such column.
     plugin: ClassVar[Origin | None] = None
 
@@ -71,6 +75,9 @@ class Spec(BaseModel):
         Of a plugin's description what tells its content stands beside them, so that it is part of the row's key.
         """
         fields = {"version": self.version, **self.model_dump()}
+        for name in self.added:
+            if fields[name] == type(self).model_fields[name].default:
+                del fields[name]
         if self.plugin is not None:
             fields["plugin"] = self.plugin.mark
         return {f"{prefix}.{name}": _flat(value) for name, value in fields.items()}

@@ -12,7 +12,7 @@ from otbench.methods import Method
 from otbench.problems import Problem
 from otbench.results.schema import SCHEMA
 from otbench.results.store import Row, cell_key
-from otbench.spec import Scalar, Spec
+from otbench.spec import Spec
 from otbench.types import SamplePair
 
 
@@ -31,6 +31,7 @@ class Sampling(Spec):
     """
 
     kind: ClassVar[str] = "sampling"
+    added: ClassVar[frozenset[str]] = frozenset({"exact_seconds"})
 
     n: int | None = Field(
         None, ge=1, le=2**31 - 1, description="points of P; without n and m 1024 of a law, and all rows of data"
@@ -41,14 +42,6 @@ class Sampling(Spec):
     )
     fresh: int | None = Field(None, ge=2, le=2**31 - 1, description="points of each law that are held out")
     exact_seconds: float | None = Field(None, gt=0, description="after which the exact solver stops with an interval")
-
-    def columns(self, prefix: str) -> dict[str, Scalar]:
-        """As of any description, but for ``exact_seconds``, a column only where it is set: other rows keep the keys
-        that they had before it was known."""
-        found = super().columns(prefix)
-        if self.exact_seconds is None:
-            del found[f"{prefix}.exact_seconds"]
-        return found
 
 
 @dataclass(frozen=True)

@@ -29,6 +29,7 @@ class GroupSort(Neural):
     source: ClassVar[str] = "Anil, Lucas, Grosse 2019, sections 4.1 and 4.2"
 
     version: ClassVar[int] = 2
+    added: ClassVar[frozenset[str]] = frozenset({"orthonormalisation"})
 
     name: Literal["group_sort"] = "group_sort"
     activation: SortingActivation = Field("full_sort", description="of the hidden layers")

@@ -15,7 +15,7 @@ from otbench.experiment.cell import Cell
 from otbench.experiment.declaration import Experiment, load_experiment
 from otbench.experiment.locate import experiments
 from otbench.experiment.promise import Promise
-from otbench.methods import WeightClip
+from otbench.methods import WeightClip, method
 from otbench.problems.shared_mass import SharedMass
 from otbench.spec import Spec
 
@@ -244,3 +244,13 @@ def test_an_enormous_product_inside_one_table_is_refused_at_once(table: str, tmp
     }
     with pytest.raises(InputError, match="is more than the 2000000 cells allowed"):
         declare(tmp_path, **{table: text[table]}, seeds="[0, 1]")
+
+
+def test_a_field_that_was_added_later_is_a_column_only_where_it_is_not_at_its_default() -> None:
+    before, named, other = (
+        method("group_sort", **fields)
+        for fields in ({}, {"orthonormalisation": "bjorck"}, {"orthonormalisation": "exponential"})
+    )
+    assert before == named
+    assert "method.orthonormalisation" not in before.columns("method")
+    assert other.columns("method") == before.columns("method") | {"method.orthonormalisation": "exponential"}

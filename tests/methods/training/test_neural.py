@@ -13,9 +13,16 @@ from otbench.methods.audit import audit
 from otbench.methods.mlp import Mlp
 from otbench.methods.neural import Neural
 from otbench.methods.train import train
-from otbench.methods.training.constraints import Orthonormal, Spectral, nearest_orthonormal
+from otbench.methods.training.constraints import (
+    Exponential,
+    Orthonormal,
+    Spectral,
+    exponential_less_one,
+    nearest_orthonormal,
+)
 from otbench.methods.training.differentiable import FullSort, MaxMin
 from otbench.methods.training.neural import train_networks
+from otbench.methods.training.parameters import filled
 from otbench.methods.training.step import Chance
 from otbench.problems import problem
 from otbench.types import SamplePair
@@ -38,9 +45,12 @@ def parameters(fit):
     return np.concatenate([part.ravel() for part in (*fit.critic.weights, *fit.critic.biases)])
 
 
-@pytest.mark.parametrize("name", TRAINED)
-def test_no_bit_of_a_critic_depends_on_its_neighbours(name, pairs):
-    recipe = method(name, **NETWORK)
+@pytest.mark.parametrize(
+    ("name", "fields"),
+    [*((name, {}) for name in TRAINED), ("group_sort", {"orthonormalisation": "exponential", "lr": 0.1})],
+)
+def test_no_bit_of_a_critic_depends_on_its_neighbours(name, fields, pairs):
+    recipe = method(name, **NETWORK | fields)
     together = train_networks(pairs, [recipe] * 3, [5, 6, 7])
     for k, seed in enumerate((5, 6, 7)):
         alone = train_networks([pairs[k]], [recipe], [seed])[0]
@@ -113,9 +123,11 @@ def test_random_numbers_are_uniform_and_depend_on_seed_and_step_alone():
     assert np.abs(counts / len(many) - 0.05).max() < 6 * np.sqrt(0.05 * 0.95 / len(many))
 
 
+@pytest.mark.parametrize("orthonormalisation", ["bjorck", "exponential"])
 @pytest.mark.parametrize("activation", ["maxmin", "full_sort"])
-def test_orthonormal_critics_are_1_lipschitz_and_as_steep_almost_everywhere(activation, pairs):
-    recipe = method("group_sort", activation=activation, **{**NETWORK, "steps": 60})
+def test_orthonormal_critics_are_1_lipschitz_and_as_steep_almost_everywhere(activation, orthonormalisation, pairs):
+    held = {"activation": activation, "orthonormalisation": orthonormalisation}
+    recipe = method("group_sort", **NETWORK | held | {"steps": 60})
     fit = train_networks([pairs[0]], [recipe], [3])[0]
     _, constant = fit.constants()
     assert constant == pytest.approx(1, abs=1e-5)
@@ -200,6 +212,60 @@ def test_an_update_that_went_too_far_is_drawn_back_to_the_nearest_orthonormal_we
     expected = torch.from_numpy(nearest_orthonormal(far.numpy()))
     assert torch.allclose(leaf[0, : shape[0], : shape[1]], expected, atol=1e-9)
     assert torch.allclose(leaf[1, : shape[0], : shape[1]], near, atol=1e-12)  # what has not moved stays
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("size", [0.0, 1e-6, 1e-2, 0.3, 2.0, 40.0])
+def test_the_exponential_is_torch_s_with_its_derivative_and_orthonormal(size, dtype):
+    generator = torch.Generator().manual_seed(0)
+    lower, pull = torch.randn(2, 3, 20, 20, generator=generator, dtype=torch.float64)
+    lower = size * lower / torch.linalg.matrix_norm(lower - lower.mT, 2)[:, None, None]  # |A|_2 is size
+    ours, torchs = lower.to(dtype).requires_grad_(), lower.clone().requires_grad_()
+    less_one = exponential_less_one(ours - ours.mT)
+    (back,) = torch.autograd.grad((less_one * pull.to(dtype)).sum(), ours)
+    expected = torch.matrix_exp(torchs - torchs.mT)
+    (expected_back,) = torch.autograd.grad((expected * pull).sum(), torchs)
+    # an error of A by rounding moves exp(A) by as much, and exp(A) - 1 keeps its digits where torch's result rounds 1
+    close, of_torch = 20 * torch.finfo(dtype).eps * max(1, size), 4 * torch.finfo(torch.float64).eps
+    unit = torch.eye(20, dtype=torch.float64)
+    assert torch.allclose(less_one.double(), expected - unit, rtol=0, atol=min(close, close * size + of_torch))
+    assert torch.allclose(back.double(), expected_back, rtol=0, atol=40 * close)
+    turned = less_one.double() + unit
+    assert torch.allclose(turned.mT @ turned, unit.expand_as(turned), rtol=0, atol=close)
+
+
+def test_an_exponential_has_the_same_bits_beside_any_others_even_such_as_have_diverged():
+    generator = torch.Generator().manual_seed(0)
+    lower = torch.randn(4, 32, 32, generator=generator) * torch.tensor([1e-3, 0.1, 50.0, torch.nan])[:, None, None]
+    lower[3, 0, 1] = torch.inf
+    together = exponential_less_one(lower - lower.mT)
+    for k in range(3):
+        pair = lower[[k, k]]
+        assert torch.equal(together[k], exponential_less_one(pair - pair.mT)[0])
+    assert not together[3].isfinite().all()
+
+
+@pytest.mark.parametrize("shape", [(12, 7), (7, 12), (5, 5), (4, 1), (1, 6), (40, 12)])
+def test_exponentials_keep_weights_orthonormal_wherever_the_leaves_go(shape):
+    generator = torch.Generator().manual_seed(0)
+    rows, cols = shape
+    leaf = torch.zeros(2, rows, filled(cols), dtype=torch.float64)
+    leaf[:, :, :cols] = torch.randn(2, *shape, generator=generator, dtype=torch.float64)
+    first = torch.from_numpy(np.stack([nearest_orthonormal(w.numpy()) for w in leaf[:, :, :cols]]))
+    held = Exponential([leaf], [shape])
+    (used,) = held.weights([leaf])
+    assert torch.allclose(used[:, :, :cols], first, atol=1e-12)
+    leaf[:, :, :cols] = 3 * torch.randn(2, *shape, generator=generator, dtype=torch.float64)
+    leaf.requires_grad_()
+    (used,) = held.weights([leaf])
+    own = used[:, :, :cols]
+    assert (own - first).abs().max() > 0.1
+    small = own.mT @ own if rows >= cols else own @ own.mT
+    assert torch.allclose(small, torch.eye(min(shape), dtype=torch.float64).expand_as(small), atol=1e-12)
+    assert not used[:, :, cols:].any()
+    (back,) = torch.autograd.grad((used * torch.randn(used.shape, generator=generator, dtype=used.dtype)).sum(), leaf)
+    assert not back[:, :, cols:].any()  # what fills up stays 0
+    assert back[:, :, :cols].any()
 
 
 def test_maxmin_is_the_sorting_of_pairs_forwards_and_backwards():
