@@ -15,7 +15,7 @@ from otbench.types import Array
 SHORTEST = 1e-15
 
 #: 1 / k! for the terms of an exponential up to the twelfth, and the norm up to which the others stay below rounding.
-TERMS, WITHIN = [1 / math.factorial(k) for k in range(13)], {torch.float32: 1.0, torch.float64: 1 / 3}
+COEFFICIENTS, SERIES_WITHIN = [1 / math.factorial(k) for k in range(13)], {torch.float32: 1.0, torch.float64: 1 / 3}
 
 #: The most times an exponent is halved; one that needs more has diverged.
 MOST_HALVINGS = 30
@@ -144,11 +144,12 @@ def exponential_less_one(exponents: Tensor) -> Tensor:
     """
     with torch.no_grad():
         bound = torch.linalg.matrix_norm(torch.bmm(exponents, exponents)).sqrt()  # |A|_2 is at most this
-        halvings = (bound / WITHIN[exponents.dtype]).log2().ceil().nan_to_num(0).clamp(0, MOST_HALVINGS)[:, None, None]
+        halvings = (bound / SERIES_WITHIN[exponents.dtype]).log2().ceil().nan_to_num(0).clamp(0, MOST_HALVINGS)
+        halvings = halvings[:, None, None]
     small = exponents * torch.exp2(-halvings)
     square = torch.bmm(small, small)
     cube = torch.bmm(square, small)
-    parts = [TERMS[k] * small + TERMS[k + 1] * square + TERMS[k + 2] * cube for k in (10, 7, 4, 1)]
+    parts = [COEFFICIENTS[k] * small + COEFFICIENTS[k + 1] * square + COEFFICIENTS[k + 2] * cube for k in (10, 7, 4, 1)]
     series = parts[0]
     for part in parts[1:]:
         series = torch.baddbmm(part, cube, series)
