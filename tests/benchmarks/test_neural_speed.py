@@ -47,16 +47,24 @@ def spectral(fan_in, fan_out):
     return nn.utils.parametrizations.spectral_norm(nn.Linear(fan_in, fan_out))
 
 
+def exponential(fan_in, fan_out):
+    layer = nn.Linear(fan_in, fan_out)
+    return nn.utils.parametrizations.orthogonal(layer, orthogonal_map="matrix_exp", use_trivialization=True)
+
+
+#: A plain loop for a method and fields of it.
 LOOPS = {
-    "gradient_penalty": lambda: DoubleBackward(nn.Linear, nn.ReLU),
-    "spectral_norm": lambda: Loop(spectral, nn.ReLU),
-    "group_sort": lambda: Loop(torchlip.SpectralLinear, torchlip.FullSort),
+    "gradient_penalty": ({}, lambda: DoubleBackward(nn.Linear, nn.ReLU)),
+    "spectral_norm": ({}, lambda: Loop(spectral, nn.ReLU)),
+    "group_sort": ({}, lambda: Loop(torchlip.SpectralLinear, torchlip.FullSort)),
+    "group_sort exponential": ({"orthonormalisation": "exponential"}, lambda: Loop(exponential, torchlip.FullSort)),
 }
 
 
 @pytest.mark.parametrize("name", LOOPS)
 def test_sixteen_critics_outrun_the_plain_loop_five_times(name, benchmark):
-    recipe, plain = method(name, widths=[WIDTH, WIDTH], batch=BATCH), LOOPS[name]()
+    fields, loop = LOOPS[name]
+    recipe, plain = method(name.split()[0], widths=[WIDTH, WIDTH], batch=BATCH, **fields), loop()
     engine = NeuralEngine([PAIR] * CRITICS, [recipe] * CRITICS, list(range(CRITICS)), "cpu")
     steps = 32 if benchmark.enabled else 2
     benchmark.pedantic(engine.run, (0, steps), rounds=3)

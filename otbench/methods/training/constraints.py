@@ -107,7 +107,7 @@ class Exponential:
     B holds the first weights, with columns that complete them to a basis. A is skew-symmetric, and the leaf has its
     lower triangle, in the first columns of A where W has fewer: Adam moves A, from 0 on, and no step leaves the set.
 
-    Source: Lezcano-Casado, Martinez-Rubio 2019, section 4, and Lezcano-Casado 2019, section 6 (static trivialisation).
+    Source: Lezcano-Casado, Martinez-Rubio 2019; Lezcano-Casado 2019 (a static trivialisation).
     """
 
     def __init__(self, leaves: Sequence[Tensor], shapes: Shapes) -> None:
@@ -137,8 +137,7 @@ def exponential_less_one(exponents: Tensor) -> Tensor:
     """exp(A) - 1 for every A (E, k, k), by its series at A / 2^s and s squarings; autograd goes through it.
 
     The difference is squared, (1 + P)^2 - 1 = P^2 + 2 P, which keeps its digits where A is small. s belongs to each A
-    alone. torch's matrix_exp takes twice the time, and six times with its derivative, which is one of a matrix of twice
-    the size.
+    alone. The derivative of torch's matrix_exp is an exponential of twice the size, which takes several times as long.
 
     Source: Higham 2005, section 2 (scaling and squaring), and Paterson, Stockmeyer 1973 for the order of the products.
     """
