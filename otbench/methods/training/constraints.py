@@ -1,8 +1,8 @@
 """What holds the weights of networks to a norm while they train: spectral normalisation, and orthonormal layers."""
 
 import math
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -75,7 +75,8 @@ class Orthonormal:
 
     After each update W is drawn back by steps W ← W (3 I - W^T W) / 2, whose limit is the nearest such matrix where
     all singular values are below √3. An update that may have gone farther is shrunk first, which leaves the nearest
-    matrix as it is.
+    matrix as it is. The derivative is that of the nearest matrix: without it Adam divides by the length of a gradient
+    of which most points out of the set, and the part along the set hardly moves the critic.
 
     Source: Anil, Lucas, Grosse 2019, section 4.2.1; the iteration: Bjorck, Bowie 1971, eq. 4.
     """
@@ -98,7 +99,29 @@ class Orthonormal:
                         weight.mul_(factor)
                         gram.mul_(factor.square())
                     weight.copy_(torch.baddbmm(weight, weight, gram, beta=1.5, alpha=-0.5))
-        return list(leaves)
+        nearest: Callable[[Tensor], Tensor] = Nearest.apply
+        return [
+            nearest(leaf) if rows >= cols else nearest(leaf.mT).mT
+            for leaf, (rows, cols) in zip(leaves, self.shapes, strict=True)
+        ]
+
+
+class Nearest(torch.autograd.Function):
+    """The nearest matrix with orthonormal columns to W (E, k, l) that has such columns: W, with its derivative there.
+
+    That of one step of Bjorck's iteration is the same: G - W (W^T G + G^T W) / 2.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, weight: Tensor) -> Tensor:
+        ctx.save_for_backward(weight)
+        return weight.view_as(weight)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        (weight,) = ctx.saved_tensors
+        within = torch.bmm(weight.mT, gradient)
+        return torch.baddbmm(gradient, weight, within + within.mT, alpha=-0.5)
 
 
 class Exponential:

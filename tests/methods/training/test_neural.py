@@ -146,6 +146,19 @@ def test_orthonormal_critics_are_1_lipschitz_and_as_steep_almost_everywhere(acti
         assert np.linalg.norm(other.gradients(z), axis=1) == pytest.approx(np.ones(500), abs=1e-5)
 
 
+@pytest.mark.parametrize("orthonormalisation", ["bjorck", "exponential"])
+def test_orthonormal_critics_go_on_to_the_potential(orthonormalisation):
+    """The planted fault would be Adam on the whole gradient: most of it points out of the set, and the three stop at
+    0.94 of W1 in the mean."""
+    recipe = method("group_sort", orthonormalisation=orthonormalisation, widths=(32, 32), steps=500)
+    shares = []
+    for seed in range(3):
+        spheres = problem("spheres", dim=2).sample(256, mode="coupled", seed=seed)
+        bounds = audit(train(spheres, recipe, seed=seed), spheres.x, spheres.y)
+        shares.append(bounds.raw / bounds.primal)
+    assert np.mean(shares) > 0.975
+
+
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_units_are_sorted_as_torch_sorts_them_the_first_of_equal_ones_first(dtype):
     generator = torch.Generator().manual_seed(0)

@@ -166,6 +166,13 @@ class SpectralNorm(PlainLoop):
         self.renew()
 
 
+class BjorckStep(nn.Module):
+    """One step, through which autograd goes; it is the same from either side."""
+
+    def forward(self, w):
+        return 1.5 * w - 0.5 * (w @ w.T @ w)
+
+
 class GroupSort(PlainLoop):
     def __init__(self, recipe, pair, seed):
         super().__init__(recipe, pair, seed)
@@ -174,6 +181,8 @@ class GroupSort(PlainLoop):
             layer.weight.data = left @ right
             if recipe.orthonormalisation == "exponential":
                 self.trivialise(layer)
+            else:
+                nn.utils.parametrize.register_parametrization(layer, "weight", BjorckStep())
         self.adam = self.optimiser(self.critic)
 
     def trivialise(self, layer):
@@ -189,10 +198,9 @@ class GroupSort(PlainLoop):
 
     def project(self):
         for layer in self.linear():
-            w = layer.weight.data
+            free = layer.parametrizations.weight.original
             for _ in range(self.recipe.iterations):
-                w = 1.5 * w - 0.5 * (w @ w.T @ w)  # Bjorck's iteration is the same from either side
-            layer.weight.data = w
+                free.data = BjorckStep()(free.data)
 
     def step(self, x, y):
         super().step(x, y)
