@@ -38,7 +38,7 @@ PUBLISHED_METHODS = (
     PublishedMethod("wgan-gp", "gradient_penalty", 60000, (("one_sided", False),)),
     PublishedMethod("wgan-lp", "gradient_penalty", 60000, (("one_sided", True),)),
     PublishedMethod("sn-gan", "spectral_norm", 10000, (("derivative", "of_weights"),)),
-    PublishedMethod("sort-out", "group_sort", 25000),
+    PublishedMethod("sort-out", "group_sort", 25000, (("orthonormalisation", "exponential"),)),
     PublishedMethod("cowgan", "c_transform", 25000, (("sides", "both"),)),
     PublishedMethod("wgan-qp", "c_transform", 25000, (("sides", "y"),)),
     PublishedMethod("lsot-f", "least_squares", 10000),
