@@ -236,7 +236,7 @@ def test_a_changed_byte_and_a_missing_table_are_seen(copy: Results) -> None:
             (number, k) for number, other in enumerate(csv.reader(data.decode().splitlines()))
             for k, value in enumerate(other) if value != right[number][k]
         )  # fmt: skip
-        expected[name] = f"{name}.csv, line {number + 1} (", right[0][k], right[number][k]
+        expected[name] = f"{name}.csv, line {number + 1} (", right[0][k], right[number][k] or "an empty cell"
     found = check_results(copy)["tables"]
     assert len(found) == len(names)
     for violation in found:
