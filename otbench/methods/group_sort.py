@@ -52,5 +52,5 @@ class GroupSort(Neural):
         from otbench.methods.training.constraints import Exponential, Orthonormal
 
         if self.orthonormalisation == "exponential":
-            return Exponential(leaves, layers)
+            return Exponential(leaves, layers, seeds)
         return Orthonormal(leaves, layers, self.iterations)

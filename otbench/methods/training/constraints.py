@@ -127,19 +127,22 @@ class Nearest(torch.autograd.Function):
 class Exponential:
     """Orthonormal layers without a projection: W = B exp(A), or its first columns, and its transpose where W is wide.
 
-    B holds the first weights, with columns that complete them to a basis. A is skew-symmetric, and the leaf has its
-    lower triangle, in the first columns of A where W has fewer: Adam moves A, from 0 on, and no step leaves the set.
+    B holds the first weights, with random columns that complete them to a basis. A is skew-symmetric, and the leaf has
+    its lower triangle, in the first columns of A where W has fewer: Adam moves A, from 0 on, and no step leaves the
+    set. As Adam scales every coordinate of A by itself, the critic depends on those columns.
 
     Source: Lezcano-Casado, Martinez-Rubio 2019; Lezcano-Casado 2019 (a static trivialisation).
     """
 
-    def __init__(self, leaves: Sequence[Tensor], shapes: Shapes) -> None:
+    def __init__(self, leaves: Sequence[Tensor], shapes: Shapes, seeds: Sequence[int]) -> None:
         self.shapes, self.bases = shapes, []
+        chances = [torch.Generator().manual_seed(int(seed)) for seed in seeds]
         for leaf, (rows, cols) in zip(leaves, shapes, strict=True):
             size, own = max(rows, cols), leaf.detach()[:, :rows, :cols]
             base = leaf.detach().new_zeros(len(leaf), filled(size), filled(size))
-            for basis, first in zip(base[:, :size, :size], own if rows >= cols else own.mT, strict=True):
-                basis.copy_(torch.from_numpy(completed(nearest_orthonormal(first.double().cpu().numpy()))))
+            for basis, first, chance in zip(base, own if rows >= cols else own.mT, chances, strict=True):
+                nearest = nearest_orthonormal(first.double().cpu().numpy())
+                basis[:size, :size].copy_(torch.from_numpy(completed(nearest, chance)))
             self.bases.append(base)
             own.zero_()
 
@@ -180,9 +183,12 @@ def exponential_less_one(exponents: Tensor) -> Tensor:
     return series
 
 
-def completed(columns: Array) -> Array:
-    """An orthonormal basis (n, n) whose first vectors are the given orthonormal columns (n, k)."""
-    others = np.linalg.qr(columns, mode="complete").Q[:, columns.shape[1] :]
+def completed(columns: Array, chance: torch.Generator) -> Array:
+    """An orthonormal basis (n, n) whose first vectors are the given orthonormal ones (n, k), the others at random."""
+    size, count = columns.shape
+    others = torch.randn(size, size - count, generator=chance, dtype=torch.float64).numpy()
+    for _ in range(2):  # a second time, as rounding leaves a part along the columns
+        others = np.linalg.qr(others - columns @ (columns.T @ others)).Q
     basis: Array = np.hstack([columns, others])
     return basis
 

@@ -265,7 +265,7 @@ def test_exponentials_keep_weights_orthonormal_wherever_the_leaves_go(shape):
     leaf = torch.zeros(2, rows, filled(cols), dtype=torch.float64)
     leaf[:, :, :cols] = torch.randn(2, *shape, generator=generator, dtype=torch.float64)
     first = torch.from_numpy(np.stack([nearest_orthonormal(w.numpy()) for w in leaf[:, :, :cols]]))
-    held = Exponential([leaf], [shape])
+    held = Exponential([leaf], [shape], [3, 4])
     (used,) = held.weights([leaf])
     assert torch.allclose(used[:, :, :cols], first, atol=1e-12)
     leaf[:, :, :cols] = 3 * torch.randn(2, *shape, generator=generator, dtype=torch.float64)

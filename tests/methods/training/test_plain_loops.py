@@ -176,22 +176,24 @@ class BjorckStep(nn.Module):
 class GroupSort(PlainLoop):
     def __init__(self, recipe, pair, seed):
         super().__init__(recipe, pair, seed)
+        chance = torch.Generator().manual_seed(seed)
         for layer in self.linear():
             left, _, right = torch.linalg.svd(layer.weight.data, full_matrices=False)
             layer.weight.data = left @ right
             if recipe.orthonormalisation == "exponential":
-                self.trivialise(layer)
+                self.trivialise(layer, chance)
             else:
                 nn.utils.parametrize.register_parametrization(layer, "weight", BjorckStep())
         self.adam = self.optimiser(self.critic)
 
-    def trivialise(self, layer):
-        """torch's own exponential of what Adam moves, with our vectors where it completes weights at random."""
+    def trivialise(self, layer, chance):
+        """torch's own exponential of what Adam moves, with columns of our stream where it completes weights."""
         nn.utils.parametrizations.orthogonal(layer, orthogonal_map="matrix_exp", use_trivialization=True)
         (held,), weight = layer.parametrizations.weight, layer.weight.detach()
         tall = weight if len(weight) >= weight.shape[1] else weight.T
-        whole = torch.linalg.qr(tall, mode="complete").Q
-        held.base.copy_(torch.hstack([tall, whole[:, tall.shape[1] :]]))
+        size, count = tall.shape
+        others = torch.randn(size, size - count, generator=chance, dtype=torch.float64)
+        held.base.copy_(torch.hstack([tall, torch.linalg.qr(others - tall @ (tall.T @ others)).Q]))
 
     def linear(self):
         return [layer for layer in self.critic if isinstance(layer, nn.Linear)]
