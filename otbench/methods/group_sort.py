@@ -23,7 +23,7 @@ class GroupSort(Neural):
     units, the larger first; "full_sort" sorts a whole layer. With ``orthonormalisation`` "bjorck" a layer W is drawn
     back after each step to orthonormal ones by ``iterations`` steps of Bjorck's iteration, shrunk before where the step
     went too far for it, and the loss descends along such layers. With "exponential" W is B exp(A) of a fixed B, and
-    steps move the skew-symmetric A, as in the code of Korotin, Kolesov, Burnaev 2022: about as good, and slower.
+    steps move the skew-symmetric A, as in the code of Korotin, Kolesov, Burnaev 2022; such steps take longer.
     """
 
     source: ClassVar[str] = "Anil, Lucas, Grosse 2019, sections 4.1 and 4.2"
@@ -49,7 +49,8 @@ class GroupSort(Neural):
         return step.difference()
 
     def constraint(self, leaves: "Sequence[Tensor]", layers: Layers, seeds: Sequence[int]) -> "Constraint":
-        from otbench.methods.training.constraints import Exponential, Orthonormal
+        from otbench.methods.training.constraints import Orthonormal
+        from otbench.methods.training.exponentials import Exponential
 
         if self.orthonormalisation == "exponential":
             return Exponential(leaves, layers, seeds)

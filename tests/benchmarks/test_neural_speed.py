@@ -52,19 +52,21 @@ def exponential(fan_in, fan_out):
     return nn.utils.parametrizations.orthogonal(layer, orthogonal_map="matrix_exp", use_trivialization=True)
 
 
-#: A plain loop for a method and fields of it.
-LOOPS = {
-    "gradient_penalty": ({}, lambda: DoubleBackward(nn.Linear, nn.ReLU)),
-    "spectral_norm": ({}, lambda: Loop(spectral, nn.ReLU)),
-    "group_sort": ({}, lambda: Loop(torchlip.SpectralLinear, torchlip.FullSort)),
-    "group_sort exponential": ({"orthonormalisation": "exponential"}, lambda: Loop(exponential, torchlip.FullSort)),
-}
+#: What is timed: a method, fields of it, and its plain loop.
+TIMED = {
+    "gradient_penalty": ("gradient_penalty", {}, lambda: DoubleBackward(nn.Linear, nn.ReLU)),
+    "spectral_norm": ("spectral_norm", {}, lambda: Loop(spectral, nn.ReLU)),
+    "group_sort": ("group_sort", {}, lambda: Loop(torchlip.SpectralLinear, torchlip.FullSort)),
+    "exponentials": (
+        "group_sort", {"orthonormalisation": "exponential"}, lambda: Loop(exponential, torchlip.FullSort)
+    ),
+}  # fmt: skip
 
 
-@pytest.mark.parametrize("name", LOOPS)
-def test_sixteen_critics_outrun_the_plain_loop_five_times(name, benchmark):
-    fields, loop = LOOPS[name]
-    recipe, plain = method(name.split()[0], widths=[WIDTH, WIDTH], batch=BATCH, **fields), loop()
+@pytest.mark.parametrize("label", TIMED)
+def test_sixteen_critics_outrun_the_plain_loop_five_times(label, benchmark):
+    name, fields, loop = TIMED[label]
+    recipe, plain = method(name, widths=[WIDTH, WIDTH], batch=BATCH, **fields), loop()
     engine = NeuralEngine([PAIR] * CRITICS, [recipe] * CRITICS, list(range(CRITICS)), "cpu")
     steps = 32 if benchmark.enabled else 2
     benchmark.pedantic(engine.run, (0, steps), rounds=3)
@@ -73,6 +75,6 @@ def test_sixteen_critics_outrun_the_plain_loop_five_times(name, benchmark):
         turns=15 if benchmark.enabled else 1,
     )
     ratio = turns.ratio("plain loop", "engine") * CRITICS
-    print("\n" + turns.report(f"{name}, {steps} steps of {CRITICS} critics: {ratio:.1f} x plain per critic-step"))
+    print("\n" + turns.report(f"{label}, {steps} steps of {CRITICS} critics: {ratio:.1f} x plain per critic-step"))
     if benchmark.enabled:
         assert ratio >= 5

@@ -152,8 +152,9 @@ class NeuralEngine:
             parts = parts[count:]
 
     def finite(self) -> list[bool]:
-        """For each critic, whether the parameters of all its networks are finite."""
+        """For each critic, whether the parameters of all its networks are finite, and the weights made of them."""
         sound = [torch.isfinite(n.by_critic(n.parameters)).all(dim=1) for n in self.networks.values()]
+        sound += [torch.isfinite(weight).all(dim=2).all(dim=1) for n in self.networks.values() for weight in n.used]
         return torch.stack(sound).all(dim=0).tolist()
 
     def critics(self) -> list[Any]:

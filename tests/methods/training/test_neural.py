@@ -13,14 +13,9 @@ from otbench.methods.audit import audit
 from otbench.methods.mlp import Mlp
 from otbench.methods.neural import Neural
 from otbench.methods.train import train
-from otbench.methods.training.constraints import (
-    Exponential,
-    Orthonormal,
-    Spectral,
-    exponential_less_one,
-    nearest_orthonormal,
-)
+from otbench.methods.training.constraints import Orthonormal, Spectral, nearest_orthonormal
 from otbench.methods.training.differentiable import FullSort, MaxMin
+from otbench.methods.training.exponentials import Exponential, exponential_less_one
 from otbench.methods.training.neural import train_networks
 from otbench.methods.training.parameters import filled
 from otbench.methods.training.step import Chance
@@ -78,6 +73,15 @@ def test_a_critic_that_diverges_takes_no_neighbour_with_it(name, pairs):
     assert (first.status, first.critic, second.status) == ("diverged", None, "ok")
     assert "not finite after 12 steps" in first.reason
     assert np.array_equal(parameters(second), parameters(train_networks([pairs[0]], [sound], [3])[0]))
+
+
+@pytest.mark.parametrize("orthonormalisation", ["bjorck", "exponential"])
+def test_weights_that_are_not_finite_are_divergence_though_their_parameters_are(orthonormalisation, pairs):
+    """One step of 1e20 leaves finite parameters, whose exponential is none."""
+    recipe = method("group_sort", **NETWORK | {"orthonormalisation": orthonormalisation, "steps": 1, "lr": 1e20})
+    (fit,) = train_networks([pairs[0]], [recipe], [3])
+    assert (fit.status, fit.critic) == ("diverged", None)
+    assert fit.reason == "a parameter is not finite after 1 steps"
 
 
 @pytest.mark.parametrize("name", TRAINED)
