@@ -97,7 +97,7 @@ class Differentiable(Parameters):
         """
         slope = self.used[-1].mT.expand(-1, points.shape[1], -1)
         for weight, output in zip(self.used[-2::-1], self.layers(points)[-2::-1], strict=True):
-            slope = torch.bmm(slope * self._derivative(output), weight.mT)
+            slope = torch.bmm(self._through_activation(slope, output), weight.mT)
         return slope
 
     def put_gradient(self, parts: Sequence[Tensor]) -> None:
@@ -126,13 +126,17 @@ class Differentiable(Parameters):
         into_order: Callable[[Tensor], Tensor] = MaxMin.apply if self.activation == "maxmin" else FullSort.apply
         return _filled_up(into_order(own), z.shape[2])
 
-    def _derivative(self, output: Tensor) -> Tensor:
-        """The activation's derivative, computed from its output."""
-        if self.activation == "relu":
-            return (output > 0).to(output.dtype)
-        if self.activation == "leaky_relu":
-            return (output > 0).to(output.dtype) * (1 - LEAK) + LEAK  # LEAK in the type of the output
-        return 1 - output.square()
+    def _through_activation(self, slope: Tensor, output: Tensor) -> Tensor:
+        """A slope by the output of an activation, times the activation's derivative: torch's own kernels, as a mask in
+        the type of the slope takes as long as a product with a layer's weights."""
+        kernels, settled = torch.ops.aten, output.detach()  # of piecewise linear ones it is locally constant
+        if self.activation == "tanh":
+            through: Tensor = kernels.tanh_backward(slope, output)
+        elif self.activation == "leaky_relu":
+            through = kernels.leaky_relu_backward(slope, settled, LEAK, True)
+        else:
+            through = kernels.threshold_backward(slope, settled, 0)
+        return through
 
 
 def _falling(z: NDArray[np.float32]) -> NDArray[np.int64]:
