@@ -160,7 +160,7 @@ def test_samples_are_the_same_for_every_method(tmp_path: Path) -> None:
 @pytest.mark.parametrize("file", COMMITTED, ids=lambda file: file.stem)
 def test_every_committed_experiment_loads_and_can_be_drawn(file: Path, tmp_path: Path) -> None:
     pairs = tmp_path / "pairs.npz"
-    places = [(2, 4), (2, 16), (2, 64), (4, 4), (4, 16), (16, 4), (128, 4)]  # all that published.toml asks for by name
+    places = [(2, 4), (2, 16), (2, 64), (2, 256), (4, 4), (4, 16), (16, 4), (128, 4)]  # all that published.toml names
     centres = {f"centers_{dim}_{k}": np.linspace(-2, 2, k * dim).reshape(k, dim) for dim, k in places}
     np.savez(pairs, **centres, **{f"bias_{dim}_{k}": np.zeros(k) for dim, k in places})
     declared = load_experiment(str(file), pairs if file.stem == "published" else None)
