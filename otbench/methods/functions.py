@@ -4,21 +4,18 @@ import math
 import numbers
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Protocol
 
 import numpy as np
-from scipy.spatial.distance import cdist
 
 from otbench.errors import InputError
 from otbench.inputs import as_reals
+from otbench.problems.min_funnel import MinFunnel
 from otbench.types import Array, Indices
 
 #: Units of rounding of the types that critics compute in.
 EPS = {"float64": 2.0**-52, "float32": 2.0**-23, "float16": 2.0**-10, "bfloat16": 2.0**-7}
-
-
-#: Distances that are held at once: 32 MiB of them.
-DISTANCES_AT_ONCE = 2**22
 
 
 class Critic(Protocol):
@@ -68,36 +65,21 @@ class McShane:
     v: Array
 
     def values(self, z: Array) -> Array:
-        return self._lowest(z)[0]
+        return self._funnels.potential(z)
 
     def gradients(self, z: Array) -> Array:
         """The unit ray from the active atom; 0 at an atom, where f has a kink."""
-        return self.values_and_gradients(z)[1]
+        return self._funnels.gradient(z)
 
     def values_and_gradients(self, z: Array) -> tuple[Array, Array]:
-        """Both of one look at the distances, which take the time."""
-        values, active = self._lowest(z)
-        rays = z - self.atoms[active]
-        lengths = np.linalg.norm(rays, axis=1, keepdims=True)
-        return values, np.divide(rays, lengths, out=np.zeros_like(rays), where=lengths > 0)
+        return self._funnels.potential_and_gradient(z)
 
     def constants(self) -> tuple[None, float]:
         return None, 1.0
 
-    def _lowest(self, z: Array) -> tuple[Array, Indices]:
-        """min_j |z_k - y_j| - v_j (k,), and the first atom (k,) that attains it."""
-        values, active = np.empty(len(z)), np.empty(len(z), np.intp)
-        for rows in row_blocks(len(z), len(self.atoms)):
-            lines = cdist(z[rows], self.atoms) - self.v
-            active[rows] = lines.argmin(axis=1)
-            values[rows] = lines[np.arange(len(lines)), active[rows]]
-        return values, active
-
-
-def row_blocks(count: int, atoms: int) -> list[slice]:
-    """The rows 0 to ``count`` in slices whose distances to the atoms take DISTANCES_AT_ONCE numbers at most."""
-    step = max(1, DISTANCES_AT_ONCE // atoms)
-    return [slice(k, k + step) for k in range(0, max(count, 1), step)]
+    @cached_property
+    def _funnels(self) -> MinFunnel:
+        return MinFunnel(self.atoms, -self.v)
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,9 +12,12 @@ from scipy.special import softmax
 
 from otbench.methods.base import Job, Method
 from otbench.methods.fitted import Fitted
-from otbench.methods.functions import McShane, row_blocks
+from otbench.methods.functions import McShane
 from otbench.transport.entropic import entropic_potentials, log_terms, soft_min
 from otbench.types import Array, SamplePair
+
+#: Distances that are held at once: 32 MiB of them.
+DISTANCES_AT_ONCE = 2**22
 
 #: Points nearer to an atom than this share of their sizes are subtracted before anything else; of others, products of
 #: matrices lose three digits at most.
@@ -37,7 +40,7 @@ class SoftTransform:
     reg: float
 
     def values(self, z: Array) -> Array:
-        blocks = row_blocks(len(z), len(self.atoms))
+        blocks = _row_blocks(len(z), len(self.atoms))
         return np.concatenate([self._values(cdist(z[rows], self.atoms)) for rows in blocks])
 
     def gradients(self, z: Array) -> Array:
@@ -47,7 +50,7 @@ class SoftTransform:
     def values_and_gradients(self, z: Array) -> tuple[Array, Array]:
         """Both of one look at the distances."""
         values, gradients = np.empty(len(z)), np.empty(z.shape)
-        for rows in row_blocks(len(z), len(self.atoms)):
+        for rows in _row_blocks(len(z), len(self.atoms)):
             lengths = cdist(z[rows], self.atoms)
             values[rows], gradients[rows] = self._values(lengths), self._gradients(z[rows], lengths)
         return values, gradients
@@ -73,6 +76,12 @@ class SoftTransform:
             moves = pull[rows, cols] * (z[rows, k] - self.atoms[cols, k])
             gradients[:, k] += np.bincount(rows, moves, len(z))
         return gradients
+
+
+def _row_blocks(count: int, atoms: int) -> list[slice]:
+    """The rows 0 to ``count`` in slices whose distances to the atoms take DISTANCES_AT_ONCE numbers at most."""
+    step = max(1, DISTANCES_AT_ONCE // atoms)
+    return [slice(k, k + step) for k in range(0, max(count, 1), step)]
 
 
 class Sinkhorn(Method):

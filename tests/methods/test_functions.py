@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-import otbench.methods.functions
+import otbench.problems.min_funnel
 from otbench.errors import InputError
 from otbench.methods import WeightClip, method
 from otbench.methods.accept import as_critic
@@ -213,9 +213,9 @@ def test_mcshane_gradients_are_its_finite_differences() -> None:
 
 
 @pytest.mark.parametrize("count", [0, 1, 6, 7, 8, 14, 15, 50])
-def test_mcshane_is_the_same_below_the_first_rows_of_distances(count: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_mcshane_is_the_same_in_blocks_of_points(count: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Seven points at once: values and rays are those of all distances together, by differences."""
-    monkeypatch.setattr(otbench.methods.functions, "DISTANCES_AT_ONCE", 7 * 5 + 4)
+    monkeypatch.setattr(otbench.problems.min_funnel, "ENTRIES_AT_ONCE", 7 * 5 + 4)
     rng = np.random.default_rng(count)
     atoms, v, z = rng.standard_normal((5, 3)), rng.standard_normal(5), rng.standard_normal((count, 3))
     rays = z[:, None] - atoms

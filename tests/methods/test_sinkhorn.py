@@ -11,7 +11,7 @@ from critics_of_samples import awkward, critic_of, differences, fitted, ladder_o
 from scipy.spatial.distance import cdist
 
 import otbench
-import otbench.methods.functions
+import otbench.methods.sinkhorn
 from otbench.deadline import TimeLimitError, limited
 from otbench.errors import InputError
 from otbench.methods import method
@@ -200,7 +200,7 @@ def test_gradients_are_those_of_all_differences_whether_near_or_far(scale: float
 def test_values_are_the_same_in_blocks(count: int, monkeypatch: pytest.MonkeyPatch) -> None:
     critic, z = critic_of("sinkhorn", KINDS["plain"]), np.random.default_rng(4).standard_normal((count, 3))
     values, gradients = critic.values(z), critic.gradients(z)
-    monkeypatch.setattr(otbench.methods.functions, "DISTANCES_AT_ONCE", 7 * 12 + 5)
+    monkeypatch.setattr(otbench.methods.sinkhorn, "DISTANCES_AT_ONCE", 7 * 12 + 5)
     np.testing.assert_allclose(critic.values(z), values, rtol=1e-14)
     np.testing.assert_allclose(critic.gradients(z), gradients, rtol=1e-13)
     assert critic.values(z).shape == (count,)
