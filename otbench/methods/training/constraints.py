@@ -122,8 +122,7 @@ def within_reach(gram: Tensor, rank: int) -> Tensor:
 
     With A = W^T W - I, no singular value is above sqrt(1 + b), b = |A^2|_F^(1/2). Where b > 1/2 the factor brings that
     bound to sqrt(1.2): beyond √3 the iteration diverges, and long before that it throws values far below 1. Elsewhere
-    it is 1. W has ``rank`` columns, the others fill
-    up with zeros.
+    it is 1. W has ``rank`` columns; the others are zeros that fill up.
     """
     off = gram.clone()
     off.diagonal(dim1=1, dim2=2)[:, :rank] -= 1
