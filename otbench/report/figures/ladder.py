@@ -17,8 +17,11 @@ DRAWN = {
     "c_transform_over_w1": "c-transform",
 }  # fmt: skip
 
-#: Fields of methods that have a line for each of their values; of others one value is shown.
-TOLD_APART = ("clip_over_c_star", "clip", "sides", "one_sided", "reg")
+#: Fields that make a method another one: what else is chosen, as a rate, is chosen for each by itself.
+KINDS = ("sides", "one_sided", "reverse")
+
+#: Other fields of methods that have a line for each of their values; of those left one value is shown.
+TOLD_APART = ("clip_over_c_star", "clip", "reg")
 
 #: Dimensions that are drawn, and lines of each: the least, the middle and the greatest where there are more.
 PANELS_SHOWN, CRITICS_IN_A_LADDER = 3, 24
@@ -31,7 +34,8 @@ def ladder(frame: pd.DataFrame) -> Figure | str:
     if rows.empty:
         return "no row here has a critic and samples whose W1 is above 0"
     rows, words, left = of_one_problem(modes(rows), {"problem.dim"}, "problem.", "sampling.")
-    named = pd.concat([_labelled(part) for _, part in rows.groupby("critic", sort=False)])
+    named = pd.concat([_labelled(part, kind) for _, each in rows.groupby("critic", sort=False)
+                       for kind, part in _kinds(each)])  # fmt: skip
     dims = _some(sorted(named["problem.dim"].unique()), PANELS_SHOWN)
     named = named[named["problem.dim"].isin(dims)]
     ranked = named.groupby("label")["slope_over_w1"].median().sort_values(kind="stable")
@@ -59,8 +63,19 @@ def _some(found: list[Any], most: int) -> list[Any]:
     return [found[round(k * (len(found) - 1) / (most - 1))] for k in range(most)]
 
 
-def _labelled(rows: pd.DataFrame) -> pd.DataFrame:
-    """The rows of one critic, with one value of what varies and is not told apart, and a label for each line."""
+def _kinds(rows: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
+    """The rows of one critic by what makes it another one, each part with that in words."""
+    kinds = [name for name in KINDS if rows.get(f"method.{name}", pd.Series()).nunique() > 1]
+    if not kinds:
+        return [("", rows)]
+    parts = rows.groupby([f"method.{name}" for name in kinds], sort=False)
+    return [("".join(f", {name} = {value}" for name, value in zip(kinds, values, strict=True)), part)
+            for values, part in parts]  # fmt: skip
+
+
+def _labelled(rows: pd.DataFrame, kind: str) -> pd.DataFrame:
+    """The rows of a critic of one kind, with one value of what varies and is not told apart, and a label for each
+    line."""
     apart = [f"method.{name}" for name in TOLD_APART if rows.get(f"method.{name}", pd.Series()).nunique() > 1]
     if "method.clip_over_c_star" in apart:
         apart = [name for name in apart if name != "method.clip"]
@@ -68,7 +83,7 @@ def _labelled(rows: pd.DataFrame) -> pd.DataFrame:
     if rows["critic"].iloc[0] == "untrained":  # what a start proves does not depend on c
         apart = []
     rows, _ = one_of_each(rows, {"problem.dim", "method.clip", *apart} if apart else {"problem.dim"}, "method.")
-    label = rows["critic"].astype(str).str.replace("_", " ")
+    label = rows["critic"].astype(str).str.replace("_", " ") + kind
     for name in apart:
         short = {"method.clip": "c", "method.clip_over_c_star": "c/c*"}.get(name, name.removeprefix("method."))
         label += f", {short} = " + rows[name].map(_written)

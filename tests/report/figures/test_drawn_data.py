@@ -132,6 +132,24 @@ def test_the_ladder_has_the_medians_of_every_critic_in_its_dimension_s_panel(swe
             assert {c: found[f"weight clip, c/c* = {c:g}"] for c in due} == pytest.approx(due)
 
 
+def test_the_ladder_has_a_line_for_every_kind_of_a_critic() -> None:
+    """Kinds of a critic may have recipes of their own: c_transform has other betas with each of its sides here."""
+    stored = Stored(Results(COMMITTED / "published"))
+    (panel,) = drawn("ladder", stored).axes
+    labels = [text.get_text() for text in panel.get_yticklabels()]
+    (marks,) = [each for each in panel.get_lines() if each.get_label() == "slope"]
+    found = dict(zip(labels, marks.get_xdata(), strict=True))
+    rows = [r for r in stored.rows if (r["problem.dim"], r["problem.funnels"]) == (4, 16)]
+    either = (False, True)
+    kinds = {"c_transform": ("sides", ("y", "both")), "gradient_penalty": ("one_sided", either),
+             "three_player": ("reverse", either)}  # fmt: skip
+    for critic, (name, values) in kinds.items():
+        for value in values:
+            due = [worth(r) for r in rows if r["method.name"] == critic and r[f"method.{name}"] == value]
+            label = f"{critic.replace('_', ' ')}, {name} = {value}"
+            assert found[label] == pytest.approx(float(np.median(due))), label
+
+
 def test_the_errors_are_of_the_sampling_and_of_the_critic(sweep: Stored) -> None:
     (axes,) = drawn("errors", sweep).axes
     rows = [r for r in sweep.rows if r["sampling.mode"] == "independent" and r["status"] == "ok"]
