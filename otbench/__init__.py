@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from otbench.methods.train import train, train_many
     from otbench.problems import problem
     from otbench.report.check.rules import check_results
+    from otbench.report.contest import Contest, contest
     from otbench.results.folder import load
     from otbench.transport.bounds import lower_bounds
     from otbench.transport.dense import cost_matrix
@@ -37,6 +38,8 @@ _HOME = {
     "estimate": "methods.estimate",
     "lower_bounds": "transport.bounds",
     "check_results": "report.check.rules",
+    "contest": "report.contest",
+    "Contest": "report.contest",
     "train": "methods.train",
     "train_many": "methods.train",
     "InputError": "errors",
@@ -63,6 +66,7 @@ __all__ = [
     "BatchBound",
     "Bounds",
     "Certified",
+    "Contest",
     "Estimate",
     "ExactSolution",
     "InputError",
@@ -76,6 +80,7 @@ __all__ = [
     "audit_many",
     "certify",
     "check_results",
+    "contest",
     "cost_matrix",
     "estimate",
     "load",

@@ -12,7 +12,7 @@ from public_benchmark import clone
 TUTORIALS = Path(__file__).parent.parent / "docs" / "tutorials"
 
 #: Pages that take more than three seconds, or start processes of their own.
-SLOW = {"agreement", "clip-value", "cluster", "own-benchmark", "reproduce"}
+SLOW = {"agreement", "clip-value", "cluster", "own-benchmark", "reproduce", "standing"}
 
 LONG = (pytest.mark.slow, pytest.mark.timeout(600))
 

@@ -15,7 +15,7 @@ from otbench.transport.alignment import alignment
 from otbench.transport.bounds import CriticValues
 from otbench.transport.exact import refuse_interval, solve_pair
 from otbench.transport.point_ladder import ladder_of
-from otbench.types import Bounds, SamplePair
+from otbench.types import Bounds, ExactSolution, SamplePair
 
 
 def audit(
@@ -54,8 +54,8 @@ def audit(
     Source: Villani 2009, Thm 5.10 (weak duality); Arjovsky, Chintala, Bottou 2017 (weight clipping).
     """
     reader = Reader(x, y, a, b)
-    (bounds,) = _ladders(reader.pair, [reader.read(critic, clip, lipschitz)], "cpu")
-    _judge(bounds, lipschitz)
+    (bounds,) = ladders(reader.pair, _solved(reader.pair), [reader.read(critic, clip, lipschitz)], "cpu")
+    judge(bounds, lipschitz)
     return bounds
 
 
@@ -103,19 +103,23 @@ def audit_many(
         device = check_device(device)
     reader, read = Reader(x, y, a, b), []
     for k, critic in enumerate(critics):
-        with _named(k):
+        with named(f"critic {k}"):
             read.append(reader.read(critic, clip, lipschitz))
-    found = _ladders(reader.pair, read, str(device)) if read else []
+    found = ladders(reader.pair, _solved(reader.pair), read, str(device)) if read else []
     for k, bounds in enumerate(found):
-        with _named(k):
-            _judge(bounds, lipschitz, f" (critic {k})")
+        with named(f"critic {k}"):
+            judge(bounds, lipschitz, f" (critic {k})")
     return found
 
 
-def _ladders(pair: SamplePair, read: Sequence[Readings], device: str) -> list[Bounds]:
-    """The bounds of critics from their readings at the points of ``pair``, whose exact W1 is solved here."""
+def _solved(pair: SamplePair) -> ExactSolution:
     exact = solve_pair(pair)
     refuse_interval(exact)
+    return exact
+
+
+def ladders(pair: SamplePair, exact: ExactSolution, read: Sequence[Readings], device: str) -> list[Bounds]:
+    """The bounds of critics from their readings at the points of ``pair``, whose exact solution is given."""
     critics = [
         CriticValues(
             each.fx,
@@ -135,7 +139,7 @@ def _ladders(pair: SamplePair, read: Sequence[Readings], device: str) -> list[Bo
     ]
 
 
-def _judge(bounds: Bounds, lipschitz: Any, which: str = "") -> None:
+def judge(bounds: Bounds, lipschitz: Any, which: str = "") -> None:
     """Refuse a claimed constant that the samples refute, and say where a critic has the wrong sign."""
     if lipschitz is not None and bounds.spectral_constant is not None:
         refuse_steeper(bounds.spectral_constant, bounds.slope_constant)
@@ -144,9 +148,9 @@ def _judge(bounds: Bounds, lipschitz: Any, which: str = "") -> None:
 
 
 @contextmanager
-def _named(number: int) -> Iterator[None]:
-    """Say which of several critics is refused."""
+def named(which: str) -> Iterator[None]:
+    """Say of which of several critics, or of what points, something is refused."""
     try:
         yield
     except InputError as error:
-        raise InputError(f"critic {number}: {error}") from error
+        raise InputError(f"{which}: {error}") from error
