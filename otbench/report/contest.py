@@ -160,7 +160,11 @@ def contest(
     vectors = Reader(reader.pair.x, reader.pair.y, None, None)
     for name, options in recipes.items():
         lines.append(_of_literature(name, options, vectors, fresh.pair, (exact, laws_w1), seeds, device))
-    unknown = {str(name): each.unknown for name, each in certificates.items() if each.constant is None}
+    unknown = {
+        str(name): each.unknown or "a function tells none: pass lipschitz, or hand in a torch module"
+        for name, each in certificates.items()
+        if each.constant is None
+    }
     about = _about(reader.pair, fresh.pair, recipes["orthonormal"][0], seeds)
     return Contest(_ranked(lines), exact.w1, laws_w1, population_w1 is not None, about, unknown)
 
@@ -229,11 +233,12 @@ def _ranked(lines: Sequence[dict[str, Any]]) -> pd.DataFrame:
 def _about(pair: SamplePair, fresh: SamplePair, network: Method, seeds: int) -> str:
     """What the critics were fitted to and read on, and how those of the literature were trained."""
     fields = network.model_dump()
+    scores = f"the scores are medians of {seeds} seeds" if seeds > 1 else "the scores are those of one seed"
     layers = ", ".join(str(width) for width in fields["widths"])
     return (
         f"n = {len(pair.x)} and {len(pair.y)}, d = {pair.dim}, {len(fresh.x)} and {len(fresh.y)} points held out. "
         f"Networks of the literature have hidden layers of {layers}, {fields['steps']} steps and the best of "
-        f"{len(RATES)} rates on a seed of its own; of {seeds} seeds it is the median."
+        f"{len(RATES)} rates on a seed of its own; {scores}."
     )
 
 
@@ -241,4 +246,5 @@ def _in_words(value: float, low: float, high: float) -> str:
     """A score with its ends, none where there is none."""
     if np.isnan(value):
         return ""
-    return f"{value:.2f}" if low == high else f"{value:.2f} [{low:.2f}, {high:.2f}]"
+    told, *ends = (f"{round(number, 2) + 0.0:.2f}" for number in (value, low, high))  # 0 has no sign
+    return told if low == high else f"{told} [{', '.join(ends)}]"

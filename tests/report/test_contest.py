@@ -148,6 +148,18 @@ def test_the_picture_has_the_endings_that_it_is_written_in_and_equal_bytes(found
         found.draw("mine.pdf")
 
 
+def test_small_samples_of_lists_and_one_seed_do_and_no_number_is_minus_zero() -> None:
+    few = [part[:5].tolist() for part in POINTS]
+    told = str(contest(lambda z: -1e-4 * z[:, 0] + along(z), *few, seeds=1, steps=2))
+    assert "n = 5 and 5, d = 3, 5 and 5 points held out" in told
+    assert "the scores are those of one seed." in told
+    assert "yours: no constant is known everywhere: a function tells none: pass lipschitz" in told
+    with pytest.warns(UserWarning, match="wrong sign"):
+        found = contest(lambda z: -along(z), *few, seeds=1, steps=0, lipschitz=1e9)
+    assert line(found, "yours")["laws"] < 0, "and it is told as 0.00"
+    assert "-0.00" not in str(found)
+
+
 def test_a_critic_that_is_low_on_x_is_told_by_its_name() -> None:
     with pytest.warns(UserWarning, match=r"wrong sign: .* \(upside down\)") as caught:
         found = contest({"upside down": lambda z: -along(z)}, *POINTS, lipschitz=3.0, **SMALL)
