@@ -54,7 +54,7 @@ def audit(
     Source: Villani 2009, Thm 5.10 (weak duality); Arjovsky, Chintala, Bottou 2017 (weight clipping).
     """
     reader = Reader(x, y, a, b)
-    (bounds,) = ladders(reader.pair, _solved(reader.pair), [reader.read(critic, clip, lipschitz)], "cpu")
+    (bounds,) = ladders(reader.pair, solved(reader.pair), [reader.read(critic, clip, lipschitz)], "cpu")
     judge(bounds, lipschitz)
     return bounds
 
@@ -105,14 +105,15 @@ def audit_many(
     for k, critic in enumerate(critics):
         with named(f"critic {k}"):
             read.append(reader.read(critic, clip, lipschitz))
-    found = ladders(reader.pair, _solved(reader.pair), read, str(device)) if read else []
+    found = ladders(reader.pair, solved(reader.pair), read, str(device)) if read else []
     for k, bounds in enumerate(found):
         with named(f"critic {k}"):
             judge(bounds, lipschitz, f" (critic {k})")
     return found
 
 
-def _solved(pair: SamplePair) -> ExactSolution:
+def solved(pair: SamplePair) -> ExactSolution:
+    """The exact solution of two samples; UncertifiedError where the solver gave up."""
     exact = solve_pair(pair)
     refuse_interval(exact)
     return exact

@@ -1,7 +1,7 @@
 """The critics of the literature trained on one pair of samples: equal networks, and each at the rate that suits it."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -28,7 +28,7 @@ def literature(steps: int, widths: Sequence[int], batch: int) -> dict[str, list[
     Raises:
         InputError: a setting out of range.
     """
-    network = {"steps": steps, "widths": tuple(widths) if isinstance(widths, Iterable) else widths, "batch": batch}
+    network = {"steps": steps, "widths": widths, "batch": batch}
     smooth = [network | {"lr": rate, "decay": "linear"} for rate in RATES]
     clipped = [network | {"lr": 10 * rate, "lr_unit": "clip", "clip": CLIP} for rate in RATES]
     return {

@@ -13,11 +13,10 @@ from otbench.confidence import LEVEL
 from otbench.errors import InputError
 from otbench.inputs import as_whole, plain
 from otbench.methods import Method
-from otbench.methods.audit import judge, ladders, named
+from otbench.methods.audit import judge, ladders, named, solved
 from otbench.methods.certify import Certified, certify
 from otbench.methods.literature import RATES, literature, read_fitted, trained
 from otbench.methods.reading import Reader
-from otbench.transport.exact import refuse_interval, solve_pair
 from otbench.types import Bounds, ExactSolution, SamplePair
 
 #: What is told of a critic: of the samples, of the laws, and of the direction of its gradient.
@@ -150,8 +149,8 @@ def contest(
         with named(str(name)):
             readings[name] = reader.read(critic, None, lipschitz)
             certificates[name] = certify(critic, fresh_x, fresh_y, lipschitz=lipschitz, level=EITHER_END)
-    exact = _solved(reader.pair, "the two samples")
-    laws_w1 = _solved(fresh.pair, "the held-out points").w1 if population_w1 is None else _known(population_w1)
+    exact = _apart(reader.pair, "the two samples")
+    laws_w1 = _apart(fresh.pair, "the held-out points").w1 if population_w1 is None else _known(population_w1)
     lines = []
     for name, bounds in zip(own, ladders(reader.pair, exact, list(readings.values()), "cpu"), strict=True):
         with named(str(name)):
@@ -169,10 +168,9 @@ def contest(
     return Contest(_ranked(lines), exact.w1, laws_w1, population_w1 is not None, about, unknown)
 
 
-def _solved(pair: SamplePair, which: str) -> ExactSolution:
+def _apart(pair: SamplePair, which: str) -> ExactSolution:
     """The exact solution of two sets of points whose W1 is not 0."""
-    exact = solve_pair(pair)
-    refuse_interval(exact)
+    exact = solved(pair)
     if exact.w1 == 0:
         raise InputError(f"W1 of {which} is 0, of which nothing is a share: hand in points of two different laws")
     return exact

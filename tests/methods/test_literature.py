@@ -1,6 +1,8 @@
 """The critics of the literature: which recipe is chosen, on which seed, and what of those that diverge."""
 
+import tomllib
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
@@ -10,7 +12,7 @@ import otbench
 from otbench.methods.base import Job, Method
 from otbench.methods.fitted import Fitted
 from otbench.methods.functions import Affine
-from otbench.methods.literature import CHOOSING_SEED, RATES, literature, read_fitted, trained
+from otbench.methods.literature import CHOOSING_SEED, literature, read_fitted, trained
 from otbench.methods.reading import Reader
 
 PAIR = otbench.problem("translation", dim=2).sample(30, mode="coupled")
@@ -68,12 +70,23 @@ def test_what_has_diverged_is_read_as_nothing_in_its_place() -> None:
     assert read[0].slope > read[2].slope
 
 
-def test_every_network_has_the_same_settings_and_the_declared_rates() -> None:
+def test_rates_and_the_clip_value_are_those_of_the_committed_contest() -> None:
+    block = tomllib.loads((Path(__file__).parents[2] / "experiments" / "critics.toml").read_text())["block"][0]
+    declared = {fields["name"]: fields for fields in block["method"]}
+    for options in literature(1500, (64, 64), 64).values():
+        if len(options) > 1:
+            fields = declared[options[0].name]
+            assert [option.model_dump()["lr"] for option in options] == pytest.approx(fields["lr"])
+            own = options[0].model_dump()
+            assert {name: own[name] for name in ("clip", "lr_unit", "decay") if name in fields} == {
+                name: fields[name] for name in ("clip", "lr_unit", "decay") if name in fields
+            }
+
+
+def test_every_network_has_the_same_settings() -> None:
     settings: dict[str, Any] = {"steps": 7, "widths": (5, 4), "batch": 3}
     recipes = literature(**settings)
     networks = [options for options in recipes.values() if len(options) > 1]
     assert len(networks) == 5
     for options in networks:
         assert [settings == {k: option.model_dump()[k] for k in settings} for option in options] == [True] * 3
-        clipped = options[0].name == "weight_clip"
-        assert [o.model_dump()["lr"] for o in options] == pytest.approx([10 * r if clipped else r for r in RATES])
